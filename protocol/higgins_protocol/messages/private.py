@@ -1,0 +1,19 @@
+"""Private: v0. Our own request, for what Kafka's protocol has no word for: a verb and a document, and the answer to it.
+
+Behaviour: the document is opaque here (JSON in practice). The api key is far above Kafka's and is never advertised.
+Version notes: v0 is flexible.
+"""
+
+from higgins_protocol.primitives import Bytes, Int16, String
+from higgins_protocol.schema import Message
+
+
+class PrivateRequest(Message, frozen=True):
+    verb: String = ""
+    document: Bytes = b""
+
+
+class PrivateResponse(Message, frozen=True):
+    error_code: Int16 = 0
+    error_message: String | None = None
+    document: Bytes = b""

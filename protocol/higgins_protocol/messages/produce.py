@@ -1,0 +1,53 @@
+"""Produce: v3-9. Batches of records for partitions; the records stay a view into the frame.
+
+Version notes: v5 answers the log start offset; v8 adds errors of single records (KIP-467); v9 is flexible.
+Not here: v0-2, which carry the old message sets.
+"""
+
+from collections.abc import Sequence
+from typing import Annotated
+
+from higgins_protocol.primitives import Int16, Int32, Int64, Records, String
+from higgins_protocol.schema import Message, counted, ignorable, since
+
+
+class PartitionProduceData(Message, frozen=True):
+    index: Int32 = 0
+    records: Records | None = None
+
+
+class TopicProduceData(Message, frozen=True):
+    name: String = ""
+    partition_data: Annotated[Sequence[PartitionProduceData], counted] = []
+
+
+class ProduceRequest(Message, frozen=True):
+    transactional_id: String | None = None
+    acks: Int16 = 0
+    timeout_ms: Int32 = 0
+    topic_data: Sequence[TopicProduceData] = []
+
+
+class BatchIndexAndErrorMessage(Message, frozen=True):
+    batch_index: Int32 = 0
+    batch_index_error_message: String | None = None
+
+
+class PartitionProduceResponse(Message, frozen=True):
+    index: Int32 = 0
+    error_code: Int16 = 0
+    base_offset: Int64 = 0
+    log_append_time_ms: Int64 = -1
+    log_start_offset: Annotated[Int64, since(5), ignorable] = -1
+    record_errors: Annotated[Sequence[BatchIndexAndErrorMessage], since(8), ignorable] = []
+    error_message: Annotated[String | None, since(8), ignorable] = None
+
+
+class TopicProduceResponse(Message, frozen=True):
+    name: String = ""
+    partition_responses: Sequence[PartitionProduceResponse] = []
+
+
+class ProduceResponse(Message, frozen=True):
+    responses: Sequence[TopicProduceResponse] = []
+    throttle_time_ms: Int32 = 0

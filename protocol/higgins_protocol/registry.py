@@ -1,0 +1,366 @@
+"""The table of the APIs that are served, and the way in and out of a frame: header, then body.
+
+The ApiVersions answer is derived from this table, so that nothing is advertised that has no codec here. Codecs are made
+on first use, one for each API, version and direction; a broker that starts makes none.
+"""
+
+from collections.abc import Mapping
+from struct import Struct
+from types import MappingProxyType
+
+import msgspec
+
+from higgins_protocol.compiler import Decode, Encode, compile_decoder, compile_encoder
+from higgins_protocol.compiler.decoder import skip_tags
+from higgins_protocol.errors import DecodeError, EncodeError, UnsupportedApi, UnsupportedVersion
+from higgins_protocol.messages import (
+    api_versions,
+    create_topics,
+    delete_topics,
+    describe_groups,
+    fetch,
+    find_coordinator,
+    heartbeat,
+    init_producer_id,
+    join_group,
+    leave_group,
+    list_groups,
+    list_offsets,
+    metadata,
+    offset_commit,
+    offset_fetch,
+    private,
+    produce,
+    sync_group,
+)
+from higgins_protocol.primitives import STRING_BYTES_MAX, Buffer
+from higgins_protocol.schema import Message
+
+FRAME_LENGTH_BYTES = 4
+
+PRODUCE = 0
+FETCH = 1
+LIST_OFFSETS = 2
+METADATA = 3
+OFFSET_COMMIT = 8
+OFFSET_FETCH = 9
+FIND_COORDINATOR = 10
+JOIN_GROUP = 11
+HEARTBEAT = 12
+LEAVE_GROUP = 13
+SYNC_GROUP = 14
+DESCRIBE_GROUPS = 15
+LIST_GROUPS = 16
+API_VERSIONS = 18
+CREATE_TOPICS = 19
+DELETE_TOPICS = 20
+INIT_PRODUCER_ID = 22
+PRIVATE = 32_000
+
+
+class Api(msgspec.Struct, frozen=True):
+    """One row: `versions` have codecs; `advertised` is what clients are told, or None for nothing."""
+
+    key: int
+    name: str
+    versions: tuple[int, int]
+    advertised: tuple[int, int] | None
+    flexible_from: int
+    request: type[Message]
+    response: type[Message]
+
+
+class RequestHeader(msgspec.Struct, frozen=True):
+    """A request's header; the body begins at `position` in the frame."""
+
+    api_key: int
+    api_version: int
+    correlation_id: int
+    client_id: str | None
+    position: int
+
+
+def _api(
+    key: int,
+    request: type[Message],
+    response: type[Message],
+    versions: tuple[int, int],
+    *,
+    flexible_from: int,
+) -> Api:
+    name = request.__name__.removesuffix("Request")
+    return Api(key, name, versions, versions, flexible_from, request, response)
+
+
+_TABLE = (
+    # librdkafka up to 2.11.0 compresses only for brokers that advertise Produce from 0 (KAFKA-18659).
+    msgspec.structs.replace(
+        _api(PRODUCE, produce.ProduceRequest, produce.ProduceResponse, (3, 9), flexible_from=9), advertised=(0, 9)
+    ),
+    _api(FETCH, fetch.FetchRequest, fetch.FetchResponse, (4, 12), flexible_from=12),
+    _api(LIST_OFFSETS, list_offsets.ListOffsetsRequest, list_offsets.ListOffsetsResponse, (1, 7), flexible_from=6),
+    _api(METADATA, metadata.MetadataRequest, metadata.MetadataResponse, (0, 12), flexible_from=9),
+    _api(
+        OFFSET_COMMIT,
+        offset_commit.OffsetCommitRequest,
+        offset_commit.OffsetCommitResponse,
+        (2, 9),
+        flexible_from=8,
+    ),
+    _api(OFFSET_FETCH, offset_fetch.OffsetFetchRequest, offset_fetch.OffsetFetchResponse, (1, 9), flexible_from=6),
+    _api(
+        FIND_COORDINATOR,
+        find_coordinator.FindCoordinatorRequest,
+        find_coordinator.FindCoordinatorResponse,
+        (0, 4),
+        flexible_from=3,
+    ),
+    _api(JOIN_GROUP, join_group.JoinGroupRequest, join_group.JoinGroupResponse, (0, 9), flexible_from=6),
+    _api(HEARTBEAT, heartbeat.HeartbeatRequest, heartbeat.HeartbeatResponse, (0, 4), flexible_from=4),
+    _api(LEAVE_GROUP, leave_group.LeaveGroupRequest, leave_group.LeaveGroupResponse, (0, 5), flexible_from=4),
+    _api(SYNC_GROUP, sync_group.SyncGroupRequest, sync_group.SyncGroupResponse, (0, 5), flexible_from=4),
+    _api(
+        DESCRIBE_GROUPS,
+        describe_groups.DescribeGroupsRequest,
+        describe_groups.DescribeGroupsResponse,
+        (0, 6),
+        flexible_from=5,
+    ),
+    _api(LIST_GROUPS, list_groups.ListGroupsRequest, list_groups.ListGroupsResponse, (0, 5), flexible_from=3),
+    _api(API_VERSIONS, api_versions.ApiVersionsRequest, api_versions.ApiVersionsResponse, (0, 4), flexible_from=3),
+    _api(
+        CREATE_TOPICS,
+        create_topics.CreateTopicsRequest,
+        create_topics.CreateTopicsResponse,
+        (2, 7),
+        flexible_from=5,
+    ),
+    _api(
+        DELETE_TOPICS,
+        delete_topics.DeleteTopicsRequest,
+        delete_topics.DeleteTopicsResponse,
+        (1, 6),
+        flexible_from=4,
+    ),
+    _api(
+        INIT_PRODUCER_ID,
+        init_producer_id.InitProducerIdRequest,
+        init_producer_id.InitProducerIdResponse,
+        (0, 4),
+        flexible_from=2,
+    ),
+    msgspec.structs.replace(
+        _api(PRIVATE, private.PrivateRequest, private.PrivateResponse, (0, 0), flexible_from=0), advertised=None
+    ),
+)
+
+APIS: Mapping[int, Api] = MappingProxyType({api.key: api for api in _TABLE})
+
+
+def api_versions_entries() -> list[tuple[int, int, int]]:
+    """(api key, lowest, highest) of all that is advertised, sorted and unique, lowest ≤ highest."""
+    return sorted((api.key, *api.advertised) for api in APIS.values() if api.advertised)
+
+
+class _Route:
+    """One API in one version, with the codecs that have been needed so far."""
+
+    __slots__ = (
+        "_decode_request",
+        "_decode_response",
+        "_encode_request",
+        "_encode_response",
+        "api",
+        "flexible",
+        "version",
+    )
+
+    def __init__(self, api: Api, version: int) -> None:
+        self.api = api
+        self.version = version
+        self.flexible = version >= api.flexible_from
+        self._decode_request: Decode | None = None
+        self._encode_request: Encode | None = None
+        self._decode_response: Decode | None = None
+        self._encode_response: Encode | None = None
+
+    @property
+    def has_tagged_response_header(self) -> bool:
+        # KIP-511: a client must be able to read the answer before it knows what the broker speaks.
+        return self.flexible and self.api.key != API_VERSIONS
+
+    def decode_request(self) -> Decode:
+        if self._decode_request is None:
+            self._decode_request = compile_decoder(self.api.request, self.version, flexible=self.flexible, bounded=True)
+        return self._decode_request
+
+    def decode_response(self) -> Decode:
+        if self._decode_response is None:
+            self._decode_response = compile_decoder(
+                self.api.response, self.version, flexible=self.flexible, bounded=False
+            )
+        return self._decode_response
+
+    def encode_request(self) -> Encode:
+        if self._encode_request is None:
+            self._encode_request = compile_encoder(self.api.request, self.version, flexible=self.flexible)
+        return self._encode_request
+
+    def encode_response(self) -> Encode:
+        if self._encode_response is None:
+            self._encode_response = compile_encoder(self.api.response, self.version, flexible=self.flexible)
+        return self._encode_response
+
+
+_ROUTES = {
+    (api.key, version): _Route(api, version)
+    for api in APIS.values()
+    for version in range(api.versions[0], api.versions[1] + 1)
+}
+
+_HEADER = Struct(">hhih")
+_HEADER_FRONT = Struct(">hhi")
+_LENGTH = Struct(">I")
+_LENGTH_AND_CORRELATION = Struct(">Ii")
+
+
+def decode_header(frame: memoryview) -> RequestHeader:
+    """The header of a request frame (without its length).
+
+    Raises: UnsupportedApi or UnsupportedVersion once key, version and correlation id are read; DecodeError.
+    """
+    if len(frame) < _HEADER.size:
+        raise _short_header(frame)
+    api_key, api_version, correlation_id, length = _HEADER.unpack_from(frame)
+    route = _ROUTES.get((api_key, api_version))
+    if route is None:
+        raise _unsupported(api_key, api_version, correlation_id)
+    position = _HEADER.size
+    client_id = None
+    if length >= 0:
+        stop = position + length
+        if stop > len(frame):
+            raise DecodeError("client id is cut off", field="header.client_id", position=position)
+        try:
+            client_id = str(frame[position:stop], "utf-8")
+        except UnicodeDecodeError as error:
+            raise DecodeError("no valid UTF-8", field="header.client_id", position=position) from error
+        position = stop
+    elif length != -1:
+        raise DecodeError(f"length {length}", field="header.client_id", position=position)
+    if route.flexible:
+        position = _skip_header_tags(frame, position)
+    return RequestHeader(api_key, api_version, correlation_id, client_id, position)
+
+
+def decode_request(header: RequestHeader, frame: memoryview) -> Message:
+    """The body of a request. Record bytes in it are views into the frame. Raises: DecodeError."""
+    route = _ROUTES[header.api_key, header.api_version]
+    message, position = route.decode_request()(frame, header.position, len(frame))
+    if position != len(frame):
+        raise _trailing(route.api.request, position, frame)
+    return message
+
+
+def encode_response(api_key: int, version: int, correlation_id: int, response: Message) -> list[Buffer]:
+    """The whole frame with its length, in pieces for `sendmsg`; record bytes are among them as they were given.
+
+    Raises: EncodeError.
+    """
+    route = _ROUTES[api_key, version]
+    assert type(response) is route.api.response, f"{response!r:.200} is no {route.api.response.__name__}"
+    out = bytearray(9 if route.has_tagged_response_header else 8)
+    return _finish(route.encode_response()(response, out), correlation_id)
+
+
+def encode_request(
+    api_key: int, version: int, correlation_id: int, client_id: str | None, request: Message
+) -> list[Buffer]:
+    """The whole frame of a request with its length, in pieces.
+
+    Raises: EncodeError; KeyError for a version that is not served.
+    """
+    route = _ROUTES[api_key, version]
+    assert type(request) is route.api.request, f"{request!r:.200} is no {route.api.request.__name__}"
+    name = b"" if client_id is None else client_id.encode()
+    if len(name) > STRING_BYTES_MAX:
+        raise EncodeError(f"{len(name)} bytes, at most {STRING_BYTES_MAX}", field="header.client_id")
+    out = bytearray(4)
+    out += _HEADER.pack(api_key, version, correlation_id, -1 if client_id is None else len(name))
+    out += name
+    if route.flexible:
+        out.append(0)
+    pieces = route.encode_request()(request, out)
+    _LENGTH.pack_into(out, 0, _body_bytes(pieces))
+    return pieces
+
+
+def decode_response(api_key: int, version: int, frame: memoryview) -> tuple[int, Message]:
+    """(correlation id, body) of a response frame (without its length). Raises: DecodeError."""
+    route = _ROUTES[api_key, version]
+    if len(frame) < 4:
+        raise DecodeError("cut off", field="header.correlation_id", position=0)
+    correlation_id = int.from_bytes(frame[:4], "big", signed=True)
+    position = _skip_header_tags(frame, 4) if route.has_tagged_response_header else 4
+    message, position = route.decode_response()(frame, position, len(frame))
+    if position != len(frame):
+        raise _trailing(route.api.response, position, frame)
+    return correlation_id, message
+
+
+def _finish(pieces: list[Buffer], correlation_id: int) -> list[Buffer]:
+    head = pieces[0]
+    _LENGTH_AND_CORRELATION.pack_into(head, 0, _body_bytes(pieces), correlation_id)
+    return pieces
+
+
+def _body_bytes(pieces: list[Buffer]) -> int:
+    """The length the frame announces; a last piece with nothing in it is dropped."""
+    if len(pieces) == 1:
+        return len(pieces[0]) - FRAME_LENGTH_BYTES
+    if not pieces[-1]:
+        pieces.pop()
+    return sum(map(len, pieces)) - FRAME_LENGTH_BYTES
+
+
+def _skip_header_tags(frame: memoryview, position: int) -> int:
+    if position >= len(frame):
+        raise DecodeError("cut off", field="header.tags", position=position)
+    count = frame[position]
+    if not count:
+        return position + 1
+    try:
+        return skip_tags(frame, position + 1, len(frame), count)
+    except IndexError as error:
+        raise DecodeError("cut off", field="header.tags", position=position) from error
+
+
+def _short_header(frame: memoryview) -> Exception:
+    """An unknown version may have a header of its own; what all have in common is enough to answer it."""
+    if len(frame) >= _HEADER_FRONT.size:
+        api_key, api_version, correlation_id = _HEADER_FRONT.unpack_from(frame)
+        if (api_key, api_version) not in _ROUTES:
+            return _unsupported(api_key, api_version, correlation_id)
+    return DecodeError(f"{len(frame)} bytes are no request header", field="header", position=0)
+
+
+def _unsupported(api_key: int, api_version: int, correlation_id: int) -> UnsupportedApi | UnsupportedVersion:
+    api = APIS.get(api_key)
+    if api is None:
+        return UnsupportedApi(
+            f"api key {api_key} is not served; ApiVersions lists what is",
+            api_key=api_key,
+            api_version=api_version,
+            correlation_id=correlation_id,
+        )
+    lo, hi = api.versions
+    return UnsupportedVersion(
+        f"{api.name} version {api_version} is not served; versions {lo} to {hi} are",
+        api_key=api_key,
+        api_version=api_version,
+        correlation_id=correlation_id,
+    )
+
+
+def _trailing(message: type[Message], position: int, frame: memoryview) -> DecodeError:
+    return DecodeError(f"{len(frame) - position} bytes left over", field=f"{message.__name__} end", position=position)
