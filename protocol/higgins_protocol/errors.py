@@ -182,3 +182,12 @@ class UnsupportedApi(UnsupportedRequest):
 
 class UnsupportedVersion(UnsupportedRequest):
     """A version of a served API that is not served."""
+
+
+class RecordError(ProtocolError):
+    """A record batch that is refused; `code` is what Kafka's protocol calls the reason."""
+
+    def __init__(self, code: ErrorCode, what: str) -> None:
+        super().__init__(what)
+        self.code = code
+        self.what = what

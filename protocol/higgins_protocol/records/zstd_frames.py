@@ -1,0 +1,76 @@
+"""Walk zstd frames by their headers (RFC 8878), to know what they would need before anything is decompressed."""
+
+from higgins_protocol.errors import ErrorCode, RecordError
+
+WINDOW_BYTES_MAX = 8 << 20
+
+_MAGIC = b"\x28\xb5\x2f\xfd"
+_SKIPPABLE_MAGIC = b"\x2a\x4d\x18"
+_CONTENT_SIZE_BYTES = (0, 2, 4, 8)
+_DICTIONARY_ID_BYTES = (0, 1, 2, 4)
+_RLE = 1
+_RESERVED = 3
+
+
+def content_bytes(data: memoryview) -> int:
+    """The output all frames announce together, or 0 where one does not say.
+
+    Raises: RecordError for a window above 8 MiB, or for what is no chain of whole frames.
+    """
+    position = 0
+    total = 0
+    says = True
+    try:
+        while position < len(data):
+            if data[position + 1 : position + 4] == _SKIPPABLE_MAGIC and data[position] >> 4 == 5:
+                position += 8 + int.from_bytes(data[position + 4 : position + 8], "little")
+                continue
+            if data[position : position + 4] != _MAGIC:
+                raise _corrupt("no zstd frame begins where one should")
+            position, content = _frame(data, position + 4)
+            says = says and content >= 0
+            total += content
+    except IndexError:
+        raise _corrupt("a zstd frame is cut off") from None
+    if position > len(data):
+        raise _corrupt("a zstd frame is cut off")
+    return total if says else 0
+
+
+def _frame(data: memoryview, position: int) -> tuple[int, int]:
+    """(where the frame ends, its content size or -1)."""
+    descriptor = data[position]
+    is_single = bool(descriptor >> 5 & 1)
+    position += 1
+    window = 0
+    if not is_single:
+        exponent, mantissa = data[position] >> 3, data[position] & 7
+        window = (1 << 10 + exponent) // 8 * (8 + mantissa)
+        position += 1
+    position += _DICTIONARY_ID_BYTES[descriptor & 3]
+    width = _CONTENT_SIZE_BYTES[descriptor >> 6] or int(is_single)
+    content = int.from_bytes(data[position : position + width], "little") if width else -1
+    if width == 2:
+        # RFC 8878, 3.1.1.1.4: two bytes count from 256.
+        content += 256
+    position += width
+    if max(window, content if is_single else 0) > WINDOW_BYTES_MAX:
+        raise RecordError(
+            ErrorCode.INVALID_RECORD, f"a zstd window of more than {WINDOW_BYTES_MAX} bytes; compress at a lower level"
+        )
+    return _blocks(data, position) + (4 if descriptor >> 2 & 1 else 0), content
+
+
+def _blocks(data: memoryview, position: int) -> int:
+    while True:
+        head = data[position] | data[position + 1] << 8 | data[position + 2] << 16
+        kind = head >> 1 & 3
+        if kind == _RESERVED:
+            raise _corrupt("a zstd block of a kind that does not exist")
+        position += 3 + (1 if kind == _RLE else head >> 3)
+        if head & 1:
+            return position
+
+
+def _corrupt(what: str) -> RecordError:
+    return RecordError(ErrorCode.CORRUPT_MESSAGE, what)
