@@ -1,0 +1,181 @@
+"""Record batches to columns and back: what a record was is what comes out, whatever its shape; damage is counted."""
+
+import random
+from collections.abc import Iterator, Sequence
+
+import pytest
+
+from higgins.columns.columns import Columns
+from higgins.columns.decode import Tally, gather, rows
+from higgins.columns.encode import BatchBuilder
+from higgins.model.errors import Corrupt
+from higgins_protocol.records.batch import HEADER_BYTES, assemble, read_header, stamp_log_append_time
+from higgins_protocol.records.control import Ending, Marker, encode_marker
+from higgins_protocol.records.record import Record, decode_records, encode_batch, encode_records
+
+CODECS = (0, 1, 2, 3, 4)
+NOON_MS = 1_700_000_000_000
+
+
+def record(
+    offset: int, value: bytes | None, *, key: bytes | None = None, at_ms: int = NOON_MS, headers: object = ()
+) -> Record:
+    return Record(offset=offset, timestamp=at_ms, key=key, value=value, headers=headers)  # type: ignore[arg-type]
+
+
+def some_bytes(chance: random.Random) -> bytes | None:
+    size = chance.choice((None, 0, 1, 5, 63, 64, 100, 8_191, 8_192, 20_000))
+    return None if size is None else chance.randbytes(size)
+
+
+def some_records(chance: random.Random, first_offset: int, count: int) -> list[Record]:
+    return [
+        record(
+            first_offset + number,
+            some_bytes(chance),
+            key=some_bytes(chance),
+            at_ms=NOON_MS + chance.choice((0, 1, 63, 64, 8_000, 20_000, -1, -70, -9_000, 10**11)),
+            headers=tuple(
+                (chance.choice("abc") * chance.choice((1, 70)), some_bytes(chance))
+                for _ in range(chance.choice((0, 0, 1, 3)))
+            ),
+        )
+        for number in range(count)
+    ]
+
+
+def slices(batches: Sequence[bytes], *, tally: Tally | None = None, rows_max: int = 2_000) -> Iterator[Columns]:
+    tally = tally if tally is not None else Tally()
+    for block in gather(memoryview(batch) for batch in batches):
+        yield from rows(block, 3, tally, rows_max=rows_max)
+
+
+def as_records(columns: Columns) -> list[Record]:
+    return [
+        record(
+            columns.offsets[row],
+            columns.values[row],
+            key=columns.key(row),
+            at_ms=columns.timestamps[row],
+            headers=tuple(columns.headers(row)),
+        )
+        for row in range(len(columns))
+    ]
+
+
+@pytest.mark.parametrize("codec", CODECS)
+@pytest.mark.parametrize("seed", range(8))
+def test_columns_hold_what_the_records_held(codec: int, seed: int) -> None:
+    chance = random.Random(seed * 10 + codec)
+    batches, expected, offset = [], [], chance.randrange(10**12)
+    for _ in range(chance.randrange(1, 6)):
+        records = some_records(chance, offset, chance.randrange(1, 60))
+        batches.append(encode_batch(records, codec=codec, base_offset=offset))
+        expected += records
+        offset += len(records)
+    found = [row for columns in slices(batches, rows_max=chance.choice((1, 7, 2_000))) for row in as_records(columns)]
+    assert found == expected
+
+
+def test_slices_have_at_most_the_rows_asked_for_and_cross_batches() -> None:
+    batches = [encode_batch([record(offset, b"v")], base_offset=offset) for offset in range(10)]
+    assert [columns.offsets for columns in slices(batches, rows_max=4)] == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9]]
+
+
+def test_a_batch_stamped_by_the_broker_gives_its_time_to_every_record() -> None:
+    batch = encode_batch([record(0, b"a"), record(1, b"b", at_ms=NOON_MS + 5)])
+    (columns,) = slices([bytes(stamp_log_append_time(batch, 42))])
+    assert columns.timestamps == [42, 42]
+
+
+def test_control_batches_have_no_rows() -> None:
+    marker = encode_marker(
+        Marker(producer_id=1, producer_epoch=0, ending=Ending.COMMIT, coordinator_epoch=0), base_offset=1
+    )
+    batches = [encode_batch([record(0, b"a")]), bytes(marker), encode_batch([record(2, b"c")], base_offset=2)]
+    assert [columns.offsets for columns in slices(batches)] == [[0, 2]]
+
+
+def test_changed_bytes_are_corrupt_and_never_passed_on() -> None:
+    batch = bytearray(encode_batch([record(0, b"abc")]))
+    batch[-2] ^= 1
+    with pytest.raises(Corrupt):
+        list(slices([bytes(batch)]))
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_records_that_are_none_are_counted_and_the_next_batch_is_read(seed: int) -> None:
+    chance = random.Random(seed)
+    records = some_records(chance, 0, 20)
+    body = bytearray(encode_records(records, NOON_MS))
+    del body[chance.randrange(len(body)) :]
+    damaged = assemble(bytes(body), count=20, attributes=0, base_timestamp=NOON_MS, max_timestamp=NOON_MS)
+    tally = Tally()
+    found = [
+        row
+        for columns in slices([damaged, encode_batch([record(20, b"!")], base_offset=20)], tally=tally)
+        for row in as_records(columns)
+    ]
+    assert found[-1] == record(20, b"!")
+    assert found[:-1] == records[: len(found) - 1]
+    assert tally.unreadable == 20 - (len(found) - 1) > 0
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_no_bytes_at_all_make_the_reader_fail_or_lose_count(seed: int) -> None:
+    chance = random.Random(seed)
+    body = bytearray(encode_records(some_records(chance, 0, 8), NOON_MS))
+    for _ in range(chance.randrange(1, 8)):
+        body[chance.randrange(len(body))] = chance.randrange(256)
+    codec = chance.choice((0, 0, 1, 2, 3, 4))
+    batch = assemble(bytes(body), count=8, attributes=codec, base_timestamp=0, max_timestamp=0)
+    tally = Tally()
+    kept = sum(len(columns) for columns in slices([batch], tally=tally))
+    assert kept + tally.unreadable == 8
+
+
+def test_selected_rows_keep_key_value_headers_and_time_byte_for_byte() -> None:
+    chance = random.Random(7)
+    records = some_records(chance, 100, 500)
+    builder, expected = BatchBuilder(bytes_max=100_000, rows_max=50), []
+    for columns in slices([encode_batch(records, base_offset=100)], rows_max=64):
+        chosen = sorted(chance.sample(range(len(columns)), len(columns) // 2))
+        builder.add(columns, chosen)
+        expected += [as_records(columns)[row] for row in chosen]
+    batches = builder.finish()
+    found = [row for batch in batches for row in decode_records(memoryview(batch))]
+    assert [(row.timestamp, row.key, row.value, row.headers) for row in found] == [
+        (row.timestamp, row.key, row.value, row.headers) for row in expected
+    ]
+    for batch in batches:
+        header, inside = read_header(batch), decode_records(memoryview(batch))
+        assert header.count == header.record_count == len(inside) <= 50
+        assert header.size == len(batch)
+        assert header.max_timestamp == max(row.timestamp for row in inside)
+        assert len(batch) <= 100_000 or len(inside) == 1
+
+
+def test_a_record_alone_in_its_batch_never_grows() -> None:
+    batch = encode_batch([record(0, bytes(1 << 20), key=b"k", headers=(("h", b"v"),))])
+    (columns,) = slices([batch])
+    builder = BatchBuilder()
+    builder.add(columns, [0])
+    (out,) = builder.finish()
+    assert len(out) <= len(batch)
+
+
+def test_an_empty_builder_finishes_with_nothing_and_can_be_used_again() -> None:
+    builder = BatchBuilder()
+    assert builder.finish() == []
+    (columns,) = slices([encode_batch([record(0, b"a"), record(1, b"b")])])
+    builder.add(columns, [1])
+    assert len(builder.finish()) == 1
+    assert builder.finish() == []
+
+
+def test_a_decompression_bomb_is_counted_and_not_unpacked() -> None:
+    batch = encode_batch([record(0, bytes(80 << 20))], codec=4)
+    assert len(batch) < 100_000 + HEADER_BYTES
+    tally = Tally()
+    assert list(slices([batch], tally=tally)) == []
+    assert tally.unreadable == 1
