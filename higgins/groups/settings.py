@@ -1,0 +1,30 @@
+"""What a user may tune about groups, with Kafka's defaults."""
+
+import msgspec
+
+
+class GroupSettings(msgspec.Struct, frozen=True):
+    """Limits and delays of every group on this node."""
+
+    initial_rebalance_delay_ms: int = 3_000
+    """How long the first rebalance of an empty group waits for company (group.initial.rebalance.delay.ms)."""
+
+    min_session_timeout_ms: int = 6_000
+    max_session_timeout_ms: int = 1_800_000
+    group_members_max: int = 10_000
+
+    pending_members_max: int = 10_000
+    """Member ids given out in one group and not yet used."""
+
+    new_member_timeout_ms: int = 300_000
+    """How long a member that never was in a generation may wait for one; its client may long be gone."""
+
+    group_id_characters_max: int = 1_024
+    offset_metadata_characters_max: int = 4_096
+
+    group_bytes_max: int = 8 * 1_024 * 1_024
+    """Subscriptions and assignments of one generation together; they are one fact."""
+
+    tip_age_max_ms: int = 3_333
+    """How long this node may answer for its groups without having asked whether the ledger went on: a third of
+    the time after which another node may take them over."""

@@ -1,0 +1,296 @@
+"""Being in a group: assignments, heartbeats, leaving, committing, being restored on another node."""
+
+import pytest
+
+from higgins.groups.classic import ClassicGroup
+from higgins.groups.events import Delete, Departure, Leave, Persist, Restored, Stalled
+from higgins.groups.rebalance import GroupState
+from higgins.groups.settings import GroupSettings
+from higgins.ledger.state.groups import GroupRecord
+from higgins_protocol.errors import ErrorCode
+from tests.groups.playbook import (
+    NO_DELAY,
+    REBALANCE_MS,
+    SESSION_MS,
+    At,
+    Playbook,
+    Saved,
+    commit,
+    heartbeat,
+    join,
+    leave,
+    rejoin,
+    stable_pair,
+    sync,
+    told,
+)
+
+
+def half_assigned() -> Playbook:
+    """Members a (leader) and b in generation 2, not assigned yet, at time 0."""
+    story = Playbook()
+    assert (
+        story
+        >> join(1, "a")
+        << Saved(generation=1)
+        << told(1)
+        >> join(2, "b")
+        >> rejoin(3, "a")
+        << Saved(generation=2)
+        << told(3)
+        << told(2)
+    )
+    return story
+
+
+def test_nobody_has_an_assignment_before_the_leader_brings_it() -> None:
+    assert (
+        half_assigned()
+        >> sync(4, "b", 2)
+        >> sync(5, "a", 2, assignments={"b": b"all", "stranger": b"?"})
+        << Saved(generation=2, assignments={"a": b"", "b": b"all"})
+        << told(5, assignment=b"")
+        << told(4, assignment=b"all")
+    )
+
+
+def test_an_assignment_can_be_asked_for_again() -> None:
+    assert stable_pair() >> sync(6, "b", 2) << told(6, assignment=b"B", error=ErrorCode.NONE)
+
+
+@pytest.mark.parametrize(
+    ("fields", "error"),
+    [
+        ({"generation": 1}, ErrorCode.ILLEGAL_GENERATION),
+        ({"member_id": "ghost"}, ErrorCode.UNKNOWN_MEMBER_ID),
+        ({"protocol_type": "connect"}, ErrorCode.INCONSISTENT_GROUP_PROTOCOL),
+        ({"protocol": "sticky"}, ErrorCode.INCONSISTENT_GROUP_PROTOCOL),
+        ({"protocol_type": "consumer", "protocol": "range"}, ErrorCode.NONE),
+        ({"protocol_type": None, "protocol": None}, ErrorCode.NONE),
+    ],
+)
+def test_a_sync_is_checked(fields: dict[str, object], error: ErrorCode) -> None:
+    arguments = {"member_id": "b", "generation": 2} | fields
+    assert stable_pair() >> sync(6, **arguments) << told(6, error=error)  # type: ignore[arg-type]
+
+
+def test_a_sync_in_a_rebalance_is_told_to_rejoin() -> None:
+    assert stable_pair() >> rejoin(6, "a") >> sync(7, "b", 2) << told(7, error=ErrorCode.REBALANCE_IN_PROGRESS)
+
+
+def test_whoever_waits_for_an_assignment_is_told_when_a_rebalance_comes_between() -> None:
+    assert (
+        half_assigned()
+        >> sync(4, "b", 2)
+        >> join(5, "c")
+        << told(4, error=ErrorCode.REBALANCE_IN_PROGRESS)
+    )
+
+
+def test_members_that_never_sync_are_removed_after_the_rebalance_timeout() -> None:
+    story = half_assigned() >> sync(4, "a", 2, assignments={"a": b"A"})
+    assert story << Saved(generation=2) << told(4, assignment=b"A")
+    for second in range(5, 60, 5):
+        story >> At(second * 1_000) >> heartbeat(100, "a", 2) << told(100, code=ErrorCode.NONE)
+        story >> heartbeat(101, "b", 2) << told(101, code=ErrorCode.NONE)
+    assert (
+        story
+        >> At(REBALANCE_MS)
+        >> heartbeat(5, "a", 2)
+        << told(5, code=ErrorCode.REBALANCE_IN_PROGRESS)
+        >> heartbeat(6, "b", 2)
+        << told(6, code=ErrorCode.UNKNOWN_MEMBER_ID)
+    )
+
+
+def test_whoever_waits_for_the_leader_need_not_heartbeat() -> None:
+    story = half_assigned() >> sync(4, "b", 2)
+    for second in (9, 18, 27):
+        story >> At(second * 1_000) >> heartbeat(5, "a", 2) << told(5, code=ErrorCode.NONE)
+    assert (
+        story
+        >> sync(6, "a", 2, assignments={"b": b"B"})
+        << Saved(generation=2)
+        << told(6)
+        << told(4, assignment=b"B")
+        >> At(27_000 + SESSION_MS - 1)
+    )
+
+
+def test_a_silent_member_expires_and_the_others_rebalance() -> None:
+    assert (
+        stable_pair()
+        >> At(SESSION_MS - 1)
+        >> heartbeat(6, "a", 2)
+        << told(6, code=ErrorCode.NONE)
+        >> At(SESSION_MS)
+        >> heartbeat(7, "b", 2)
+        << told(7, code=ErrorCode.UNKNOWN_MEMBER_ID)
+        >> rejoin(8, "a")
+        << Saved(generation=3, members=["a"])
+        << told(8, leader="a")
+    )
+
+
+def test_a_group_whose_members_all_fell_silent_is_empty() -> None:
+    story = stable_pair() >> At(SESSION_MS) << Saved(generation=3, members=[])
+    assert story
+    assert story.group.state is GroupState.EMPTY
+    assert story.group.protocol is None
+
+
+@pytest.mark.parametrize(
+    ("member_id", "generation", "error"),
+    [
+        ("a", 2, ErrorCode.NONE),
+        ("a", 1, ErrorCode.ILLEGAL_GENERATION),
+        ("a", 3, ErrorCode.ILLEGAL_GENERATION),
+        ("ghost", 2, ErrorCode.UNKNOWN_MEMBER_ID),
+        ("", 2, ErrorCode.UNKNOWN_MEMBER_ID),
+    ],
+)
+def test_a_heartbeat_is_checked(member_id: str, generation: int, error: ErrorCode) -> None:
+    assert stable_pair() >> heartbeat(6, member_id, generation) << told(6, code=error)
+
+
+def test_many_leave_at_once_each_with_its_own_answer() -> None:
+    story = stable_pair() >> leave(6, "a", "ghost", "b") << Saved(generation=3, members=[])
+    assert story << told(
+        6, error=ErrorCode.NONE, departures=(ErrorCode.NONE, ErrorCode.UNKNOWN_MEMBER_ID, ErrorCode.NONE)
+    )
+
+
+def test_leaving_releases_an_id_not_used_yet() -> None:
+    assert (
+        stable_pair()
+        >> join(6, "c", requires_known_id=True)
+        << told(6, error=ErrorCode.MEMBER_ID_REQUIRED)
+        >> rejoin(7, "a")
+        >> rejoin(8, "b")
+        >> leave(9, "c")
+        << Saved(generation=3, members=["a", "b"])
+        << told(7)
+        << told(8)
+        << told(9, departures=(ErrorCode.NONE,))
+    )
+
+
+def test_a_member_that_leaves_while_it_waits_is_answered() -> None:
+    assert (
+        stable_pair()
+        >> rejoin(6, "b", protocols=[("range", b"new")])
+        >> leave(7, "b")
+        << told(6, error=ErrorCode.UNKNOWN_MEMBER_ID)
+        << told(7, departures=(ErrorCode.NONE,))
+    )
+
+
+@pytest.mark.parametrize(
+    ("member_id", "generation", "error"),
+    [
+        ("a", 2, ErrorCode.NONE),
+        ("a", 1, ErrorCode.ILLEGAL_GENERATION),
+        ("a", -1, ErrorCode.ILLEGAL_GENERATION),
+        ("ghost", 2, ErrorCode.UNKNOWN_MEMBER_ID),
+        ("", -1, ErrorCode.UNKNOWN_MEMBER_ID),
+    ],
+)
+def test_a_commit_in_a_group_with_members_is_for_members(member_id: str, generation: int, error: ErrorCode) -> None:
+    assert stable_pair() >> commit(6, member_id, generation) << told(6, code=error)
+
+
+def test_a_commit_while_members_rejoin_is_allowed_and_while_they_await_assignment_is_not() -> None:
+    assert stable_pair() >> rejoin(6, "a") >> commit(7, "b", 2) << told(7, code=ErrorCode.NONE)
+    assert half_assigned() >> commit(4, "b", 2) << told(4, code=ErrorCode.REBALANCE_IN_PROGRESS)
+
+
+def test_anybody_may_commit_while_nobody_is_in() -> None:
+    assert Playbook() >> commit(1, "", -1) << told(1, code=ErrorCode.NONE)
+    story = stable_pair() >> leave(6, "a", "b") << Saved(members=[]) << told(6)
+    assert story >> commit(7, "", -1) << told(7, code=ErrorCode.NONE)
+    assert story >> commit(8, "a", 2) << told(8, code=ErrorCode.UNKNOWN_MEMBER_ID)
+
+
+def test_a_commit_is_a_sign_of_life() -> None:
+    story = stable_pair() >> At(SESSION_MS - 1) >> commit(6, "a", 2) << told(6) >> commit(7, "b", 2) << told(7)
+    assert story >> At(2 * SESSION_MS - 2) >> heartbeat(8, "a", 2) << told(8, code=ErrorCode.NONE)
+
+
+def test_a_group_is_deleted_only_while_nobody_is_in() -> None:
+    assert stable_pair() >> Delete(6) << told(6, code=ErrorCode.NON_EMPTY_GROUP)
+    story = stable_pair() >> leave(6, "a", "b") << Saved(members=[]) << told(6)
+    assert story >> Delete(7) << Persist(None) << told(7, code=ErrorCode.NONE)
+    assert story >> join(8, "c") << told(8, error=ErrorCode.COORDINATOR_NOT_AVAILABLE)
+
+
+def test_an_assignment_too_large_to_commit_is_refused() -> None:
+    settings = GroupSettings(initial_rebalance_delay_ms=0, group_bytes_max=100)
+    assert (
+        Playbook(settings=settings)
+        >> join(1, "a")
+        << Saved(generation=1)
+        << told(1)
+        >> sync(2, "a", 1, assignments={"a": bytes(101)})
+        << told(2, error=ErrorCode.UNKNOWN_SERVER_ERROR)
+        >> heartbeat(3, "a", 1)
+        << told(3, code=ErrorCode.REBALANCE_IN_PROGRESS)
+    )
+
+
+def committed(story: Playbook) -> GroupRecord:
+    return story.group.record()
+
+
+def test_after_a_takeover_members_stay_without_a_rebalance() -> None:
+    story = Playbook(ClassicGroup("g", NO_DELAY)) >> At(1_000_000) >> Restored(committed(stable_pair()))
+    assert (
+        story
+        >> At(1_000_000 + SESSION_MS - 1)
+        >> heartbeat(6, "a", 2)
+        << told(6, code=ErrorCode.NONE)
+        >> sync(7, "b", 2)
+        << told(7, assignment=b"B")
+        >> commit(8, "b", 2)
+        << told(8, code=ErrorCode.NONE)
+    )
+    assert story.group.roster.leader == "a"
+
+
+def test_after_a_takeover_members_that_stay_silent_expire() -> None:
+    story = Playbook(ClassicGroup("g", NO_DELAY)) >> Restored(committed(stable_pair()))
+    assert story >> At(SESSION_MS) << Saved(generation=3, members=[])
+
+
+def test_after_a_takeover_an_assignment_under_way_is_completed() -> None:
+    assert (
+        Playbook(ClassicGroup("g", NO_DELAY))
+        >> Restored(committed(half_assigned()))
+        >> sync(4, "b", 2)
+        >> sync(5, "a", 2, assignments={"a": b"A", "b": b"B"})
+        << Saved(generation=2, assignments={"a": b"A", "b": b"B"})
+        << told(5, assignment=b"A")
+        << told(4, assignment=b"B")
+    )
+
+
+def test_after_a_takeover_nobody_is_removed_for_an_assignment_it_may_have_had() -> None:
+    story = Playbook(ClassicGroup("g", NO_DELAY)) >> Restored(committed(half_assigned()))
+    for second in range(5, 61, 5):
+        for member_id in ("a", "b"):
+            story >> At(second * 1_000 - 1) >> heartbeat(4, member_id, 2) << told(4, code=ErrorCode.NONE)
+    story >> At(REBALANCE_MS)
+    for member_id in ("a", "b"):
+        assert story >> heartbeat(5, member_id, 2) << told(5, code=ErrorCode.REBALANCE_IN_PROGRESS)
+
+
+def test_after_a_takeover_generations_go_on() -> None:
+    story = stable_pair() >> leave(6, "a", "b") << Saved(generation=3, members=[]) << told(6)
+    restored = Playbook(ClassicGroup("g", NO_DELAY)) >> Restored(committed(story))
+    assert restored >> join(1, "c") << Saved(generation=4) << told(1, generation=4)
+
+
+def test_members_do_not_pay_for_the_time_the_node_was_stopped() -> None:
+    story = stable_pair()
+    story.now_ms = 100_000
+    assert story >> Stalled(95_000) >> heartbeat(6, "a", 2) << told(6, code=ErrorCode.NONE)
+    assert story >> Leave(7, (Departure("", "nobody"),)) << told(7, departures=(ErrorCode.UNKNOWN_MEMBER_ID,))
