@@ -1,0 +1,133 @@
+"""What a hostile frame may cost: nothing is allocated for what is not there, and every limit is said."""
+
+import tracemalloc
+from collections.abc import Callable
+
+import pytest
+
+from higgins_protocol import registry
+from higgins_protocol.errors import DecodeError
+from higgins_protocol.messages.metadata import MetadataRequest, MetadataRequestTopic
+from higgins_protocol.messages.offset_fetch import OffsetFetchRequest, OffsetFetchRequestTopic
+from higgins_protocol.messages.sync_group import SyncGroupRequest, SyncGroupRequestAssignment
+from higgins_protocol.primitives import ELEMENTS_MAX, PARTITIONS_MAX
+from higgins_protocol.schema import Message
+
+PLAIN_METADATA = bytes.fromhex("0003 0001 00000001 ffff")
+FLEXIBLE_METADATA = bytes.fromhex("0003 0009 00000001 ffff 00")
+API_VERSIONS = bytes.fromhex("0012 0003 00000001 ffff 00")
+
+
+def decode(frame: bytes) -> Message:
+    view = memoryview(frame)
+    return registry.decode_request(registry.decode_header(view), view)
+
+
+def refuse(frame: bytes) -> str:
+    with pytest.raises(DecodeError) as caught:
+        decode(frame)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        PLAIN_METADATA + b"\x7f\xff\xff\xff",
+        FLEXIBLE_METADATA + b"\xff\xff\xff\xff\x0f",
+        PLAIN_METADATA + b"\x00\x0f\xff\xff" + bytes(1000),
+    ],
+)
+def test_a_count_beyond_the_frame_allocates_nothing(frame: bytes) -> None:
+    refuse(frame)
+    tracemalloc.start()
+    refuse(frame)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 64 << 10
+    assert "bytes announced" in refuse(frame)
+
+
+def test_a_length_below_minus_one_is_refused() -> None:
+    assert "length -2" in refuse(PLAIN_METADATA + b"\xff\xff\xff\xfe")
+    assert "length -5" in refuse(PLAIN_METADATA + b"\x00\x00\x00\x01\xff\xfb")
+
+
+def test_null_where_there_is_none_is_refused() -> None:
+    assert "null where" in refuse(PLAIN_METADATA + b"\x00\x00\x00\x01\xff\xff")
+    assert "null where" in refuse(API_VERSIONS + b"\x00\x02b\x00")
+
+
+def test_text_has_to_be_utf_8() -> None:
+    assert "MetadataRequest v1.topics.name at byte 16: no valid UTF-8" in refuse(
+        PLAIN_METADATA + b"\x00\x00\x00\x01\x00\x01\xff"
+    )
+
+
+def test_a_string_is_at_most_32767_bytes_in_both_encodings() -> None:
+    decode(API_VERSIONS + b"\x80\x80\x02" + b"a" * 32_767 + b"\x02b\x00")
+    refuse(API_VERSIONS + b"\x81\x80\x02" + b"a" * 32_768 + b"\x02b\x00")
+
+
+BODY = API_VERSIONS + b"\x02a\x02b"
+
+
+@pytest.mark.parametrize(
+    ("tags", "why"),
+    [
+        (b"\x41" + b"".join(bytes([tag, 0]) for tag in range(65)), "65 tagged fields, at most 64"),
+        (b"\x02\x05\x00\x05\x00", "tag 5 after tag 5"),
+        (b"\x02\x05\x00\x04\x00", "tag 4 after tag 5"),
+        (b"\x01\x05\x02\x00", "2 bytes announced, 1 left"),
+        (b"\x01\x05\xff\xff\xff\xff\x1f", "32 bits"),
+        (b"\x01\x05", "cut off"),
+        (b"", "cut off"),
+    ],
+)
+def test_tags_ascend_and_are_bounded(tags: bytes, why: str) -> None:
+    assert why in refuse(BODY + tags)
+
+
+def test_sixty_four_unknown_tags_are_stepped_over() -> None:
+    assert decode(BODY + b"\x40" + b"".join(bytes([tag, 1, 9]) for tag in range(64))) == decode(BODY + b"\x00")
+
+
+def test_a_known_tag_has_to_fill_its_size() -> None:
+    fetch = bytes.fromhex("0001 000c 00000001 ffff 00") + bytes(4 * 4 + 1 + 8) + b"\x01\x01\x01"
+    decode(fetch + b"\x01\x00\x02\x02a")
+    assert "its size says" in refuse(fetch + b"\x01\x00\x03\x02a\x00")
+    assert "its size says" in refuse(fetch + b"\x01\x00\x01\x02a")
+
+
+def partitions(count: int) -> OffsetFetchRequest:
+    half = count // 2
+    split = [list(range(half)), list(range(count - half))]
+    return OffsetFetchRequest(
+        group_id="g", topics=[OffsetFetchRequestTopic(name="t", partition_indexes=part) for part in split]
+    )
+
+
+def topics(count: int) -> MetadataRequest:
+    return MetadataRequest(topics=[MetadataRequestTopic(name="t")] * count)
+
+
+def assignments(count: int) -> SyncGroupRequest:
+    return SyncGroupRequest(assignments=[SyncGroupRequestAssignment(member_id="m")] * count)
+
+
+@pytest.mark.parametrize(
+    ("key", "version", "make", "most"),
+    [
+        (registry.OFFSET_FETCH, 1, partitions, PARTITIONS_MAX),
+        (registry.OFFSET_FETCH, 7, partitions, PARTITIONS_MAX),
+        (registry.METADATA, 1, topics, ELEMENTS_MAX),
+        (registry.SYNC_GROUP, 5, assignments, ELEMENTS_MAX),
+    ],
+)
+def test_a_request_has_a_bounded_number_of_elements(
+    key: int, version: int, make: Callable[[int], Message], most: int
+) -> None:
+    def frame(count: int) -> bytes:
+        return b"".join(registry.encode_request(key, version, 1, None, make(count)))[4:]
+
+    assert decode(frame(most)) == make(most)
+    assert f"more than {most}" in refuse(frame(most + 1))
