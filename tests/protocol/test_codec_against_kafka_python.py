@@ -1,12 +1,11 @@
 """Our codecs against kafka-python's: every message and version, both ways, whole frames, by value."""
 
 import random
-import warnings
-from importlib import import_module
 from typing import Any
 from uuid import UUID
 
 import pytest
+from kafka.protocol import admin, consumer, metadata, producer
 
 from higgins_protocol.messages.api_versions import ApiVersionsResponse
 from higgins_protocol.primitives import ZERO_UUID, Kind
@@ -24,10 +23,7 @@ from tests.protocol.values import any_value, make
 
 VALUES = 6
 NO_OPERATIONS = -0x80000000
-with warnings.catch_warnings():
-    # The package reads its message files through a corner of importlib that newer Pythons call deprecated.
-    warnings.simplefilter("ignore", DeprecationWarning)
-    MODULES = [import_module(f"kafka.protocol.{name}") for name in ("admin", "consumer", "metadata", "producer")]
+MODULES = (admin, consumer, metadata, producer)
 
 every_lane = pytest.mark.parametrize("lane", [lane for lane in LANES if lane.api_key != PRIVATE], ids=str)
 

@@ -1,0 +1,227 @@
+"""Batch headers: vectors, the checks of the produce path, and the two ways a broker touches a batch."""
+
+from struct import pack_into
+
+import pytest
+from kafka.record.default_records import DefaultRecordBatch, DefaultRecordBatchBuilder
+
+from higgins_protocol.errors import ErrorCode, RecordError
+from higgins_protocol.records import batch as layout
+from higgins_protocol.records.batch import (
+    HEADER_BYTES,
+    PREFIX_BYTES,
+    patch_base_offset,
+    read_header,
+    split,
+    stamp_log_append_time,
+    walk,
+)
+from higgins_protocol.records.crc import crc32c
+from higgins_protocol.records.record import Record, decode_records, encode_batch
+
+MAX = 1_048_588
+
+# One record, worked out by hand: key null, value "v", no headers, all at time 1000.
+BY_HAND = bytes.fromhex(
+    "0000000000000000"  # base offset
+    "00000039"  # 57 bytes follow
+    "ffffffff"  # leader epoch
+    "02"  # magic
+    "00000000"  # checksum, filled in below
+    "0000"  # attributes
+    "00000000"  # last offset delta
+    "00000000000003e8"  # base timestamp
+    "00000000000003e8"  # greatest timestamp
+    "ffffffffffffffff"  # producer id
+    "ffff"  # producer epoch
+    "ffffffff"  # base sequence
+    "00000001"  # count
+    "0e 00 00 00 01 02 76 00".replace(" ", "")
+)
+
+
+def sealed(data: bytes | bytearray) -> bytes:
+    """With its checksum made right."""
+    data = bytearray(data)
+    pack_into(">I", data, layout.CRC_AT, crc32c(bytes(data[layout.ATTRIBUTES_AT :])))
+    return bytes(data)
+
+
+def changed(data: bytes, at: int, form: str, value: int) -> bytes:
+    """With one header field set to another value, and the checksum made right."""
+    other = bytearray(data)
+    pack_into(">" + form, other, at, value)
+    return sealed(other)
+
+
+def refusal(data: bytes, *, batch_bytes_max: int = MAX) -> RecordError:
+    with pytest.raises(RecordError) as caught:
+        split(memoryview(data), batch_bytes_max=batch_bytes_max)
+    return caught.value
+
+
+@pytest.fixture
+def records() -> list[Record]:
+    return [Record(offset=number, timestamp=1000 + number, value=b"v%d" % number) for number in range(5)]
+
+
+@pytest.fixture
+def batch(records: list[Record]) -> bytes:
+    return encode_batch(records, producer_id=7, producer_epoch=1, base_sequence=40)
+
+
+def test_the_checksum_is_castagnolis() -> None:
+    assert crc32c(b"123456789") == 0xE3069283
+    assert crc32c(memoryview(bytes(32))) == 0x8A9136AA
+
+
+def test_a_batch_worked_out_by_hand_is_read_and_written() -> None:
+    data = sealed(BY_HAND)
+    ((header, view),) = split(data, batch_bytes_max=MAX)
+    assert view == data
+    assert (header.size, header.count, header.codec) == (69, 1, 0)
+    assert (header.producer_id, header.producer_epoch, header.base_sequence) == (-1, -1, -1)
+    assert decode_records(data) == [Record(offset=0, timestamp=1000, value=b"v")]
+    assert encode_batch([Record(timestamp=1000, value=b"v")], leader_epoch=-1) == data
+
+
+@pytest.mark.parametrize("compression", [0, 1])
+def test_a_batch_of_kafka_python_is_accepted_as_it_is(compression: int) -> None:
+    builder = DefaultRecordBatchBuilder(
+        magic=2,
+        compression_type=compression,
+        is_transactional=0,
+        producer_id=7,
+        producer_epoch=1,
+        base_sequence=3,
+        batch_size=1 << 20,
+    )
+    for number in range(100):
+        builder.append(number, 5000 + number, b"k%d" % number, b"v" * 50, [("h", b"x"), ("n", None)])
+    data = bytes(builder.build())
+    ((header, view),) = split(memoryview(data), batch_bytes_max=MAX)
+    assert (header.codec, header.count, header.base_sequence, header.max_timestamp) == (compression, 100, 3, 5099)
+    decoded = decode_records(view)
+    assert decoded[99] == Record(99, 5099, b"k99", b"v" * 50, (("h", b"x"), ("n", None)))
+
+
+def test_kafka_python_reads_our_batch(records: list[Record], batch: bytes) -> None:
+    theirs = DefaultRecordBatch(bytearray(batch))
+    assert theirs.validate_crc()
+    assert (theirs.producer_id, theirs.producer_epoch, theirs.base_sequence) == (7, 1, 40)
+    assert [(item.offset, item.timestamp, item.value) for item in theirs] == [
+        (record.offset, record.timestamp, record.value) for record in records
+    ]
+
+
+def test_several_batches_are_split_into_views(batch: bytes) -> None:
+    other = sealed(BY_HAND)
+    data = memoryview(batch + other + batch)
+    found = split(data, batch_bytes_max=MAX)
+    assert [bytes(view) for _, view in found] == [batch, other, batch]
+    assert all(view.obj is data.obj for _, view in found)
+    assert [header.count for header, _ in found] == [5, 1, 5]
+
+
+@pytest.mark.parametrize("magic", [0, 1])
+def test_old_message_sets_are_refused_as_kafka_4_does(magic: int) -> None:
+    message_set = bytes(8) + (14).to_bytes(4, "big") + bytes(4) + bytes([magic]) + bytes(9)
+    error = refusal(message_set)
+    assert error.code is ErrorCode.INVALID_RECORD
+    assert f"format v{magic}" in error.what
+
+
+def test_an_unknown_magic_is_corrupt(batch: bytes) -> None:
+    assert refusal(changed(batch, layout.MAGIC_AT, "b", 3)).code is ErrorCode.CORRUPT_MESSAGE
+
+
+def test_no_batch_at_all_is_refused() -> None:
+    assert refusal(b"").code is ErrorCode.INVALID_RECORD
+
+
+def test_a_batch_cut_anywhere_is_corrupt(batch: bytes) -> None:
+    assert {refusal(batch[:cut]).code for cut in range(1, len(batch))} == {ErrorCode.CORRUPT_MESSAGE}
+    assert refusal(batch + b"\x00").code is ErrorCode.CORRUPT_MESSAGE
+
+
+def test_any_flipped_bit_behind_the_checksum_is_noticed(batch: bytes) -> None:
+    for at in range(layout.CRC_AT, len(batch)):
+        damaged = bytearray(batch)
+        damaged[at] ^= 0x10
+        assert refusal(damaged).code is ErrorCode.CORRUPT_MESSAGE
+
+
+def test_offset_and_leader_epoch_lie_outside_the_checksum(batch: bytes) -> None:
+    stored = patch_base_offset(batch, 1 << 40, leader_epoch=6) + batch[PREFIX_BYTES:]
+    ((header, _),) = split(stored, batch_bytes_max=MAX)
+    assert (header.base_offset, header.partition_leader_epoch) == (1 << 40, 6)
+    assert [record.offset for record in decode_records(stored)] == [(1 << 40) + number for number in range(5)]
+    assert patch_base_offset(memoryview(batch)[:12], 9) == patch_base_offset(batch, 9)
+
+
+@pytest.mark.parametrize(
+    ("at", "form", "value", "code"),
+    [
+        (layout.RECORD_COUNT_AT, "i", 4, ErrorCode.INVALID_RECORD),
+        (layout.RECORD_COUNT_AT, "i", 0, ErrorCode.INVALID_RECORD),
+        (layout.RECORD_COUNT_AT, "i", -1, ErrorCode.INVALID_RECORD),
+        (layout.LAST_OFFSET_DELTA_AT, "i", 5, ErrorCode.INVALID_RECORD),
+        (layout.LAST_OFFSET_DELTA_AT, "i", -1, ErrorCode.INVALID_RECORD),
+        (layout.ATTRIBUTES_AT, "h", layout.TRANSACTIONAL, ErrorCode.INVALID_RECORD),
+        (layout.ATTRIBUTES_AT, "h", layout.CONTROL, ErrorCode.INVALID_RECORD),
+        (layout.ATTRIBUTES_AT, "h", layout.CONTROL | layout.TRANSACTIONAL, ErrorCode.INVALID_RECORD),
+        (layout.ATTRIBUTES_AT, "h", 5, ErrorCode.UNSUPPORTED_COMPRESSION_TYPE),
+        (layout.ATTRIBUTES_AT, "h", 7, ErrorCode.UNSUPPORTED_COMPRESSION_TYPE),
+        (layout.BASE_SEQUENCE_AT, "i", -1, ErrorCode.INVALID_RECORD),
+        (layout.PRODUCER_EPOCH_AT, "h", -1, ErrorCode.INVALID_RECORD),
+        (layout.BATCH_LENGTH_AT, "i", 48, ErrorCode.CORRUPT_MESSAGE),
+        (layout.BATCH_LENGTH_AT, "i", 0, ErrorCode.CORRUPT_MESSAGE),
+        (layout.BATCH_LENGTH_AT, "i", -13, ErrorCode.CORRUPT_MESSAGE),
+        (layout.BATCH_LENGTH_AT, "i", 1000, ErrorCode.CORRUPT_MESSAGE),
+        (layout.BATCH_LENGTH_AT, "i", 0x7FFFFFFF, ErrorCode.MESSAGE_TOO_LARGE),
+    ],
+)
+def test_a_header_that_does_not_hold_together_is_refused(
+    batch: bytes, at: int, form: str, value: int, code: ErrorCode
+) -> None:
+    error = refusal(changed(batch, at, form, value))
+    assert error.code is code
+    assert error.what
+
+
+def test_the_limit_of_a_batch_is_exact(batch: bytes) -> None:
+    assert len(split(batch, batch_bytes_max=len(batch))) == 1
+    error = refusal(batch, batch_bytes_max=len(batch) - 1)
+    assert error.code is ErrorCode.MESSAGE_TOO_LARGE
+    assert "max.message.bytes" in error.what
+
+
+def test_stamping_gives_all_records_the_append_time_and_leaves_the_original(batch: bytes) -> None:
+    before = bytes(batch)
+    stamped = stamp_log_append_time(batch, 9_000)
+    assert batch == before
+    ((header, _),) = split(stamped, batch_bytes_max=MAX)
+    assert header.is_log_append_time
+    assert (header.max_timestamp, header.base_timestamp) == (9_000, 1_000)
+    assert {record.timestamp for record in decode_records(stamped)} == {9_000}
+    assert DefaultRecordBatch(bytearray(stamped)).validate_crc()
+
+
+def test_walking_gives_each_whole_batch_and_ends_at_one_cut_off(batch: bytes) -> None:
+    other = sealed(BY_HAND)
+    data = memoryview(b"??" + batch + other + batch[:-1])
+    assert list(walk(data, 2)) == [(2, len(batch), 5, 1004), (2 + len(batch), len(other), 1, 1000)]
+    assert list(walk(data[: HEADER_BYTES + 1], 2)) == []
+    assert list(walk(b"")) == []
+
+
+def test_walking_never_stands_still() -> None:
+    with pytest.raises(RecordError):
+        list(walk(bytes(200)))
+
+
+def test_a_header_is_read_where_it_stands(batch: bytes) -> None:
+    header = read_header(b"xx" + batch, 2)
+    assert header == read_header(batch)
+    assert (header.is_control, header.is_transactional, header.is_log_append_time) == (False, False, False)
+    assert header.size == len(batch)

@@ -1,0 +1,172 @@
+"""Compression: what other tools wrote is read, what we write stands as the others frame it, and bombs stay small."""
+
+import random
+import tracemalloc
+import zlib
+
+import cramjam
+import pytest
+
+from higgins_protocol.errors import ErrorCode, RecordError
+from higgins_protocol.records.compression import RATIO_MAX, RATIO_SLACK_BYTES, Codec, compress, decompress
+
+TEXT = b"the same line again. " * 40
+MIB = 1 << 20
+
+# Written by the tools lz4 1.9, zstd 1.5 and gzip 1.12 from TEXT.
+LZ4 = "04224d186440a723000000ff067468652073616d65206c696e6520616761696e2e201500ffffff1e5061696e2e200000000064f026b9"
+LZ4_WITH_SIZE = (
+    "04224d186c404803000000000000e523000000ff067468652073616d65206c696e6520616761696e2e201500ffffff1e5061696e2e"
+    "200000000064f026b9"
+)
+ZSTD = "28b52ffd644802e50000a87468652073616d65206c696e6520616761696e2e20010061623599dd9ed51d"
+ZSTD_WITHOUT_SIZE = "28b52ffd0458e50000a87468652073616d65206c696e6520616761696e2e20010061623599dd9ed51d"
+ZSTD_WINDOW_128_MIB = "28b52ffd0488e50000a87468652073616d65206c696e6520616761696e2e20010061623599dd9ed51d"
+ZSTD_SKIPPABLE = "502a4d1803000000aabbcc"
+GZIP = "1f8b08000000000000032bc94855284ecc4d55c8c9cc4b55484c4fccccd3532819151c151c15244510004e10aa3a48030000"
+
+compressing = pytest.mark.parametrize("codec", [Codec.GZIP, Codec.SNAPPY, Codec.LZ4, Codec.ZSTD])
+
+
+@pytest.mark.parametrize("codec", list(Codec))
+@pytest.mark.parametrize("data", [b"", b"a", TEXT, bytes(3 * MIB // 4), random.Random(1).randbytes(200_000)])
+def test_what_is_compressed_comes_back(codec: Codec, data: bytes) -> None:
+    assert decompress(codec, memoryview(compress(codec, memoryview(data))), bytes_max=MIB) == data
+
+
+@pytest.mark.parametrize("codec", list(Codec))
+def test_equal_records_compress_to_equal_bytes(codec: Codec) -> None:
+    assert compress(codec, TEXT) == compress(codec, bytearray(TEXT))
+
+
+@pytest.mark.parametrize(
+    ("codec", "frame"),
+    [
+        (Codec.GZIP, GZIP),
+        (Codec.LZ4, LZ4),
+        (Codec.LZ4, LZ4_WITH_SIZE),
+        (Codec.ZSTD, ZSTD),
+        (Codec.ZSTD, ZSTD_WITHOUT_SIZE),
+        (Codec.ZSTD, ZSTD_SKIPPABLE + ZSTD),
+    ],
+)
+def test_frames_of_other_tools_are_read_alone_and_end_to_end(codec: Codec, frame: str) -> None:
+    data = bytes.fromhex(frame)
+    assert decompress(codec, data, bytes_max=MIB) == TEXT
+    assert decompress(codec, data * 3, bytes_max=MIB) == TEXT * 3
+
+
+def test_our_gzip_is_read_by_zlib() -> None:
+    assert zlib.decompress(compress(Codec.GZIP, TEXT), wbits=31) == TEXT
+
+
+def test_our_lz4_has_independent_blocks_which_java_insists_on() -> None:
+    frame = compress(Codec.LZ4, TEXT * 200)
+    flags = frame[4]
+    assert (flags >> 6, flags >> 5 & 1) == (1, 1)
+    assert bytes(cramjam.lz4.decompress(frame)) == TEXT * 200
+
+
+def test_our_snappy_is_framed_as_xerial_does_in_blocks_of_32_kib() -> None:
+    data = random.Random(2).randbytes(70_000)
+    frame = compress(Codec.SNAPPY, data)
+    assert frame[:16] == b"\x82SNAPPY\x00\x00\x00\x00\x01\x00\x00\x00\x01"
+    position, blocks = 16, []
+    while position < len(frame):
+        size = int.from_bytes(frame[position : position + 4], "big")
+        blocks.append(bytes(cramjam.snappy.decompress_raw(frame[position + 4 : position + 4 + size])))
+        position += 4 + size
+    assert [len(block) for block in blocks] == [32_768, 32_768, 4_464]
+    assert b"".join(blocks) == data
+
+
+def test_snappy_without_xerial_frames_is_read() -> None:
+    assert decompress(Codec.SNAPPY, bytes(cramjam.snappy.compress_raw(TEXT)), bytes_max=MIB) == TEXT
+
+
+@compressing
+def test_the_callers_limit_is_exact(codec: Codec) -> None:
+    data = random.Random(3).randbytes(100_000)
+    packed = compress(codec, data)
+    assert decompress(codec, packed, bytes_max=100_000) == data
+    with pytest.raises(RecordError, match="more than 99999 bytes"):
+        decompress(codec, packed, bytes_max=99_999)
+
+
+@compressing
+def test_a_bomb_is_refused_within_two_hundred_times_its_size(codec: Codec) -> None:
+    bomb = compress(codec, bytes(96 * MIB))
+    bound = min(64 * MIB, RATIO_MAX * len(bomb) + RATIO_SLACK_BYTES)
+    with pytest.raises(RecordError, match=f"more than {bound} bytes") as caught:
+        decompress(codec, bomb, bytes_max=64 * MIB)
+    assert caught.value.code is ErrorCode.INVALID_RECORD
+
+
+def zstd_of_zeros(mebibytes: int) -> bytes:
+    """A frame that does not say its content size: blocks of four bytes that each repeat one byte 128 Ki times."""
+    block = 128 << 10 << 3 | 1 << 1
+    blocks = [(block | last).to_bytes(3, "little") + b"\x00" for last in [0] * (8 * mebibytes - 1) + [1]]
+    return b"\x28\xb5\x2f\xfd\x00\x50" + b"".join(blocks)
+
+
+@pytest.mark.parametrize("frames", [zstd_of_zeros(256), bytes(cramjam.zstd.compress(bytes(8 * MIB))) * 32])
+def test_a_small_bomb_is_refused_without_its_output_in_memory(frames: bytes) -> None:
+    """256 MiB of zeros; a refusal may touch what two hundred times the input is, and no more."""
+    bound = RATIO_MAX * len(frames) + RATIO_SLACK_BYTES
+    tracemalloc.start()
+    with pytest.raises(RecordError):
+        decompress(Codec.ZSTD, frames, bytes_max=64 * MIB)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 2 * bound
+
+
+def test_zstd_blocks_that_repeat_a_byte_are_read() -> None:
+    assert decompress(Codec.ZSTD, zstd_of_zeros(1), bytes_max=MIB) == bytes(MIB)
+
+
+def test_a_snappy_block_that_lies_about_its_output_is_refused_unread() -> None:
+    with pytest.raises(RecordError):
+        decompress(Codec.SNAPPY, b"\xff\xff\xff\xff\x0f" + b"\x00" * 20, bytes_max=64 * MIB)
+
+
+def test_a_zstd_window_above_8_mib_is_refused() -> None:
+    with pytest.raises(RecordError, match="window"):
+        decompress(Codec.ZSTD, bytes.fromhex(ZSTD_WINDOW_128_MIB), bytes_max=MIB)
+    with pytest.raises(RecordError, match="window"):
+        decompress(Codec.ZSTD, bytes.fromhex(ZSTD + ZSTD_WINDOW_128_MIB), bytes_max=MIB)
+
+
+@compressing
+def test_what_is_cut_off_or_damaged_is_corrupt_and_nothing_else(codec: Codec) -> None:
+    packed = compress(codec, TEXT + random.Random(4).randbytes(300))
+    for cut in range(1, len(packed)):
+        try:
+            shorter = decompress(codec, packed[:cut], bytes_max=MIB)
+        except RecordError as error:
+            assert error.code in (ErrorCode.CORRUPT_MESSAGE, ErrorCode.INVALID_RECORD)
+        else:
+            # Only xerial's blocks may end early without a trace: a batch's checksum is what tells.
+            assert codec is Codec.SNAPPY
+            assert len(shorter) < len(TEXT) + 300
+    rng = random.Random(5)
+    for _ in range(300):
+        damaged = bytearray(packed)
+        damaged[rng.randrange(len(damaged))] ^= 1 << rng.randrange(8)
+        try:
+            decompress(codec, damaged, bytes_max=MIB)
+        except RecordError as error:
+            assert error.code in (ErrorCode.CORRUPT_MESSAGE, ErrorCode.INVALID_RECORD)
+
+
+@pytest.mark.parametrize("codec", [Codec.LZ4, Codec.ZSTD, Codec.SNAPPY])
+def test_nothing_at_all_is_not_a_frame(codec: Codec) -> None:
+    with pytest.raises(RecordError):
+        decompress(codec, b"", bytes_max=MIB)
+
+
+def test_a_codec_that_does_not_exist_is_refused() -> None:
+    for call in (lambda: compress(5, TEXT), lambda: decompress(7, TEXT, bytes_max=MIB)):
+        with pytest.raises(RecordError) as caught:
+            call()
+        assert caught.value.code is ErrorCode.UNSUPPORTED_COMPRESSION_TYPE

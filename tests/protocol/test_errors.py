@@ -1,0 +1,15 @@
+"""Kafka's error codes, against an independent list, and what our exceptions tell."""
+
+from kio.schema.errors import ErrorCode as TheirErrorCode
+
+from higgins_protocol.errors import DecodeError, ErrorCode
+
+
+def test_every_code_of_kafka_has_its_name_and_number() -> None:
+    ours = {code.name: int(code) for code in ErrorCode}
+    assert ours == {code.name.upper(): int(code) for code in TheirErrorCode}
+
+
+def test_a_decode_error_says_what_and_where() -> None:
+    error = DecodeError("length -2", field="MetadataRequest v1.topics", position=14)
+    assert str(error) == "MetadataRequest v1.topics at byte 14: length -2"
