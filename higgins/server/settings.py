@@ -1,0 +1,35 @@
+"""What a user tunes about listeners and connections."""
+
+import msgspec
+
+
+class Listener(msgspec.Struct, frozen=True):
+    """A door: where it is bound, and the address that clients are told. Port 0 is drawn when bound."""
+
+    name: str
+    host: str
+    port: int
+    advertised_host: str
+    advertised_port: int
+    """0 means the port that was bound."""
+
+
+class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Doors, and the limits of whoever comes through them."""
+
+    listeners: tuple[Listener, ...] = (Listener("127.0.0.1:9092", "127.0.0.1", 9092, "127.0.0.1", 9092),)
+    frame_bytes_max: int = 100 * 1024 * 1024
+    """socket.request.max.bytes"""
+    requests_in_flight_max: int = 16
+    """Requests of one connection under way before reading stops."""
+    request_bytes_in_flight_max: int = 8 * 1024 * 1024
+    connections_max: int = 10_000
+    connections_per_address_max: int = 0
+    """0: no bound of its own."""
+    connection_idle_ms: int = 600_000
+    frame_patience_ms: int = 30_000
+    """How long a frame once begun may take, beside its size at 64 KiB a second."""
+    write_patience_ms: int = 60_000
+    """How long a write may make no progress."""
+    drain_ms: int = 8_000
+    """How long requests in flight may take to finish when the broker shuts down."""
