@@ -5,6 +5,8 @@ operator wants them. `bodies` are the bytes of a record from its key length to i
 wrote them: a pass-through operator copies those and never looks inside.
 """
 
+from bisect import bisect_left
+
 import msgspec
 
 from higgins_protocol.errors import DecodeError
@@ -40,6 +42,11 @@ class Columns(msgspec.Struct, frozen=True, gc=False):
         position = _optional_bytes(self.data, self.starts[row])[1]
         position = _optional_bytes(self.data, position)[1]
         return read_headers(self.data, position)[0]
+
+    def from_offset(self, offset: int) -> "Columns":
+        """The rows from an offset on."""
+        first = bisect_left(self.offsets, offset)
+        return self.between(first, len(self)) if first else self
 
     def between(self, first: int, stop: int) -> "Columns":
         """The rows from `first` up to `stop`; the bytes are shared."""

@@ -1,8 +1,9 @@
-"""Record batches to columns: first `gather` (sizes, checksums, decompression), then `rows` (the records themselves).
+"""Record batches to columns: `stored` finds the batches, `gather` makes blocks of them, `rows` reads the records.
 
 Behaviour: small uncompressed batches are gathered into one block, so that a fetch of many one-record batches costs
-little more than one large batch. Control batches have no rows. A batch stamped by the broker (LogAppendTime) gives its
-own time to every record. `rows` is a generator: between two slices the caller may give the loop back.
+little more than one large batch; a compressed one stays packed until the caller says where it may be expanded (it can
+take long). Control batches have no rows. A batch stamped by the broker (LogAppendTime) gives its own time to every
+record. All three are generators: between two values the caller may give the loop back.
 Not done: records that do not parse are skipped to the end of their batch and counted, because the broker stores what
 it was sent without looking inside, and an operator must get past it; a wrong checksum is Corrupt, because stored bytes
 changed.
@@ -14,16 +15,28 @@ import msgspec
 
 from higgins.columns.columns import Columns, read_headers
 from higgins.model.errors import Corrupt
-from higgins_protocol.errors import DecodeError, ProtocolError
-from higgins_protocol.records.batch import ATTRIBUTES_AT, HEADER_BYTES, BatchHeader, read_header
+from higgins.model.pointer import Buffer
+from higgins_protocol.errors import DecodeError, ProtocolError, RecordError
+from higgins_protocol.records.batch import ATTRIBUTES_AT, HEADER_BYTES, PREFIX_BYTES, BatchHeader, read_header
 from higgins_protocol.records.compression import decompress
 from higgins_protocol.records.crc import crc32c
 from higgins_protocol.varint import read_signed
 
 BLOCK_BYTES_MAX = 1 << 20
+BLOCK_SECTIONS_MAX = 1_000
+COSTLY_BYTES = 16_384
 DECOMPRESSED_BYTES_MAX = 64 << 20
-ROWS_MAX = 2_000
+ROWS_MAX = 1_000
+"""A slice that any operator of ours gets through well within five milliseconds."""
 _NOT_STAMPED = -1
+_RECORDS_AT = HEADER_BYTES - ATTRIBUTES_AT
+
+
+class Stored(msgspec.Struct, frozen=True, gc=False):
+    """A batch as read: its header, and everything that its checksum covers (from the attributes on)."""
+
+    header: BatchHeader
+    covered: memoryview
 
 
 class Section(msgspec.Struct, frozen=True, gc=False):
@@ -38,11 +51,31 @@ class Section(msgspec.Struct, frozen=True, gc=False):
 
 
 class Block(msgspec.Struct, frozen=True, gc=False):
-    """Records of several batches in one buffer; `unreadable` counts those whose batch could not be decompressed."""
+    """Records of several batches in one buffer; `unreadable` counts those whose batch could not be expanded."""
 
     data: bytes
     sections: tuple[Section, ...]
     unreadable: int = 0
+
+
+class Packed(msgspec.Struct, frozen=True, gc=False):
+    """The compressed records of one batch."""
+
+    header: BatchHeader
+    records: memoryview
+
+    @property
+    def is_costly(self) -> bool:
+        """Whether to expand it takes long enough to belong into a thread."""
+        return len(self.records) > COSTLY_BYTES
+
+    def expand(self) -> Block:
+        """Decompress, within bounds."""
+        try:
+            data = decompress(self.header.codec, self.records, bytes_max=DECOMPRESSED_BYTES_MAX)
+        except ProtocolError:
+            return Block(b"", (), unreadable=self.header.record_count)
+        return Block(data, (_section(self.header, 0, len(data)),))
 
 
 class Tally(msgspec.Struct):
@@ -51,28 +84,40 @@ class Tally(msgspec.Struct):
     unreadable: int = 0
 
 
-def is_costly(batch: memoryview) -> bool:
-    """Whether gathering this batch decompresses enough to belong into a thread."""
-    return len(batch) > 16_384 and read_header(batch).codec != 0
+def stored(pieces: Iterable[Buffer]) -> Iterator[Stored]:
+    """The batches in what a reader of the log returns: each piece holds whole batches, or is the prefix of one whose
+    rest is the next piece. Raises: Corrupt."""
+    waiting = iter(pieces)
+    for piece in waiting:
+        if len(piece) == PREFIX_BYTES:
+            rest = memoryview(next(waiting))
+            header = _header(bytes(piece) + bytes(rest[: HEADER_BYTES - PREFIX_BYTES]), 0)
+            yield _checked(header, rest[ATTRIBUTES_AT - PREFIX_BYTES :])
+            continue
+        view, position = memoryview(piece), 0
+        while position < len(view):
+            header = _header(view, position)
+            yield _checked(header, view[position + ATTRIBUTES_AT : position + header.size])
+            position += header.size
 
 
-def gather(batches: Iterable[memoryview]) -> Iterator[Block]:
-    """Blocks of at most about BLOCK_BYTES_MAX from whole batches, in order. Raises Corrupt."""
+def gather(batches: Iterable[Stored]) -> Iterator[Block | Packed]:
+    """Blocks of at most BLOCK_BYTES_MAX (or one batch) and BLOCK_SECTIONS_MAX batches, in order. Raises: Corrupt."""
     pieces: list[memoryview] = []
     sections: list[Section] = []
     size = 0
     for batch in batches:
-        header = read_header(batch)
-        _check(header, batch)
+        header = batch.header
         if header.is_control:
             continue
         compressed = header.codec != 0
-        records = batch[HEADER_BYTES : header.size]
-        if pieces and (compressed or size + len(records) > BLOCK_BYTES_MAX):
+        records = batch.covered[_RECORDS_AT:]
+        is_full = size + len(records) > BLOCK_BYTES_MAX or len(pieces) == BLOCK_SECTIONS_MAX
+        if pieces and (compressed or is_full):
             yield Block(b"".join(pieces), tuple(sections))
             pieces, sections, size = [], [], 0
         if compressed:
-            yield _expand(header, records)
+            yield Packed(header, records)
             continue
         sections.append(_section(header, size, size + len(records)))
         pieces.append(records)
@@ -104,19 +149,20 @@ def rows(block: Block, partition: int, tally: Tally, *, rows_max: int = ROWS_MAX
         yield columns
 
 
-def _check(header: BatchHeader, batch: memoryview) -> None:
-    if header.size > len(batch):
-        raise Corrupt(f"A stored batch at offset {header.base_offset} has {len(batch)} of its {header.size} bytes.")
-    if crc32c(batch[ATTRIBUTES_AT : header.size]) != header.crc:
-        raise Corrupt(f"A stored batch at offset {header.base_offset} does not match its checksum.")
-
-
-def _expand(header: BatchHeader, records: memoryview) -> Block:
+def _header(view: Buffer, position: int) -> BatchHeader:
     try:
-        data = bytes(decompress(header.codec, records, bytes_max=DECOMPRESSED_BYTES_MAX))
-    except ProtocolError:
-        return Block(b"", (), unreadable=header.record_count)
-    return Block(data, (_section(header, 0, len(data)),))
+        return read_header(view, position)
+    except RecordError as error:
+        raise Corrupt(f"What is stored is no batch: {error}.") from error
+
+
+def _checked(header: BatchHeader, covered: memoryview) -> Stored:
+    missing = header.size - ATTRIBUTES_AT - len(covered)
+    if missing or len(covered) < _RECORDS_AT:
+        raise Corrupt(f"A stored batch at offset {header.base_offset} lacks {missing} of its {header.size} bytes.")
+    if crc32c(covered) != header.crc:
+        raise Corrupt(f"A stored batch at offset {header.base_offset} does not match its checksum.")
+    return Stored(header, covered)
 
 
 def _section(header: BatchHeader, start: int, end: int) -> Section:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 import pytest
 
 from higgins.columns.columns import Columns
-from higgins.columns.decode import Tally, gather, rows
+from higgins.columns.decode import Packed, Tally, gather, rows, stored
 from higgins.columns.encode import BatchBuilder
 from higgins.model.errors import Corrupt
 from higgins_protocol.records.batch import HEADER_BYTES, assemble, read_header, stamp_log_append_time
@@ -46,7 +46,8 @@ def some_records(chance: random.Random, first_offset: int, count: int) -> list[R
 
 def slices(batches: Sequence[bytes], *, tally: Tally | None = None, rows_max: int = 2_000) -> Iterator[Columns]:
     tally = tally if tally is not None else Tally()
-    for block in gather(memoryview(batch) for batch in batches):
+    for part in gather(stored(batches)):
+        block = part.expand() if isinstance(part, Packed) else part
         yield from rows(block, 3, tally, rows_max=rows_max)
 
 
@@ -86,6 +87,22 @@ def test_a_batch_stamped_by_the_broker_gives_its_time_to_every_record() -> None:
     batch = encode_batch([record(0, b"a"), record(1, b"b", at_ms=NOON_MS + 5)])
     (columns,) = slices([bytes(stamp_log_append_time(batch, 42))])
     assert columns.timestamps == [42, 42]
+
+
+def test_batches_are_found_in_pieces_as_the_log_gives_them() -> None:
+    batches = [encode_batch([record(offset, b"v%d" % offset)], base_offset=offset) for offset in range(6)]
+    split = memoryview(batches[2])
+    pieces = [b"".join(batches[:2]), bytes(split[:16]), split[16:], bytearray(batches[3]), b"".join(batches[4:])]
+    (columns,) = slices(pieces)  # type: ignore[arg-type]
+    assert columns.offsets == [0, 1, 2, 3, 4, 5]
+    assert columns.values == [b"v0", b"v1", b"v2", b"v3", b"v4", b"v5"]
+
+
+def test_a_batch_cut_short_is_corrupt() -> None:
+    batch = encode_batch([record(0, b"abc")])
+    for length in (len(batch) - 1, 61):
+        with pytest.raises(Corrupt):
+            list(slices([batch[:length]]))
 
 
 def test_control_batches_have_no_rows() -> None:

@@ -1,0 +1,330 @@
+"""Text to nodes. sqlglot reads the SQL; what it read is copied, kind by kind from an allow-list, into nodes of ours.
+
+Refuses, by name and with its place: every kind of syntax that has no row below, every argument of a kind that its row
+does not name (so that a later sqlglot with more syntax is refused and not half understood), and what is too long, too
+deep or too large. Not cheap (tens of milliseconds to import sqlglot, once): call it in a thread.
+"""
+
+import difflib
+from collections.abc import Callable
+from typing import Any, cast
+
+from sqlglot import exp, parse_one
+from sqlglot.errors import ErrorLevel, SqlglotError
+
+from higgins.operators.expression import nodes
+from higgins.operators.expression.functions import ARITY, DATE_PARTS
+from higgins.operators.expression.nodes import ExpressionError, Node
+
+TEXT_CHARACTERS_MAX = 8_192
+NODES_MAX = 1_000
+DEPTH_MAX = 32
+INTEGER_MAX = 2**63 - 1
+_SERVED = (
+    "field paths (a.b, tags[0]), $key $timestamp $partition $offset $headers['x'], arithmetic, comparison, "
+    "and, or, not, in, between, like, is null, case, cast and these functions: " + ", ".join(sorted(ARITY))
+)
+
+
+def parse(text: str) -> Node:
+    """The expression's tree. Raises ExpressionError."""
+    if len(text) > TEXT_CHARACTERS_MAX:
+        raise ExpressionError(f"An expression has at most {TEXT_CHARACTERS_MAX} characters; this one has {len(text)}.")
+    if not text.strip():
+        raise ExpressionError("The expression is empty; write a condition such as qty > 5.")
+    try:
+        tree = parse_one(text, error_level=ErrorLevel.IMMEDIATE)
+    except SqlglotError as error:
+        raise _syntax_error(text, error) from error
+    except RecursionError as error:
+        raise ExpressionError(f"The expression is nested too deeply; at most {DEPTH_MAX} levels are read.") from error
+    return _Reader(text).read(tree, 1)
+
+
+def _syntax_error(text: str, error: SqlglotError) -> ExpressionError:
+    details: list[dict[str, Any]] = getattr(error, "errors", [])
+    if not details or not details[0].get("line"):
+        what = str(error).splitlines()[0].rstrip(".")
+        return ExpressionError(f"This is not an expression ({what}); check quotes and brackets.")
+    first = details[0]
+    marked = str(first.get("highlight") or "")
+    description = str(first.get("description") or "unexpected text").rstrip(".")
+    if description.startswith("Required keyword"):
+        description = "something is missing"
+    column = max(1, int(first.get("col") or 1) - len(marked) + 1)
+    near = f" at '{marked}'" if marked else ""
+    return ExpressionError(
+        f"Syntax error{near}: {description[0].lower() + description[1:]}.", line=int(first["line"]), column=column
+    )
+
+
+class _Reader:
+    """Copies one sqlglot tree; counts nodes so that the whole stays bounded."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._nodes = 0
+
+    def read(self, tree: exp.Expr, depth: int) -> Node:
+        self._nodes += 1
+        if self._nodes > NODES_MAX:
+            raise self._error(tree, f"The expression is too large; at most {NODES_MAX} terms are read.")
+        if depth > DEPTH_MAX:
+            raise self._error(tree, f"The expression is nested too deeply; at most {DEPTH_MAX} levels are read.")
+        row = _KINDS.get(type(tree))
+        if row is None:
+            raise self._unserved(tree)
+        allowed, read = row
+        for name, value in tree.args.items():
+            if value not in (None, False, [], "") and name not in allowed:
+                raise self._error(tree, f"'{name}' of {_kind(tree)} is not served in expressions; leave it out.")
+        return read(self, tree, depth + 1)
+
+    def _unserved(self, tree: exp.Expr) -> ExpressionError:
+        return self._error(tree, f"{_kind(tree)} is not served in expressions. Served are {_SERVED}.")
+
+    def _error(self, tree: exp.Expr, message: str) -> ExpressionError:
+        start = next((found.meta["start"] for found in tree.walk() if "start" in found.meta), 0)
+        line = self._text.count("\n", 0, start) + 1
+        return ExpressionError(message, line=line, column=start - self._text.rfind("\n", 0, start))
+
+    # Leaves.
+
+    def literal(self, tree: exp.Expr, depth: int) -> Node:
+        text = str(tree.this)
+        if tree.args["is_string"]:
+            return nodes.Literal(text)
+        return nodes.Literal(self._number(tree, text))
+
+    def _number(self, tree: exp.Expr, text: str, sign: int = 1) -> int | float:
+        digits = text.replace("_", "")
+        value = sign * (int(digits) if digits.isdecimal() else float(digits))
+        if isinstance(value, int) and not -INTEGER_MAX - 1 <= value <= INTEGER_MAX:
+            raise self._error(tree, f"{text} does not fit 64 bits; write it with a decimal point to have a double.")
+        if value in (float("inf"), float("-inf")):
+            raise self._error(tree, f"{text} is too large for a double.")
+        return value
+
+    def boolean(self, tree: exp.Expr, depth: int) -> Node:
+        return nodes.Literal(bool(tree.this))
+
+    def null(self, tree: exp.Expr, depth: int) -> Node:
+        return nodes.Literal(None)
+
+    def column(self, tree: exp.Expr, depth: int) -> Node:
+        parts = [tree.args.get(name) for name in ("catalog", "db", "table", "this")]
+        return self._path(tree, [part for part in parts if part is not None])
+
+    def dot(self, tree: exp.Expr, depth: int) -> Node:
+        if not isinstance(tree.expression, exp.Identifier):
+            raise self._unserved(tree.expression)
+        return self._descend(tree, self.read(tree.this, depth), tree.expression.name)
+
+    def bracket(self, tree: exp.Expr, depth: int) -> Node:
+        if len(tree.expressions) != 1 or not isinstance(tree.expressions[0], exp.Literal):
+            raise self._error(tree, "Square brackets hold one number from 0 on, or one name in single quotes.")
+        step = self.literal(tree.expressions[0], depth)
+        assert isinstance(step, nodes.Literal)
+        if isinstance(tree.this, exp.Column) and self._is_headers(tree.this):
+            if not isinstance(step.value, str):
+                raise self._error(tree, "A header is found by its name: $headers['name'].")
+            return nodes.HeaderOf(step.value)
+        if not isinstance(step.value, int | str):
+            raise self._error(tree, "An element is found by a whole number from 0 on.")
+        return self._descend(tree, self.read(tree.this, depth), step.value)
+
+    def _is_headers(self, tree: exp.Expr) -> bool:
+        identifier = tree.this
+        return tree.args.get("table") is None and identifier.name == "$headers" and not identifier.args.get("quoted")
+
+    def _path(self, tree: exp.Expr, parts: list[exp.Expr]) -> Node:
+        for part in parts:
+            if not isinstance(part, exp.Identifier):
+                raise self._unserved(part)
+        first = parts[0].name
+        if not first.startswith("$") or parts[0].args.get("quoted"):
+            return nodes.Field(tuple(part.name for part in parts))
+        if first == "$headers":
+            raise self._error(tree, "Headers are found by name: write $headers['name'].")
+        if first not in ("$key", "$timestamp", "$partition", "$offset"):
+            raise self._error(
+                tree, f"There is no {first}; a record has $key, $timestamp, $partition, $offset and $headers['name']."
+            )
+        if len(parts) > 1:
+            raise self._error(tree, f"{first} has no fields.")
+        return nodes.Meta(cast(nodes.MetaName, first[1:]))
+
+    def _descend(self, tree: exp.Expr, base: Node, step: str | int) -> Node:
+        if not isinstance(base, nodes.Field):
+            raise self._error(tree, "Only a field of the value has fields and elements.")
+        return nodes.Field((*base.path, step))
+
+    # Operators.
+
+    def paren(self, tree: exp.Expr, depth: int) -> Node:
+        return self.read(tree.this, depth)
+
+    def negation(self, tree: exp.Expr, depth: int) -> Node:
+        return nodes.Not(self.read(tree.this, depth))
+
+    def negative(self, tree: exp.Expr, depth: int) -> Node:
+        if isinstance(tree.this, exp.Literal) and not tree.this.args["is_string"]:
+            return nodes.Literal(self._number(tree, str(tree.this.this), -1))
+        return nodes.Negative(self.read(tree.this, depth))
+
+    def logic(self, tree: exp.Expr, depth: int) -> Node:
+        word: Any = "and" if isinstance(tree, exp.And) else "or"
+        # A chain of a hundred `or`s is flat to its reader, so it is flat here.
+        operands = tuple(self.read(operand, depth) for operand in cast(exp.Connector, tree).flatten())
+        return nodes.Logic(word, operands)
+
+    def comparison(self, tree: exp.Expr, depth: int) -> Node:
+        return nodes.Comparison(
+            _COMPARISONS[type(tree)], self.read(tree.this, depth), self.read(tree.expression, depth)
+        )
+
+    def arithmetic(self, tree: exp.Expr, depth: int) -> Node:
+        return nodes.Arithmetic(_ARITHMETIC[type(tree)], self.read(tree.this, depth), self.read(tree.expression, depth))
+
+    def is_(self, tree: exp.Expr, depth: int) -> Node:
+        what = self.read(tree.expression, depth)
+        if not isinstance(what, nodes.Literal) or not (what.value is None or isinstance(what.value, bool)):
+            raise self._error(tree, "After 'is' stands null, true or false; use = to compare values.")
+        return nodes.Is(self.read(tree.this, depth), what.value)
+
+    def between(self, tree: exp.Expr, depth: int) -> Node:
+        low, high = self.read(tree.args["low"], depth), self.read(tree.args["high"], depth)
+        return nodes.Between(self.read(tree.this, depth), low, high)
+
+    def in_(self, tree: exp.Expr, depth: int) -> Node:
+        if not tree.expressions:
+            raise self._error(tree, "The list after 'in' is empty; name at least one value.")
+        options = tuple(self.read(option, depth) for option in tree.expressions)
+        return nodes.In(self.read(tree.this, depth), options)
+
+    def like(self, tree: exp.Expr, depth: int) -> Node:
+        return nodes.Like(self.read(tree.this, depth), self.read(tree.expression, depth), "")
+
+    def escape(self, tree: exp.Expr, depth: int) -> Node:
+        character = tree.expression
+        if not isinstance(tree.this, exp.Like) or not isinstance(character, exp.Literal) or len(character.name) != 1:
+            raise self._error(tree, "'escape' follows a like and names one character: like '5!%' escape '!'.")
+        like = self.read(tree.this, depth)
+        assert isinstance(like, nodes.Like)
+        return nodes.Like(like.operand, like.pattern, character.name)
+
+    def case(self, tree: exp.Expr, depth: int) -> Node:
+        subject = self.read(tree.this, depth) if tree.this is not None else None
+        branches = tuple(
+            (self.read(branch.this, depth), self.read(branch.args["true"], depth)) for branch in tree.args["ifs"]
+        )
+        default = tree.args.get("default")
+        return nodes.Case(subject, branches, self.read(default, depth) if default is not None else None)
+
+    def cast(self, tree: exp.Expr, depth: int) -> Node:
+        kind = tree.args["to"]
+        to = _CASTS.get(kind.this)
+        if to is None or kind.expressions:
+            raise self._error(tree, f"cast to {kind.sql()} is not served; cast to bigint, double, varchar or boolean.")
+        return nodes.Cast(self.read(tree.this, depth), to)
+
+    # Functions.
+
+    def call(self, tree: exp.Expr, depth: int) -> Node:
+        names = ("this", "expression", "start", "length", "decimals")
+        found = [tree.args[name] for name in names if isinstance(tree.args.get(name), exp.Expr)]
+        return self._call(tree, _FUNCTIONS[type(tree)], [*found, *tree.expressions], depth)
+
+    def trim(self, tree: exp.Expr, depth: int) -> Node:
+        side = {"LEADING": "ltrim", "TRAILING": "rtrim"}.get(str(tree.args.get("position") or ""), "trim")
+        given = [tree.this, tree.expression] if tree.args.get("expression") is not None else [tree.this]
+        return self._call(tree, side, given, depth)
+
+    def extract(self, tree: exp.Expr, depth: int) -> Node:
+        part = tree.this.name.lower()
+        if part not in DATE_PARTS:
+            raise self._error(tree, f"extract knows {', '.join(DATE_PARTS)}; not {part}.")
+        return self._call(tree, part, [tree.expression], depth)
+
+    def anonymous(self, tree: exp.Expr, depth: int) -> Node:
+        name = str(tree.this).lower()
+        if name == "date_part" and len(tree.expressions) == 2 and isinstance(tree.expressions[0], exp.Literal):
+            part = tree.expressions[0].name.lower()
+            if part in DATE_PARTS:
+                return self._call(tree, part, [tree.expressions[1]], depth)
+            raise self._error(tree, f"date_part knows {', '.join(DATE_PARTS)}; not {part}.")
+        near = difflib.get_close_matches(name, ARITY, n=1)
+        meant = f" Did you mean {near[0]}?" if near else f" Served are {', '.join(sorted(ARITY))}."
+        raise self._error(tree, f"There is no function {name}.{meant}")
+
+    def _call(self, tree: exp.Expr, name: str, given: list[exp.Expr], depth: int) -> Node:
+        least, most = ARITY[name]
+        if not least <= len(given) <= most:
+            count = str(least) if least == most else f"{least} to {most}"
+            raise self._error(tree, f"{name} takes {count} arguments; {len(given)} are given.")
+        return nodes.Call(name, tuple(self.read(argument, depth) for argument in given))
+
+
+def _kind(tree: exp.Expr) -> str:
+    """How a person would call this piece of syntax."""
+    if isinstance(tree, exp.Select | exp.Subquery):
+        return "A subquery"
+    if isinstance(tree, exp.Func):
+        return f"The function {tree.sql_name().lower()}"
+    return f"'{tree.key}'"
+
+
+_COMPARISONS: dict[type[exp.Expr], nodes.ComparisonSign] = {
+    exp.EQ: "=", exp.NEQ: "<>", exp.LT: "<", exp.LTE: "<=", exp.GT: ">", exp.GTE: ">=",
+}  # fmt: skip
+_ARITHMETIC: dict[type[exp.Expr], nodes.ArithmeticSign] = {
+    exp.Add: "+", exp.Sub: "-", exp.Mul: "*", exp.Div: "/", exp.Mod: "%",
+}  # fmt: skip
+_CASTS: dict[Any, nodes.CastType] = {
+    exp.DType.INT: "bigint", exp.DType.BIGINT: "bigint",
+    exp.DType.DOUBLE: "double", exp.DType.FLOAT: "double",
+    exp.DType.TEXT: "varchar", exp.DType.VARCHAR: "varchar",
+    exp.DType.BOOLEAN: "boolean",
+}  # fmt: skip
+_FUNCTIONS: dict[type[exp.Expr], str] = {
+    exp.Lower: "lower", exp.Upper: "upper", exp.Length: "length", exp.Substring: "substr",
+    exp.Concat: "concat", exp.DPipe: "concat", exp.Coalesce: "coalesce", exp.Nullif: "nullif",
+    exp.Abs: "abs", exp.Round: "round", exp.Floor: "floor", exp.Ceil: "ceil",
+    exp.Year: "year", exp.Quarter: "quarter", exp.Month: "month", exp.Day: "day",
+    exp.Hour: "hour", exp.Minute: "minute", exp.Second: "second",
+}  # fmt: skip
+_CALL_ARGUMENTS: dict[type[exp.Expr], tuple[str, ...]] = {
+    exp.Substring: ("this", "start", "length"),
+    exp.Concat: ("expressions", "safe"),
+    exp.DPipe: ("this", "expression", "safe"),
+    exp.Coalesce: ("this", "expressions"),
+    exp.Nullif: ("this", "expression"),
+    exp.Round: ("this", "decimals"),
+}
+_Row = tuple[tuple[str, ...], Callable[[_Reader, Any, int], Node]]
+_KINDS: dict[type[exp.Expr], _Row] = {
+    exp.Literal: (("this", "is_string"), _Reader.literal),
+    exp.Boolean: (("this",), _Reader.boolean),
+    exp.Null: ((), _Reader.null),
+    exp.Column: (("this", "table", "db", "catalog"), _Reader.column),
+    exp.Dot: (("this", "expression"), _Reader.dot),
+    exp.Bracket: (("this", "expressions"), _Reader.bracket),
+    exp.Paren: (("this",), _Reader.paren),
+    exp.Not: (("this",), _Reader.negation),
+    exp.Neg: (("this",), _Reader.negative),
+    exp.And: (("this", "expression"), _Reader.logic),
+    exp.Or: (("this", "expression"), _Reader.logic),
+    exp.Is: (("this", "expression"), _Reader.is_),
+    exp.Between: (("this", "low", "high"), _Reader.between),
+    exp.In: (("this", "expressions"), _Reader.in_),
+    exp.Like: (("this", "expression"), _Reader.like),
+    exp.Escape: (("this", "expression"), _Reader.escape),
+    exp.Case: (("this", "ifs", "default"), _Reader.case),
+    exp.Cast: (("this", "to", "_type"), _Reader.cast),
+    exp.Trim: (("this", "expression", "position"), _Reader.trim),
+    exp.Extract: (("this", "expression"), _Reader.extract),
+    exp.Anonymous: (("this", "expressions"), _Reader.anonymous),
+    **dict.fromkeys(_COMPARISONS, (("this", "expression"), _Reader.comparison)),
+    **dict.fromkeys(_ARITHMETIC, (("this", "expression"), _Reader.arithmetic)),
+    **{kind: (_CALL_ARGUMENTS.get(kind, ("this",)), _Reader.call) for kind in _FUNCTIONS},
+}

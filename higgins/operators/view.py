@@ -1,0 +1,85 @@
+"""Operators as people see them: what each does and how far it has come. Changes nothing."""
+
+import msgspec
+
+from higgins.ledger.state.state import State
+from higgins.ledger.state.tasks import TaskSet, task_resource
+from higgins.operators.engine import Engine
+from higgins.operators.specification import decode
+
+
+class PartitionView(msgspec.Struct, frozen=True):
+    """One task. `node` is the id of the node that holds its lease, or null; `state` is running, lagging, degraded (with
+    a reason), stopped (with a reason), or waiting (for a node to take it up)."""
+
+    partition: int
+    position: int
+    high_watermark: int
+    lag: int
+    node: int | None
+    state: str
+    reason: str
+    counters: dict[str, int]
+
+
+class OperatorView(msgspec.Struct, frozen=True):
+    """One operator with its tasks."""
+
+    name: str
+    type: str
+    input: str
+    output: str
+    where: str
+    format: str
+    generation: int
+    partitions: list[PartitionView]
+
+
+LAGGING_RECORDS = 10_000
+"""A task this far behind, or further, is said to lag."""
+
+
+def operator_views(state: State, engine: Engine) -> list[OperatorView]:
+    """All operators, by name. What ails a task is known only on the node that runs it."""
+    return [_operator_view(state, engine, state.tasks.sets[name]) for name in sorted(state.tasks.sets)]
+
+
+def _operator_view(state: State, engine: Engine, tasks: TaskSet) -> OperatorView:
+    specification = decode(tasks.specification)
+    source, output = state.topics.by_id.get(tasks.input), state.topics.by_id.get(tasks.output)
+    return OperatorView(
+        name=tasks.name,
+        type="filter",
+        input=source.name if source else "",
+        output=output.name if output else "",
+        where=specification.where,
+        format=specification.format,
+        generation=tasks.generation,
+        partitions=[_partition_view(state, engine, tasks, partition) for partition in range(tasks.partitions)],
+    )
+
+
+def _partition_view(state: State, engine: Engine, tasks: TaskSet, partition: int) -> PartitionView:
+    position = state.tasks.position(tasks.name, partition)
+    high_watermark = state.runs.next_offset(tasks.input, partition)
+    lease = state.sessions.leases.get(task_resource(tasks.name, partition))
+    holder = state.sessions.live.get(lease.session_epoch) if lease else None
+    task = engine.task(tasks.name, partition)
+    if task is not None and task.stopped:
+        mood = "stopped"
+    elif task is not None and task.trouble:
+        mood = "degraded"
+    elif holder is None:
+        mood = "waiting"
+    else:
+        mood = "lagging" if high_watermark - position >= LAGGING_RECORDS else "running"
+    return PartitionView(
+        partition=partition,
+        position=position,
+        high_watermark=high_watermark,
+        lag=high_watermark - position,
+        node=holder.node_id if holder else None,
+        state=mood,
+        reason=task.trouble if task else "",
+        counters=state.tasks.counters(tasks.name, partition),
+    )

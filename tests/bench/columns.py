@@ -1,0 +1,59 @@
+"""What a filter costs a record, in microseconds: batch to columns, JSON, predicate, batch out. Run by hand."""
+
+import json
+import statistics
+import time
+
+from higgins.columns.decode import Block, Tally, gather, rows, stored
+from higgins.operators.filter import FilterOperator
+from higgins.operators.operator import NO_STATE, Output
+from higgins.operators.specification import Filter
+from higgins_protocol.records.record import Record, encode_batch
+
+RECORDS = 9_000
+EXPRESSIONS = (
+    "qty > 5",
+    "qty > 5 and country = 'NL'",
+    "qty * price > 100",
+    "country in ('NL', 'BE') and note like '%x%'",
+    "$key = 'NL'",
+)
+
+
+def some_batch() -> bytes:
+    return encode_batch(
+        [
+            Record(
+                offset=number,
+                timestamp=1_700_000_000_000 + number // 7,
+                key=b"NL",
+                value=json.dumps(
+                    {"id": number, "qty": number % 10, "country": "NL", "price": number % 97 + 0.5, "note": "x" * 40},
+                    separators=(",", ":"),
+                ).encode(),
+                headers=(),
+            )
+            for number in range(RECORDS)
+        ]
+    )
+
+
+def main() -> None:
+    batch = memoryview(some_batch())
+    for expression in EXPRESSIONS:
+        operator = FilterOperator(Filter(where=expression, format="json"))
+        took = []
+        for _ in range(30):
+            start = time.perf_counter()
+            output = Output()
+            for block in gather(stored([batch])):
+                assert isinstance(block, Block)
+                for columns in rows(block, 0, Tally()):
+                    operator.process(columns, NO_STATE, output)
+            output.finish()
+            took.append((time.perf_counter() - start) / RECORDS * 1e6)
+        print(f"{statistics.median(took):6.2f} us a record  (best {min(took):.2f})  {expression}")
+
+
+if __name__ == "__main__":
+    main()
