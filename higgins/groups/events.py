@@ -186,6 +186,8 @@ def refusal(question: Question, error: ErrorCode) -> Result:
         case Sync():
             return SyncResult(error=error)
         case Leave():
+            if error is ErrorCode.UNKNOWN_MEMBER_ID:
+                return LeaveResult(departures=(error,) * len(question.departures))
             return LeaveResult(error=error)
         case _:
             return error

@@ -13,6 +13,9 @@ class GroupSettings(msgspec.Struct, frozen=True):
     max_session_timeout_ms: int = 1_800_000
     group_members_max: int = 10_000
 
+    groups_max: int = 100_000
+    """Groups in this node's memory at once."""
+
     pending_members_max: int = 10_000
     """Member ids given out in one group and not yet used."""
 
@@ -25,6 +28,8 @@ class GroupSettings(msgspec.Struct, frozen=True):
     group_bytes_max: int = 8 * 1_024 * 1_024
     """Subscriptions and assignments of one generation together; they are one fact."""
 
-    tip_age_max_ms: int = 3_333
-    """How long this node may answer for its groups without having asked whether the ledger went on: a third of
-    the time after which another node may take them over."""
+    commit_timeout_ms: int = 10_000
+    """How long a request waits for the ledger before its client is told to try again."""
+
+    idle_seat_ms: int = 60_000
+    """An empty group that nobody asked for this long leaves this node's memory; it stays on record."""

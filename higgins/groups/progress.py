@@ -1,0 +1,63 @@
+"""Operators' progress shown as consumer groups, so that lag is where everybody looks.
+
+An operator's group cannot be joined or committed to: its offsets are the operator's own, and move with its output.
+"""
+
+from collections.abc import Iterator
+
+from higgins.groups.views import GroupView, MemberView
+from higgins.ledger.state.offsets import OffsetEntry
+from higgins.ledger.state.sessions import Session
+from higgins.ledger.state.state import State
+from higgins.ledger.state.tasks import task_resource
+from higgins.model.names import TopicId
+
+OPERATOR_GROUP_PREFIX = "higgins.op."
+PROTOCOL_TYPE = "higgins"
+
+
+def operator_of(group_id: str) -> str | None:
+    """The operator that a group's name belongs to, whether it exists or not."""
+    return group_id.removeprefix(OPERATOR_GROUP_PREFIX) if group_id.startswith(OPERATOR_GROUP_PREFIX) else None
+
+
+def operator_groups(state: State) -> Iterator[str]:
+    return (OPERATOR_GROUP_PREFIX + name for name in state.tasks.sets)
+
+
+def operator_view(state: State, operator: str) -> GroupView | None:
+    """The nodes that run an operator's tasks, as members; None when there is no such operator."""
+    if operator not in state.tasks.sets:
+        return None
+    holders = sorted({holder.node_id: holder for holder in _holders(state, operator)}.items())
+    return GroupView(
+        group_id=OPERATOR_GROUP_PREFIX + operator,
+        state="Stable" if holders else "Empty",
+        protocol_type=PROTOCOL_TYPE,
+        protocol="",
+        members=tuple(_member(holder) for _, holder in holders),
+    )
+
+
+def operator_offsets(state: State, operator: str) -> dict[tuple[TopicId, int], OffsetEntry]:
+    """The next input offset of each task."""
+    tasks = state.tasks.sets.get(operator)
+    if tasks is None:
+        return {}
+    return {
+        (tasks.input, partition): OffsetEntry(state.tasks.position(operator, partition), -1, "", state.time_ms)
+        for partition in range(tasks.partitions)
+    }
+
+
+def _holders(state: State, operator: str) -> Iterator[Session]:
+    for partition in range(state.tasks.sets[operator].partitions):
+        lease = state.sessions.leases.get(task_resource(operator, partition))
+        session = state.sessions.live.get(lease.session_epoch) if lease is not None else None
+        if session is not None:
+            yield session
+
+
+def _member(session: Session) -> MemberView:
+    host = session.endpoints[0].host if session.endpoints else ""
+    return MemberView(member_id=f"node-{session.node_id}", client_id="higgins", client_host=f"/{host}")

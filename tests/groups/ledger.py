@@ -1,0 +1,88 @@
+"""The ledger's port, faked: one true State for all nodes, judged and folded by the ledger's own rules.
+
+Commits happen at once, unless they are held; a node cut off from the store commits nothing and knows nothing new.
+"""
+
+from collections.abc import Callable
+
+from higgins.ledger.committer import Done, Outcome
+from higgins.ledger.state.base import Proposal, Result
+from higgins.ledger.state.sessions import Endpoint, JoinSession, LeaveSession, Session
+from higgins.ledger.state.state import State
+from higgins.ledger.state.validate import validate
+from higgins.model.errors import Fenced, Refused, StorageUnavailable
+
+
+class FakeBucket:
+    """What all nodes share."""
+
+    def __init__(self) -> None:
+        self.state = State()
+
+    def commit(self, epoch: int, proposal: Proposal) -> Result:
+        """Raises: Refused."""
+        draft = self.state.draft(epoch, self.state.time_ms + 1)
+        result = validate(draft, proposal)
+        if draft.facts:
+            self.state.fold(tuple(draft.facts), draft.moment, 0, ())  # type: ignore[arg-type]
+        return result
+
+    def node(self, port: int) -> "FakeLedger":
+        endpoints = (Endpoint("main", "localhost", port),)
+        epoch = self.commit(0, JoinSession(None, endpoints, 10_000))
+        return FakeLedger(self, self.state.sessions.live[epoch])
+
+
+class FakeLedger:
+    """One node's ledger."""
+
+    def __init__(self, bucket: FakeBucket, session: Session) -> None:
+        self._bucket = bucket
+        self.session: Session | None = session
+        self.is_cut_off = False
+        self.holds = False
+        self.held: list[tuple[Proposal, Done]] = []
+        self.proposals: list[Proposal] = []
+
+    @property
+    def state(self) -> State:
+        return self._bucket.state
+
+    def in_touch(self) -> bool:
+        return not self.is_cut_off
+
+    async def barrier(self) -> None:
+        if self.is_cut_off:
+            raise StorageUnavailable("cut off")
+
+    def submit(self, proposal: Proposal, done: Done) -> None:
+        if self.holds or self.is_cut_off:
+            self.held.append((proposal, done))
+        else:
+            self._commit(proposal, done)
+
+    def release(self, make_outcome: Callable[[Proposal], Outcome] | None = None) -> None:
+        """Let what was held happen, or not happen."""
+        self.holds = self.is_cut_off = False
+        held, self.held = self.held, []
+        for proposal, done in held:
+            if make_outcome is None:
+                self._commit(proposal, done)
+            else:
+                done(make_outcome(proposal))
+
+    def leave(self) -> None:
+        """The session ends, as all must know."""
+        assert self.session is not None
+        self._bucket.commit(self.session.epoch, LeaveSession(self.session.epoch))
+        self.session = None
+
+    def _commit(self, proposal: Proposal, done: Done) -> None:
+        if self.session is None or self.session.epoch not in self.state.sessions.live:
+            done(Outcome(error=Fenced("no session")))
+            return
+        self.proposals.append(proposal)
+        try:
+            done(Outcome(self._bucket.commit(self.session.epoch, proposal)))
+        except Refused as refusal:
+            done(Outcome(error=refusal))

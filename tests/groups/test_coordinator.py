@@ -1,0 +1,437 @@
+"""Driving machines under leases: nothing is said before it is committed, nothing without the lease."""
+
+from collections.abc import AsyncIterator, Coroutine
+from typing import Any, TypeVar
+
+import pytest
+import trio
+from trio.testing import MockClock, wait_all_tasks_blocked
+
+from higgins.groups.coordinator import Answer, Coordinator
+from higgins.groups.events import (
+    AuthoriseCommit,
+    Departure,
+    Heartbeat,
+    Join,
+    JoinResult,
+    Leave,
+    Sync,
+    SyncResult,
+)
+from higgins.groups.settings import GroupSettings
+from higgins.ledger.committer import Outcome
+from higgins.ledger.state.groups import SaveGroup
+from higgins.ledger.state.offsets import OffsetToCommit
+from higgins.ledger.state.sessions import TakeLease
+from higgins.ledger.state.tasks import ApplyAssembly, AttachTasks
+from higgins.ledger.state.topics import CreateTopic
+from higgins.model.errors import StorageUnavailable
+from higgins.model.names import TopicId
+from higgins.runtime import Runtime
+from higgins_protocol.errors import ErrorCode
+from tests.groups.ledger import FakeBucket, FakeLedger
+from tests.groups.playbook import SESSION_MS, join, sync
+
+T = TypeVar("T")
+SETTINGS = GroupSettings(initial_rebalance_delay_ms=0, min_session_timeout_ms=1_000)
+TOPIC = TopicId(b"topic-orders-000")
+
+
+class Node:
+    """A coordinator and its ledger."""
+
+    def __init__(self, bucket: FakeBucket, port: int, settings: GroupSettings = SETTINGS) -> None:
+        self.ledger = bucket.node(port)
+        self.coordinator = Coordinator(Runtime(), self.ledger, settings)
+
+    async def join(self, group_id: str, fresh: str = "", **fields: Any) -> JoinResult:
+        return await now(self.coordinator.join(group_id, self.question(fresh, **fields)))
+
+    def question(self, fresh: str = "", **fields: Any) -> Join:
+        return join(self.coordinator.new_token(), fresh, **fields)
+
+    async def sync(self, group_id: str, member_id: str, generation: int, **fields: Any) -> SyncResult:
+        question: Sync = sync(self.coordinator.new_token(), member_id, generation, **fields)
+        return await now(self.coordinator.sync(group_id, question))
+
+    async def heartbeat(self, group_id: str, member_id: str, generation: int) -> ErrorCode:
+        return await now(self.beat(group_id, member_id, generation))
+
+    def beat(self, group_id: str, member_id: str, generation: int) -> Answer[ErrorCode]:
+        question = Heartbeat(self.coordinator.new_token(), member_id, generation)
+        return self.coordinator.heartbeat(group_id, question)
+
+    async def commit(
+        self, group_id: str, offset: int, *, member_id: str = "", generation: int = -1, metadata: str = ""
+    ) -> tuple[ErrorCode, ...]:
+        question = AuthoriseCommit(self.coordinator.new_token(), member_id, generation)
+        entries = (OffsetToCommit(TOPIC, 0, offset, 7, metadata),)
+        return await self.coordinator.commit(group_id, question, entries)
+
+    async def stable(self, group_id: str) -> None:
+        """One member `a`, assigned `A` in generation 1."""
+        assert (await self.join(group_id, "a")).generation == 1
+        assert (await self.sync(group_id, "a", 1, assignments={"a": b"A"})).assignment == b"A"
+
+
+async def now(answer: Answer[T]) -> T:
+    return await answer if isinstance(answer, Coroutine) else answer
+
+
+@pytest.fixture
+def bucket() -> FakeBucket:
+    made = FakeBucket()
+    made.commit(0, CreateTopic("orders", TOPIC, 2, {}))
+    return made
+
+
+@pytest.fixture
+async def node(bucket: FakeBucket, nursery: trio.Nursery) -> Node:
+    made = Node(bucket, 9001)
+    await nursery.start(made.coordinator.run)
+    return made
+
+
+@pytest.fixture
+async def pair(node: Node, bucket: FakeBucket, nursery: trio.Nursery) -> AsyncIterator[tuple[Node, Node]]:
+    """The second node has joined after the first."""
+    other = Node(bucket, 9002)
+    await nursery.start(other.coordinator.run)
+    yield node, other
+
+
+def owned_by(node: Node) -> str:
+    """A group id that a node owns."""
+    assert node.ledger.session is not None
+    return next(
+        name for name in map("g{}".format, range(1000)) if node.coordinator.find(name) == node.ledger.session
+    )
+
+
+async def test_a_group_is_committed_before_its_members_hear_of_it(node: Node, nursery: trio.Nursery) -> None:
+    await node.coordinator.join("g", node.question("p", requires_known_id=True))
+    node.ledger.holds = True
+    results: list[JoinResult] = []
+
+    async def enter() -> None:
+        results.append(await node.join("g", "a"))
+
+    nursery.start_soon(enter)
+    await wait_all_tasks_blocked()
+    assert not results
+    assert node.ledger.state.groups.get("g") is None
+    node.ledger.release()
+    await wait_all_tasks_blocked()
+    assert results[0].generation == 1
+    record = node.ledger.state.groups.get("g")
+    assert record is not None
+    assert [member.member_id for member in record.members] == ["a"]
+
+
+async def test_a_heartbeat_of_a_settled_group_costs_no_task_and_no_commit(node: Node) -> None:
+    await node.stable("g")
+    proposals = len(node.ledger.proposals)
+    assert node.beat("g", "a", 1) is ErrorCode.NONE
+    assert len(node.ledger.proposals) == proposals
+
+
+async def test_a_rebalance_costs_two_commits_and_a_lease(node: Node) -> None:
+    await node.stable("g")
+    assert [type(proposal) for proposal in node.ledger.proposals] == [TakeLease, SaveGroup, SaveGroup]
+
+
+async def test_whoever_does_not_own_a_group_says_so(pair: tuple[Node, Node]) -> None:
+    first, second = pair
+    group_id = owned_by(second)
+    assert (await first.join(group_id, "a")).error is ErrorCode.NOT_COORDINATOR
+    assert await first.heartbeat(group_id, "a", 1) is ErrorCode.NOT_COORDINATOR
+    assert await first.commit(group_id, 5) == (ErrorCode.NOT_COORDINATOR,)
+    assert await first.coordinator.describe(group_id) == [ErrorCode.NOT_COORDINATOR]
+    assert (await second.join(group_id, "a")).error is ErrorCode.NONE
+
+
+async def test_a_group_moves_to_its_new_owner_without_a_rebalance(pair: tuple[Node, Node]) -> None:
+    first, second = pair
+    group_id = owned_by(second)
+    await second.stable(group_id)
+    second.ledger.leave()
+    assert await first.heartbeat(group_id, "a", 1) is ErrorCode.NONE
+    assert (await first.sync(group_id, "a", 1)).assignment == b"A"
+    assert await second.heartbeat(group_id, "a", 1) is ErrorCode.NOT_COORDINATOR
+
+
+async def test_members_waiting_on_a_node_that_lost_the_group_are_sent_away(
+    autojump_clock: MockClock, node: Node, bucket: FakeBucket, nursery: trio.Nursery
+) -> None:
+    results: list[JoinResult] = []
+
+    async def wait_in(group_id: str) -> None:
+        await node.stable(group_id)
+        results.append(await node.join(group_id, "b"))
+
+    for i in range(20):
+        nursery.start_soon(wait_in, f"g{i}")
+    await wait_all_tasks_blocked()
+    Node(bucket, 9002)
+    await trio.sleep(2)
+    assert 0 < len(results) < 20
+    assert {result.error for result in results} == {ErrorCode.NOT_COORDINATOR}
+
+
+async def test_a_lease_that_moved_and_came_back_starts_from_the_record(
+    node: Node, bucket: FakeBucket
+) -> None:
+    other = Node(bucket, 9002)
+    group_id = owned_by(node)
+    await node.stable(group_id)
+    session = node.ledger.session
+    assert session is not None
+    node.ledger.leave()
+    assert await other.heartbeat(group_id, "a", 1) is ErrorCode.NONE
+    assert (await other.sync(group_id, "a", 1)).assignment == b"A"
+    rejoined = Node(bucket, 9001)
+    other.ledger.leave()
+    assert (await rejoined.sync(group_id, "a", 1)).assignment == b"A"
+
+
+async def test_a_commit_refused_tells_everyone_to_look_again(node: Node, nursery: trio.Nursery) -> None:
+    await node.stable("g")
+    results: list[JoinResult] = []
+
+    async def enter(**fields: Any) -> None:
+        results.append(await node.join("g", **fields))
+
+    nursery.start_soon(lambda: enter(fresh="b"))
+    await wait_all_tasks_blocked()
+    node.ledger.holds = True
+    nursery.start_soon(lambda: enter(member_id="a"))
+    await wait_all_tasks_blocked()
+    node.ledger.release(lambda proposal: Outcome(error=StorageUnavailable("who knows")))
+    await wait_all_tasks_blocked()
+    assert [result.error for result in results] == [ErrorCode.NOT_COORDINATOR] * 2
+    assert await node.heartbeat("g", "a", 1) is ErrorCode.NONE
+
+
+async def test_a_member_that_gave_up_waiting_harms_nobody(
+    autojump_clock: MockClock, node: Node, nursery: trio.Nursery
+) -> None:
+    await node.stable("g")
+    with trio.move_on_after(1):
+        await node.join("g", "b")
+    result = await node.join("g", member_id="a")
+    assert result.generation == 2
+    assert {member.member_id for member in result.members} == {"a", "b"}
+
+
+async def test_silent_members_expire_by_the_nodes_own_clock(autojump_clock: MockClock, node: Node) -> None:
+    await node.stable("g")
+    await trio.sleep(SESSION_MS / 1_000 - 0.5)
+    assert await node.heartbeat("g", "a", 1) is ErrorCode.NONE
+    await trio.sleep(SESSION_MS / 1_000 + 0.5)
+    assert await node.heartbeat("g", "a", 1) is ErrorCode.UNKNOWN_MEMBER_ID
+    record = node.ledger.state.groups.get("g")
+    assert record is not None
+    assert (record.generation, record.members) == (2, ())
+
+
+async def test_the_initial_delay_is_kept(
+    bucket: FakeBucket, nursery: trio.Nursery, autojump_clock: MockClock
+) -> None:
+    node = Node(bucket, 9001, GroupSettings(initial_rebalance_delay_ms=3_000))
+    await nursery.start(node.coordinator.run)
+    started = trio.current_time()
+    await node.join("g", "a")
+    assert trio.current_time() - started == pytest.approx(3, abs=0.1)
+
+
+async def test_a_node_cut_off_from_the_ledger_answers_for_nobody(node: Node) -> None:
+    await node.stable("g")
+    node.ledger.is_cut_off = True
+    assert await node.heartbeat("g", "a", 1) is ErrorCode.NOT_COORDINATOR
+    assert (await node.join("g", "b")).error is ErrorCode.NOT_COORDINATOR
+    assert await node.coordinator.committed("g") is ErrorCode.COORDINATOR_NOT_AVAILABLE
+    assert await node.coordinator.list_all() is ErrorCode.COORDINATOR_NOT_AVAILABLE
+
+
+async def test_members_do_not_expire_while_the_node_is_cut_off(autojump_clock: MockClock, node: Node) -> None:
+    await node.stable("g")
+    node.ledger.is_cut_off = True
+    await trio.sleep(10 * SESSION_MS / 1_000)
+    node.ledger.release()
+    await trio.sleep(2)
+    assert await node.heartbeat("g", "a", 1) is ErrorCode.NONE
+
+
+async def test_a_commit_that_hangs_does_not_hold_members_for_ever(
+    autojump_clock: MockClock, node: Node, nursery: trio.Nursery
+) -> None:
+    await node.join("g", "p", requires_known_id=True)
+    node.ledger.holds = True
+    assert (await node.join("g", "a")).error is ErrorCode.NOT_COORDINATOR
+    node.ledger.release()
+    assert await node.heartbeat("g", "a", 1) is ErrorCode.NONE
+
+
+@pytest.mark.parametrize("generation", [0, 7])
+async def test_groups_nobody_knows_are_not_taken(node: Node, generation: int) -> None:
+    assert await node.heartbeat("g", "a", generation) is ErrorCode.UNKNOWN_MEMBER_ID
+    assert (await node.sync("g", "a", generation)).error is ErrorCode.UNKNOWN_MEMBER_ID
+    leave = Leave(node.coordinator.new_token(), (Departure("a"), Departure("b")))
+    left = await now(node.coordinator.leave("g", leave))
+    assert left.departures == (ErrorCode.UNKNOWN_MEMBER_ID,) * 2
+    assert await node.commit("g", 1, member_id="a", generation=generation) == (ErrorCode.ILLEGAL_GENERATION,)
+    assert (await node.join("g", member_id="a")).error is ErrorCode.UNKNOWN_MEMBER_ID
+    assert not node.ledger.proposals
+
+
+@pytest.mark.parametrize("group_id", ["", "x" * 1_025])
+async def test_group_ids_have_bounds(node: Node, group_id: str) -> None:
+    assert (await node.join(group_id, "a")).error is ErrorCode.INVALID_GROUP_ID
+    assert await node.heartbeat(group_id, "a", 1) is ErrorCode.INVALID_GROUP_ID
+
+
+async def test_the_empty_group_id_may_commit_and_nothing_else(node: Node) -> None:
+    assert await node.commit("", 5) == (ErrorCode.NONE,)
+    assert await node.commit("x" * 1_025, 5) == (ErrorCode.INVALID_GROUP_ID,)
+
+
+async def test_committed_offsets_come_back_as_given(node: Node) -> None:
+    assert await node.commit("g", 42, metadata="why") == (ErrorCode.NONE,)
+    found = await node.coordinator.committed("g", "nobody")
+    assert not isinstance(found, ErrorCode)
+    entry = found[0][TOPIC, 0]
+    assert (entry.offset, entry.leader_epoch, entry.metadata) == (42, 7, "why")
+    assert found[1] == {}
+
+
+async def test_a_member_commits_in_its_generation_only(node: Node) -> None:
+    await node.stable("g")
+    assert await node.commit("g", 5, member_id="a", generation=1) == (ErrorCode.NONE,)
+    assert await node.commit("g", 6, member_id="a", generation=2) == (ErrorCode.ILLEGAL_GENERATION,)
+    assert await node.commit("g", 7) == (ErrorCode.UNKNOWN_MEMBER_ID,)
+    found = await node.coordinator.committed("g")
+    assert not isinstance(found, ErrorCode)
+    assert found[0][TOPIC, 0].offset == 5
+
+
+async def test_a_partition_that_does_not_exist_has_its_own_error(node: Node) -> None:
+    question = AuthoriseCommit(node.coordinator.new_token(), "", -1)
+    entries = (OffsetToCommit(TOPIC, 0, 1, -1, ""), OffsetToCommit(TopicId(bytes(16)), 0, 1, -1, ""))
+    codes = await node.coordinator.commit("g", question, entries)
+    assert codes == (ErrorCode.NONE, ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
+
+
+async def test_an_offset_commit_under_a_lost_lease_is_refused(node: Node, bucket: FakeBucket) -> None:
+    group_id = owned_by(node)
+    await node.stable(group_id)
+    node.ledger.holds = True
+    codes: list[tuple[ErrorCode, ...]] = []
+
+    async def commit() -> None:
+        codes.append(await node.commit(group_id, 5, member_id="a", generation=1))
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(commit)
+        await wait_all_tasks_blocked()
+        stopped = node.ledger.session
+        node.ledger.leave()
+        other = Node(bucket, 9002)
+        assert await other.heartbeat(group_id, "a", 1) is ErrorCode.NONE
+        node.ledger.session = stopped
+        assert stopped is not None
+        node.ledger.release(lambda proposal: _judge(bucket, stopped.epoch, proposal))
+    assert codes == [(ErrorCode.NOT_COORDINATOR,)]
+
+
+def _judge(bucket: FakeBucket, epoch: int, proposal: Any) -> Outcome:
+    ledger = FakeLedger(bucket, bucket.node(9009).session)  # type: ignore[arg-type]
+    outcomes: list[Outcome] = []
+    ledger.submit(proposal, outcomes.append)
+    return outcomes[0]
+
+
+async def test_groups_are_seen_as_they_are(node: Node) -> None:
+    await node.stable("busy")
+    await node.commit("plain", 1)
+    views = await node.coordinator.describe("busy", "plain", "nobody")
+    busy, plain, nobody = views
+    assert nobody is None
+    assert not isinstance(busy, ErrorCode | None)
+    assert (busy.state, busy.protocol_type, busy.protocol) == ("Stable", "consumer", "range")
+    assert [(member.member_id, member.assignment, member.metadata) for member in busy.members] == [
+        ("a", b"A", b"topics")
+    ]
+    assert not isinstance(plain, ErrorCode | None)
+    assert (plain.state, plain.protocol_type) == ("Empty", "")
+    listed = await node.coordinator.list_all()
+    assert not isinstance(listed, ErrorCode)
+    assert [view.group_id for view in listed] == ["busy", "plain"]
+
+
+async def test_a_group_that_does_not_run_yet_is_seen_from_its_record(node: Node, bucket: FakeBucket) -> None:
+    await node.stable("g")
+    node.ledger.leave()
+    restarted = Node(bucket, 9001)
+    view = (await restarted.coordinator.describe("g"))[0]
+    assert not isinstance(view, ErrorCode | None)
+    assert (view.state, view.members[0].assignment) == ("Stable", b"A")
+    assert not restarted.ledger.proposals
+
+
+async def test_each_node_lists_its_own_groups(pair: tuple[Node, Node]) -> None:
+    listed: list[str] = []
+    for each in pair:
+        await each.stable(owned_by(each))
+    for each in pair:
+        views = await each.coordinator.list_all()
+        assert not isinstance(views, ErrorCode)
+        assert [view.group_id for view in views] == [owned_by(each)]
+        listed += [view.group_id for view in views]
+    assert len(set(listed)) == 2
+
+
+async def test_an_empty_group_nobody_asks_for_leaves_memory_but_not_the_record(
+    autojump_clock: MockClock, node: Node
+) -> None:
+    await node.commit("g", 5)
+    assert repr(node.coordinator) == "<Coordinator groups=1>"
+    await trio.sleep(120)
+    assert repr(node.coordinator) == "<Coordinator groups=0>"
+    listed = await node.coordinator.list_all()
+    assert not isinstance(listed, ErrorCode)
+    assert [view.group_id for view in listed] == ["g"]
+
+
+@pytest.fixture
+def with_operator(node: Node, bucket: FakeBucket) -> Node:
+    out = TopicId(b"topic-large-0000")
+    assembly = ApplyAssembly(
+        base_version=0,
+        topics=(CreateTopic("large", out, 2, {}),),
+        attach=(AttachTasks("large", 1, TOPIC, out, b"", (3, 4)),),
+        detach=(),
+        document=b"",
+    )
+    bucket.commit(0, assembly)
+    return node
+
+
+async def test_an_operators_group_shows_its_progress(with_operator: Node, bucket: FakeBucket) -> None:
+    node = with_operator
+    found = await node.coordinator.committed("higgins.op.large")
+    assert not isinstance(found, ErrorCode)
+    assert {key[1]: entry.offset for key, entry in found[0].items()} == {0: 3, 1: 4}
+    view = (await node.coordinator.describe("higgins.op.large"))[0]
+    assert not isinstance(view, ErrorCode | None)
+    assert (view.state, view.protocol_type, view.members) == ("Empty", "higgins", ())
+    assert node.ledger.session is not None
+    bucket.commit(node.ledger.session.epoch, TakeLease("task/large/0", node.ledger.session.epoch))
+    running = (await node.coordinator.describe("higgins.op.large"))[0]
+    assert not isinstance(running, ErrorCode | None)
+    assert (running.state, [member.member_id for member in running.members]) == ("Stable", ["node-1"])
+
+
+@pytest.mark.parametrize("group_id", ["higgins.op.large", "higgins.op.none"])
+async def test_nobody_joins_or_commits_for_an_operator(with_operator: Node, group_id: str) -> None:
+    assert (await with_operator.join(group_id, "a")).error is ErrorCode.POLICY_VIOLATION
+    assert await with_operator.commit(group_id, 9) == (ErrorCode.POLICY_VIOLATION,)
