@@ -1,6 +1,7 @@
 """The engine over a real ledger and log in memory: each input once, in order, whoever runs it, whatever fails."""
 
 import json
+import random
 
 import pytest
 import trio
@@ -12,7 +13,7 @@ from higgins.operators.steward import delete_operator
 from higgins.operators.view import operator_views
 from higgins.runtime import Runtime
 from higgins_protocol.records.batch import assemble
-from tests.operators.world import Node, ThreadlessRuntime, new_store, running_node, until
+from tests.operators.world import Node, SlowStore, ThreadlessRuntime, new_store, running_node, until
 
 LARGE = """
 [streams.orders]
@@ -192,16 +193,20 @@ def begin_anew(engine: Engine) -> None:
     engine._changed.set()
 
 
-async def test_a_task_cancelled_anywhere_and_started_again_loses_and_repeats_nothing() -> None:
-    settings = OperatorSettings(epoch_bytes_min=2_000, epoch_bytes_max=8_000)
-    async with running_node(settings=settings) as node:
+@pytest.mark.parametrize("seed", range(5))
+async def test_a_task_cancelled_anywhere_and_started_again_loses_and_repeats_nothing(
+    seed: int, autojump_clock: trio.testing.MockClock
+) -> None:
+    chance = random.Random(seed)
+    runtime = ThreadlessRuntime()
+    settings = OperatorSettings(epoch_bytes_min=2_000, epoch_bytes_max=8_000, retry_first_ms=1)
+    # Commits take a while, so that a task begins anew while its last epoch is on its way.
+    async with running_node(SlowStore(new_store(runtime), chance), runtime=runtime, settings=settings) as node:
         await node.apply(large())
         for number in range(40):
             await node.produce("orders", orders(number * 50, 50))
-            await until(lambda: node.engine.task("large", 0) is not None)
+            await trio.sleep(chance.choice((0, 0.01, 0.05, 0.1)))
             begin_anew(node.engine)
-            for _ in range(number % 7):
-                await trio.lowlevel.checkpoint()
         await node.caught_up("large")
         assert await node.values("large") == kept(orders(0, 2_000))
 

@@ -1,8 +1,9 @@
 """A node without surfaces, over a store in memory: a ledger, a log and an engine, for tests of what operators do."""
 
+import random
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from typing import TypeVar, TypeVarTuple
+from typing import Any, TypeVar, TypeVarTuple
 
 import trio
 
@@ -16,6 +17,7 @@ from higgins.log.watch import Watch
 from higgins.log.writer import Writer
 from higgins.model.errors import HigginsError
 from higgins.model.names import TopicId
+from higgins.model.pointer import Buffer, ObjectKey
 from higgins.operators.engine import Engine
 from higgins.operators.settings import OperatorSettings
 from higgins.operators.steward import Applied, apply_topography
@@ -40,6 +42,22 @@ class ThreadlessRuntime(Runtime):
     async def offload(self, limiter: str, function: Callable[[*Ts], T], *args: *Ts) -> T:
         await trio.lowlevel.checkpoint()
         return function(*args)
+
+
+class SlowStore:
+    """A store whose conditional creates take some time, and are done at some moment within it."""
+
+    def __init__(self, store: Store, chance: random.Random) -> None:
+        self._store = store
+        self._chance = chance
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    async def create(self, key: ObjectKey, pieces: Sequence[Buffer]) -> None:
+        await trio.sleep(self._chance.uniform(0, 0.05))
+        await self._store.create(key, pieces)
+        await trio.sleep(self._chance.uniform(0, 0.05))
 
 
 class Node:
@@ -129,7 +147,7 @@ def new_store(runtime: Runtime) -> Store:
 
 @asynccontextmanager
 async def running_node(
-    store: Store | None = None,
+    store: Any = None,
     *,
     runtime: Runtime | None = None,
     port: int = 9092,
