@@ -1,5 +1,7 @@
 """Batch headers: vectors, the checks of the produce path, and the two ways a broker touches a batch."""
 
+import os
+import random
 from struct import pack_into
 
 import pytest
@@ -20,6 +22,7 @@ from higgins_protocol.records.crc import crc32c
 from higgins_protocol.records.record import Record, decode_records, encode_batch
 
 MAX = 1_048_588
+FUZZ_INPUTS = int(os.environ.get("HIGGINS_FUZZ_INPUTS", "6000"))
 
 # One record, worked out by hand: key null, value "v", no headers, all at time 1000.
 BY_HAND = bytes.fromhex(
@@ -187,6 +190,28 @@ def test_a_header_that_does_not_hold_together_is_refused(
     error = refusal(changed(batch, at, form, value))
     assert error.code is code
     assert error.what
+
+
+def test_a_batch_without_records_is_refused_though_its_header_agrees_with_itself(batch: bytes) -> None:
+    empty = changed(changed(batch, layout.RECORD_COUNT_AT, "i", 0), layout.LAST_OFFSET_DELTA_AT, "i", -1)
+    assert refusal(empty).code is ErrorCode.INVALID_RECORD
+
+
+def test_damaged_batches_are_refused_or_split_and_nothing_else(batch: bytes) -> None:
+    rng = random.Random(11)
+    for _ in range(FUZZ_INPUTS // 6):
+        data = bytearray(batch + sealed(BY_HAND))
+        for _ in range(rng.choice((1, 2, 4))):
+            data[rng.randrange(len(data))] = rng.choice((0, 0x7F, 0x80, 0xFF, rng.randrange(256)))
+        data = data[: rng.choice((len(data), len(batch), rng.randrange(len(data))))]
+        if len(data) >= HEADER_BYTES and rng.random() < 0.7:
+            data = bytearray(sealed(data[: len(batch)])) + data[len(batch) :]
+        try:
+            found = split(data, batch_bytes_max=rng.choice((100, MAX)))
+        except RecordError as error:
+            assert error.code is not ErrorCode.NONE
+        else:
+            assert sum(len(view) for _, view in found) == len(data)
 
 
 def test_the_limit_of_a_batch_is_exact(batch: bytes) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from higgins_protocol.errors import ErrorCode, RecordError
 from higgins_protocol.records.compression import RATIO_MAX, RATIO_SLACK_BYTES, Codec, compress, decompress
+from higgins_protocol.records.zstd_frames import content_bytes
 
 TEXT = b"the same line again. " * 40
 MIB = 1 << 20
@@ -119,6 +120,15 @@ def test_a_small_bomb_is_refused_without_its_output_in_memory(frames: bytes) -> 
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 2 * bound
+
+
+@pytest.mark.parametrize("size", [1, 255, 256, 840, 65_791, 65_792, 3 * MIB])
+def test_what_zstd_frames_announce_is_read_before_they_are(size: int) -> None:
+    """Each width of the content size field, alone and end to end with a frame that is only stepped over."""
+    frame = bytes(cramjam.zstd.compress(bytes(size)))
+    assert content_bytes(memoryview(frame)) == size
+    assert content_bytes(memoryview(frame + bytes.fromhex(ZSTD_SKIPPABLE) + frame)) == 2 * size
+    assert content_bytes(memoryview(frame + bytes.fromhex(ZSTD_WITHOUT_SIZE))) == 0
 
 
 def test_zstd_blocks_that_repeat_a_byte_are_read() -> None:

@@ -1,17 +1,22 @@
 """What a hostile frame may cost: nothing is allocated for what is not there, and every limit is said."""
 
+import os
+import random
 import tracemalloc
 from collections.abc import Callable
 
 import pytest
 
 from higgins_protocol import registry
-from higgins_protocol.errors import DecodeError
+from higgins_protocol.errors import DecodeError, ProtocolError
 from higgins_protocol.messages.metadata import MetadataRequest, MetadataRequestTopic
 from higgins_protocol.messages.offset_fetch import OffsetFetchRequest, OffsetFetchRequestTopic
 from higgins_protocol.messages.sync_group import SyncGroupRequest, SyncGroupRequestAssignment
 from higgins_protocol.primitives import ELEMENTS_MAX, PARTITIONS_MAX
+from higgins_protocol.registry import APIS
 from higgins_protocol.schema import Message
+
+FUZZ_INPUTS = int(os.environ.get("HIGGINS_FUZZ_INPUTS", "6000"))
 
 PLAIN_METADATA = bytes.fromhex("0003 0001 00000001 ffff")
 FLEXIBLE_METADATA = bytes.fromhex("0003 0009 00000001 ffff 00")
@@ -96,6 +101,22 @@ def test_a_known_tag_has_to_fill_its_size() -> None:
     decode(fetch + b"\x01\x00\x02\x02a")
     assert "its size says" in refuse(fetch + b"\x01\x00\x03\x02a\x00")
     assert "its size says" in refuse(fetch + b"\x01\x00\x01\x02a")
+
+
+def test_noise_and_damaged_frames_raise_protocol_errors_and_nothing_else() -> None:
+    rng = random.Random(7)
+    whole = [
+        b"".join(registry.encode_request(key, api.versions[1], 1, "c", api.request())) for key, api in APIS.items()
+    ]
+    for _ in range(FUZZ_INPUTS):
+        frame = bytearray(rng.choice(whole)[4:])
+        for _ in range(rng.choice((1, 2, 6))):
+            frame[rng.randrange(len(frame))] = rng.choice((0, 1, 0x7F, 0x80, 0xFF, rng.randrange(256)))
+        frame = frame[: rng.choice((len(frame), rng.randrange(len(frame) + 1)))] + rng.randbytes(rng.choice((0, 0, 3)))
+        try:
+            decode(bytes(frame))
+        except ProtocolError:
+            continue
 
 
 def partitions(count: int) -> OffsetFetchRequest:

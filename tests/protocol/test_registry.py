@@ -8,6 +8,7 @@ import pytest
 from higgins_protocol import registry
 from higgins_protocol.errors import DecodeError, EncodeError, ErrorCode, UnsupportedApi, UnsupportedVersion
 from higgins_protocol.messages.api_versions import ApiVersion, ApiVersionsRequest, ApiVersionsResponse
+from higgins_protocol.messages.delete_topics import DeleteTopicsRequest, DeleteTopicState
 from higgins_protocol.messages.fetch import FetchableTopicResponse, FetchResponse, PartitionData
 from higgins_protocol.messages.heartbeat import HeartbeatRequest, HeartbeatResponse
 from higgins_protocol.messages.metadata import MetadataRequest
@@ -165,6 +166,8 @@ def test_a_value_too_large_for_its_field_is_an_encode_error() -> None:
         registry.encode_request(12, 4, 1, None, HeartbeatRequest(generation_id=1 << 31))
     with pytest.raises(EncodeError, match=r"group_id: a string of 32768 bytes, at most 32767"):
         registry.encode_request(12, 4, 1, None, HeartbeatRequest(group_id="g" * 32_768))
+    with pytest.raises(EncodeError, match="uuid is sixteen bytes"):
+        registry.encode_request(20, 6, 1, None, DeleteTopicsRequest(topics=[DeleteTopicState(topic_id=b"short")]))
     with pytest.raises(EncodeError, match="client_id"):
         registry.encode_request(12, 4, 1, "c" * 32_768, HeartbeatRequest())
 
