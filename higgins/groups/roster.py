@@ -69,11 +69,11 @@ class Roster:
             self.leader = member.id
 
     def remove(self, member: Member) -> None:
+        assert not member.is_joining and not member.is_syncing, f"{member!r} would never be answered"
         del self._members[member.id]
         if member.instance_id is not None and self._instances.get(member.instance_id) == member.id:
             del self._instances[member.instance_id]
         self._count(member.protocols, -1)
-        self._joining -= member.is_joining
         if self.leader == member.id:
             self.leader = next(iter(self._members), None)
 

@@ -114,6 +114,22 @@ def test_whoever_waits_for_the_leader_need_not_heartbeat() -> None:
         << told(6)
         << told(4, assignment=b"B")
         >> At(27_000 + SESSION_MS - 1)
+        >> heartbeat(7, "b", 2)
+        << told(7, code=ErrorCode.NONE)
+    )
+
+
+def test_whoever_waited_for_the_leader_in_vain_has_a_session_to_rejoin_in() -> None:
+    story = half_assigned() >> sync(4, "b", 2)
+    for second in (9, 18, 27):
+        story >> At(second * 1_000) >> heartbeat(5, "a", 2) << told(5, code=ErrorCode.NONE)
+    assert (
+        story
+        >> join(6, "c")
+        << told(4, error=ErrorCode.REBALANCE_IN_PROGRESS)
+        >> At(27_000 + SESSION_MS - 1)
+        >> heartbeat(7, "b", 2)
+        << told(7, code=ErrorCode.REBALANCE_IN_PROGRESS)
     )
 
 

@@ -147,6 +147,31 @@ def test_a_silent_static_member_expires() -> None:
     assert story.group.state is GroupState.PREPARING
 
 
+def test_a_restarted_member_must_still_fetch_its_assignment() -> None:
+    story = Playbook()
+    assert (
+        story
+        >> join(1, "a1", instance_id="A")
+        << Saved()
+        << told(1)
+        >> join(2, "b1", instance_id="B")
+        >> rejoin(3, "a1", instance_id="A")
+        << Saved(generation=2)
+        << told(3)
+        << told(2)
+        >> sync(4, "a1", 2, assignments={"b1": b"forB"})
+        << Saved(generation=2)
+        << told(4)
+        >> join(5, "b2", instance_id="B")
+        << Saved(members=["a1", "b2"])
+        << told(5)
+    )
+    for second in range(9, 60, 9):
+        for member_id in ("a1", "b2"):
+            story >> At(second * 1_000) >> heartbeat(6, member_id, 2) << told(6, code=ErrorCode.NONE)
+    assert story >> At(REBALANCE_MS) >> heartbeat(7, "b2", 2) << told(7, code=ErrorCode.UNKNOWN_MEMBER_ID)
+
+
 def test_an_administrator_removes_by_name_alone() -> None:
     assert (
         static_pair()

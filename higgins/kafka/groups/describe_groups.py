@@ -1,0 +1,75 @@
+"""DescribeGroups: v0-6.
+
+Behaviour: state, members and assignments of the groups that this node coordinates, NOT_COORDINATOR for others. An
+operator's group (`higgins.op.<name>`) shows the nodes that run its tasks.
+Version notes: v3 authorized operations, if asked for: all that a group has, as there is no authorizer; v4 static
+members; a group nobody knows is "Dead" without an error up to v5, GROUP_ID_NOT_FOUND from v6.
+Not done: throttling.
+"""
+
+from higgins.groups.views import GroupView, MemberView
+from higgins.kafka.context import Call
+from higgins_protocol.errors import ErrorCode
+from higgins_protocol.messages.describe_groups import (
+    DescribedGroup,
+    DescribedGroupMember,
+    DescribeGroupsRequest,
+    DescribeGroupsResponse,
+)
+
+KEY = 15
+
+NOT_ASKED_FOR = -0x80000000
+ALL_OPERATIONS = 1 << 3 | 1 << 6 | 1 << 8
+"""Bits of read, delete and describe, by Kafka's codes of operations."""
+
+
+async def handle(call: Call, request: DescribeGroupsRequest) -> DescribeGroupsResponse:
+    views = await call.node.groups.describe(*request.groups)
+    operations = ALL_OPERATIONS if request.include_authorized_operations else NOT_ASKED_FOR
+    return DescribeGroupsResponse(
+        groups=[
+            _described(call.version, group_id, view, operations)
+            for group_id, view in zip(request.groups, views, strict=True)
+        ]
+    )
+
+
+def _described(
+    version: int, group_id: str, view: GroupView | ErrorCode | None, operations: int
+) -> DescribedGroup:
+    if isinstance(view, ErrorCode):
+        return DescribedGroup(error_code=view, group_id=group_id)
+    if view is None:
+        return _unknown(version, group_id, operations)
+    return DescribedGroup(
+        group_id=group_id,
+        group_state=view.state,
+        protocol_type=view.protocol_type,
+        protocol_data=view.protocol,
+        members=[_member(member) for member in view.members],
+        authorized_operations=operations,
+    )
+
+
+def _unknown(version: int, group_id: str, operations: int) -> DescribedGroup:
+    if version < 6:
+        return DescribedGroup(group_id=group_id, group_state="Dead", authorized_operations=operations)
+    return DescribedGroup(
+        error_code=ErrorCode.GROUP_ID_NOT_FOUND,
+        error_message=f"Group '{group_id}' not found.",
+        group_id=group_id,
+        group_state="Dead",
+        authorized_operations=operations,
+    )
+
+
+def _member(member: MemberView) -> DescribedGroupMember:
+    return DescribedGroupMember(
+        member_id=member.member_id,
+        group_instance_id=member.instance_id,
+        client_id=member.client_id,
+        client_host=member.client_host,
+        member_metadata=member.metadata,
+        member_assignment=member.assignment,
+    )

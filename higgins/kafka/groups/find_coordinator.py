@@ -1,0 +1,57 @@
+"""FindCoordinator: v0-4.
+
+Behaviour: names the live node that rendezvous hashing gives a group, at its address for the listener asked through.
+Any node answers alike once it has seen the same commits. Transactional ids are named this node: every node can serve
+them. With no live node, COORDINATOR_NOT_AVAILABLE.
+Version notes: v0-3 one key, answered at the top level; v4 many keys, each with its own error (KIP-699). On error the
+node is -1, the host empty, the port -1.
+Not done: share groups (key type 2, v6), which answer INVALID_REQUEST.
+"""
+
+from collections.abc import Sequence
+
+from higgins.kafka.context import Call
+from higgins.ledger.state.sessions import Session
+from higgins_protocol.errors import ErrorCode
+from higgins_protocol.messages.find_coordinator import Coordinator, FindCoordinatorRequest, FindCoordinatorResponse
+
+KEY = 10
+
+GROUP, TRANSACTION = 0, 1
+
+
+def handle(call: Call, request: FindCoordinatorRequest) -> FindCoordinatorResponse:
+    if call.version >= 4:
+        return FindCoordinatorResponse(coordinators=_find_all(call, request.coordinator_keys, request.key_type))
+    found = _find(call, request.key, request.key_type)
+    return FindCoordinatorResponse(
+        error_code=found.error_code,
+        error_message=found.error_message,
+        node_id=found.node_id,
+        host=found.host,
+        port=found.port,
+    )
+
+
+def _find_all(call: Call, keys: Sequence[str], key_type: int) -> list[Coordinator]:
+    return [_find(call, key, key_type) for key in keys]
+
+
+def _find(call: Call, key: str, key_type: int) -> Coordinator:
+    if key_type not in {GROUP, TRANSACTION}:
+        return _nobody(key, ErrorCode.INVALID_REQUEST, f"Key type {key_type} has no coordinator here.")
+    session = call.node.groups.find(key) if key_type == GROUP else _anyone(call)
+    if session is None:
+        return _nobody(key, ErrorCode.COORDINATOR_NOT_AVAILABLE, "No node lives at this moment; try again.")
+    host, port = call.node.endpoint(session, call.listener)
+    return Coordinator(
+        key=key, node_id=session.node_id, host=host, port=port, error_code=ErrorCode.NONE, error_message=None
+    )
+
+
+def _anyone(call: Call) -> Session | None:
+    return call.node.ledger.session or next(iter(call.node.state.sessions.live.values()), None)
+
+
+def _nobody(key: str, error: ErrorCode, message: str) -> Coordinator:
+    return Coordinator(key=key, node_id=-1, host="", port=-1, error_code=error, error_message=message)

@@ -1,0 +1,29 @@
+"""Heartbeat: v0-4.
+
+Behaviour: keeps a member's session, and tells it REBALANCE_IN_PROGRESS while the group prepares its next generation.
+Answered at once on the node that runs the group.
+Version notes: v3 group.instance.id.
+Not done: throttling.
+"""
+
+from collections.abc import Coroutine
+from typing import Any
+
+from higgins.groups.events import Heartbeat
+from higgins.kafka.context import Call
+from higgins.kafka.groups.answers import then
+from higgins_protocol.errors import ErrorCode
+from higgins_protocol.messages.heartbeat import HeartbeatRequest, HeartbeatResponse
+
+KEY = 12
+
+
+def handle(call: Call, request: HeartbeatRequest) -> HeartbeatResponse | Coroutine[Any, Any, HeartbeatResponse]:
+    question = Heartbeat(
+        call.node.groups.new_token(), request.member_id, request.generation_id, request.group_instance_id
+    )
+    return then(call.node.groups.heartbeat(request.group_id, question), _response)
+
+
+def _response(error: ErrorCode) -> HeartbeatResponse:
+    return HeartbeatResponse(error_code=error)

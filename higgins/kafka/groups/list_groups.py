@@ -1,0 +1,37 @@
+"""ListGroups: v0-5.
+
+Behaviour: the groups that this node coordinates, those of operators and those that only ever committed offsets among
+them. Clients ask every node and put the answers together.
+Version notes: v4 filters by state, v5 by type; both compare without regard to case, since Java sends "Classic".
+Not done: throttling.
+"""
+
+from higgins.kafka.context import Call
+from higgins_protocol.errors import ErrorCode
+from higgins_protocol.messages.list_groups import ListedGroup, ListGroupsRequest, ListGroupsResponse
+
+KEY = 16
+
+GROUP_TYPE = "classic"
+
+
+async def handle(call: Call, request: ListGroupsRequest) -> ListGroupsResponse:
+    views = await call.node.groups.list_all()
+    if isinstance(views, ErrorCode):
+        return ListGroupsResponse(error_code=views)
+    states = {state.lower() for state in request.states_filter}
+    types = {kind.lower() for kind in request.types_filter}
+    if types and GROUP_TYPE not in types:
+        return ListGroupsResponse()
+    return ListGroupsResponse(
+        groups=[
+            ListedGroup(
+                group_id=view.group_id,
+                protocol_type=view.protocol_type,
+                group_state=view.state,
+                group_type=GROUP_TYPE,
+            )
+            for view in views
+            if not states or view.state.lower() in states
+        ]
+    )

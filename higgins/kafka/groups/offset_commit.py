@@ -1,0 +1,85 @@
+"""OffsetCommit: v2-9.
+
+Behaviour: a member of the current generation commits, or anybody (generation -1) while the group is empty. Offsets
+come back as they were given, with metadata (null as "") and leader epoch. Each partition has its own error: one that
+does not exist, metadata too long. An operator's group refuses with POLICY_VIOLATION.
+Version notes: v2-4 carry a retention time, which is not kept; v6 leader epoch; v7 group.instance.id.
+Not done: topic ids (v10); throttling.
+"""
+
+from higgins.groups.events import AuthoriseCommit
+from higgins.kafka.context import Call
+from higgins.ledger.state.offsets import OffsetToCommit
+from higgins.model.errors import StorageUnavailable
+from higgins_protocol.errors import ErrorCode
+from higgins_protocol.messages.offset_commit import (
+    OffsetCommitRequest,
+    OffsetCommitRequestPartition,
+    OffsetCommitResponse,
+    OffsetCommitResponsePartition,
+    OffsetCommitResponseTopic,
+)
+
+KEY = 8
+
+
+async def handle(call: Call, request: OffsetCommitRequest) -> OffsetCommitResponse:
+    known = call.node.state.topics.by_name
+    if any(topic.name not in known for topic in request.topics) and not await _reach_tip(call):
+        return _response(request, [ErrorCode.COORDINATOR_NOT_AVAILABLE] * _partitions(request))
+    judged = [_judge(call, topic.name, each) for topic in request.topics for each in topic.partitions]
+    entries = tuple(each for each in judged if isinstance(each, OffsetToCommit))
+    question = AuthoriseCommit(
+        call.node.groups.new_token(),
+        request.member_id,
+        request.generation_id_or_member_epoch,
+        request.group_instance_id,
+    )
+    codes = iter(await call.node.groups.commit(request.group_id, question, entries))
+    return _response(request, [next(codes) if isinstance(each, OffsetToCommit) else each for each in judged])
+
+
+def _judge(call: Call, name: str, partition: OffsetCommitRequestPartition) -> OffsetToCommit | ErrorCode:
+    topic = call.node.state.topics.by_name.get(name)
+    metadata = partition.committed_metadata or ""
+    if topic is None or not 0 <= partition.partition_index < topic.partitions:
+        return ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
+    if len(metadata) > call.node.groups.settings.offset_metadata_characters_max:
+        return ErrorCode.OFFSET_METADATA_TOO_LARGE
+    return OffsetToCommit(
+        topic.id,
+        partition.partition_index,
+        partition.committed_offset,
+        partition.committed_leader_epoch,
+        metadata,
+    )
+
+
+async def _reach_tip(call: Call) -> bool:
+    """A topic this node has not heard of may exist by now."""
+    try:
+        await call.node.ledger.barrier()
+    except StorageUnavailable:
+        return False
+    return True
+
+
+def _partitions(request: OffsetCommitRequest) -> int:
+    return sum(len(topic.partitions) for topic in request.topics)
+
+
+def _response(request: OffsetCommitRequest, codes: list[ErrorCode]) -> OffsetCommitResponse:
+    """One code for each partition, in the order of the request."""
+    remaining = iter(codes)
+    return OffsetCommitResponse(
+        topics=[
+            OffsetCommitResponseTopic(
+                name=topic.name,
+                partitions=[
+                    OffsetCommitResponsePartition(partition_index=each.partition_index, error_code=next(remaining))
+                    for each in topic.partitions
+                ],
+            )
+            for topic in request.topics
+        ]
+    )

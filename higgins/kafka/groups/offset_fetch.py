@@ -1,0 +1,124 @@
+"""OffsetFetch: v1-9.
+
+Behaviour: where a group stands, as of now, from any node. No offset, a partition or group that nobody knows: -1
+without an error. An operator's group answers the next input offset of each of its tasks.
+Version notes: v1 has no top-level error, it stands on every partition; from v2 null topics mean all; v5 leader epoch;
+v7 require_stable is always kept, as there are no transactions; v8 many groups, each with its own error (KIP-709);
+v9 a member id and epoch, which mean nothing in classic groups.
+Not done: topic ids (v10); throttling.
+"""
+
+from collections.abc import Iterable, Sequence
+from itertools import groupby
+
+import msgspec
+
+from higgins.groups.coordinator import CommittedOffsets
+from higgins.kafka.context import Call
+from higgins.ledger.state.offsets import OffsetEntry
+from higgins.model.names import NO_TOPIC_ID
+from higgins_protocol.errors import ErrorCode
+from higgins_protocol.messages.offset_fetch import (
+    OffsetFetchRequest,
+    OffsetFetchRequestTopic,
+    OffsetFetchRequestTopics,
+    OffsetFetchResponse,
+    OffsetFetchResponseGroup,
+    OffsetFetchResponsePartition,
+    OffsetFetchResponsePartitions,
+    OffsetFetchResponseTopic,
+    OffsetFetchResponseTopics,
+)
+
+KEY = 9
+
+NOTHING = OffsetEntry(-1, -1, "", 0)
+
+Asked = Sequence[OffsetFetchRequestTopic] | Sequence[OffsetFetchRequestTopics] | None
+
+
+class TopicOffsets(msgspec.Struct, frozen=True):
+    """What is answered for one topic, in any version."""
+
+    name: str
+    partitions: tuple[tuple[int, OffsetEntry], ...]
+
+
+async def handle(call: Call, request: OffsetFetchRequest) -> OffsetFetchResponse:
+    if call.version >= 8:
+        return await _fetch_many(call, request)
+    found = await call.node.groups.committed(request.group_id)
+    if not isinstance(found, ErrorCode):
+        topics = _topics(call, found[0], request.topics)
+        return OffsetFetchResponse(topics=[_topic(each, ErrorCode.NONE) for each in topics])
+    failed = _topics(call, {}, request.topics) if call.version < 2 else ()
+    return OffsetFetchResponse(topics=[_topic(each, found) for each in failed], error_code=found)
+
+
+async def _fetch_many(call: Call, request: OffsetFetchRequest) -> OffsetFetchResponse:
+    found = await call.node.groups.committed(*(group.group_id for group in request.groups))
+    if isinstance(found, ErrorCode):
+        return OffsetFetchResponse(
+            groups=[OffsetFetchResponseGroup(group_id=group.group_id, error_code=found) for group in request.groups]
+        )
+    return OffsetFetchResponse(
+        groups=[
+            OffsetFetchResponseGroup(
+                group_id=group.group_id,
+                topics=[_topic_of_group(each) for each in _topics(call, offsets, group.topics)],
+            )
+            for group, offsets in zip(request.groups, found, strict=True)
+        ]
+    )
+
+
+def _topics(call: Call, offsets: CommittedOffsets, asked: Asked) -> Iterable[TopicOffsets]:
+    if asked is None:
+        return _all_topics(call, offsets)
+    by_name = call.node.state.topics.by_name
+    found: list[TopicOffsets] = []
+    for topic in asked:
+        known = by_name.get(topic.name)
+        topic_id = NO_TOPIC_ID if known is None else known.id
+        partitions = ((index, offsets.get((topic_id, index), NOTHING)) for index in topic.partition_indexes)
+        found.append(TopicOffsets(topic.name, tuple(partitions)))
+    return found
+
+
+def _all_topics(call: Call, offsets: CommittedOffsets) -> Iterable[TopicOffsets]:
+    by_id = call.node.state.topics.by_id
+    for topic_id, keys in groupby(sorted(offsets), key=lambda key: key[0]):
+        topic = by_id.get(topic_id)
+        if topic is not None:
+            yield TopicOffsets(topic.name, tuple((key[1], offsets[key]) for key in keys))
+
+
+def _topic(topic: TopicOffsets, error: ErrorCode) -> OffsetFetchResponseTopic:
+    return OffsetFetchResponseTopic(
+        name=topic.name,
+        partitions=[
+            OffsetFetchResponsePartition(
+                partition_index=index,
+                committed_offset=entry.offset,
+                committed_leader_epoch=entry.leader_epoch,
+                metadata=entry.metadata,
+                error_code=error,
+            )
+            for index, entry in topic.partitions
+        ],
+    )
+
+
+def _topic_of_group(topic: TopicOffsets) -> OffsetFetchResponseTopics:
+    return OffsetFetchResponseTopics(
+        name=topic.name,
+        partitions=[
+            OffsetFetchResponsePartitions(
+                partition_index=index,
+                committed_offset=entry.offset,
+                committed_leader_epoch=entry.leader_epoch,
+                metadata=entry.metadata,
+            )
+            for index, entry in topic.partitions
+        ],
+    )

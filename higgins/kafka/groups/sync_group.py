@@ -1,0 +1,39 @@
+"""SyncGroup: v0-5.
+
+Behaviour: the leader brings everyone's assignment, and each member is given its own once all of them are committed.
+Version notes: v3 group.instance.id; v5 names the protocol and its type, and a mismatch is INCONSISTENT_GROUP_PROTOCOL;
+null is not compared.
+Not done: throttling.
+"""
+
+from collections.abc import Coroutine
+from typing import Any
+
+from higgins.groups.events import Sync, SyncResult
+from higgins.kafka.context import Call
+from higgins.kafka.groups.answers import then
+from higgins_protocol.messages.sync_group import SyncGroupRequest, SyncGroupResponse
+
+KEY = 14
+
+
+def handle(call: Call, request: SyncGroupRequest) -> SyncGroupResponse | Coroutine[Any, Any, SyncGroupResponse]:
+    question = Sync(
+        token=call.node.groups.new_token(),
+        member_id=request.member_id,
+        generation=request.generation_id,
+        instance_id=request.group_instance_id,
+        protocol_type=request.protocol_type,
+        protocol=request.protocol_name,
+        assignments=tuple((each.member_id, each.assignment) for each in request.assignments),
+    )
+    return then(call.node.groups.sync(request.group_id, question), _response)
+
+
+def _response(result: SyncResult) -> SyncGroupResponse:
+    return SyncGroupResponse(
+        error_code=result.error,
+        protocol_type=result.protocol_type,
+        protocol_name=result.protocol,
+        assignment=result.assignment,
+    )
