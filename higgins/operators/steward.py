@@ -5,7 +5,7 @@ import msgspec
 from higgins.ledger.ledger import Ledger
 from higgins.model.errors import Refused
 from higgins.model.names import TopicId
-from higgins.operators.topography.check import check
+from higgins.operators.topography.check import ConfigJudge, check
 from higgins.operators.topography.document import decode
 from higgins.operators.topography.plan import Plan, plan_application, plan_deletion
 from higgins.runtime import Runtime
@@ -24,14 +24,16 @@ class Applied(msgspec.Struct, frozen=True):
     applied: bool
 
 
-async def apply_topography(runtime: Runtime, ledger: Ledger, text: str, *, partitions_default: int) -> Applied:
+async def apply_topography(
+    runtime: Runtime, ledger: Ledger, text: str, *, partitions_default: int, judge: ConfigJudge
+) -> Applied:
     """Make what the file says true, as one commit. Idempotent: the same file again commits nothing.
 
     Raises: Faulty (every fault of the file), Refused, StorageUnavailable, Fenced.
     """
     for attempt in range(ATTEMPTS_MAX):
         await ledger.barrier()
-        file, lines = await runtime.offload(THREADS, check, text, decode(ledger.state.tasks.document))
+        file, lines = await runtime.offload(THREADS, check, text, decode(ledger.state.tasks.document), judge)
         plan = plan_application(
             file,
             lines,

@@ -71,7 +71,7 @@ class Node:
         self.engine = engine
 
     async def apply(self, text: str) -> Applied:
-        return await apply_topography(self.runtime, self.ledger, text, partitions_default=1)
+        return await apply_topography(self.runtime, self.ledger, text, partitions_default=1, judge=lambda configs: None)
 
     async def create(self, name: str, partitions: int = 1) -> Topic:
         await self.ledger.propose(CreateTopic(name, TopicId(self.runtime.token(16)), partitions))

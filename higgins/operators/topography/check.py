@@ -6,7 +6,7 @@ Pure, but not cheap (expressions are compiled): call it in a thread. What a late
 import difflib
 import re
 import tomllib
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import msgspec
@@ -56,7 +56,11 @@ class Faulty(Exception):
         super().__init__("; ".join(f"line {fault.line}: {fault.message}" for fault in self.faults))
 
 
-def check(text: str, applied: Topography) -> tuple[Topography, KeyLines]:
+ConfigJudge = Callable[[Mapping[str, str]], str | None]
+"""Says what is wrong with topic configs, in a sentence; None when nothing is."""
+
+
+def check(text: str, applied: Topography, judge: ConfigJudge) -> tuple[Topography, KeyLines]:
     """The streams that the file names (and no others), and where they stand in it. Raises: Faulty.
 
     A base may be a stream of the file or one of those applied before.
@@ -69,7 +73,7 @@ def check(text: str, applied: Topography) -> tuple[Topography, KeyLines]:
         raise Faulty([_syntax_fault(text, str(error))]) from error
     except RecursionError as error:
         raise Faulty([Fault(1, "The file is nested too deeply to be a topography.")]) from error
-    checker = _Checker(content, KeyLines(text), applied)
+    checker = _Checker(content, KeyLines(text), applied, judge)
     checker.run()
     if checker.faults:
         raise Faulty(checker.faults)
@@ -93,9 +97,10 @@ def suggestion(word: str, known: Collection[str]) -> str:
 class _Checker:
     """One file's check; `faults` and `streams` fill up on the way."""
 
-    def __init__(self, content: dict[str, Any], lines: KeyLines, applied: Topography) -> None:
+    def __init__(self, content: dict[str, Any], lines: KeyLines, applied: Topography, judge: ConfigJudge) -> None:
         self._content = content
         self._applied = applied
+        self._judge = judge
         self.lines = lines
         self.faults: set[Fault] = set()
         self.streams: dict[str, Stream] = {}
@@ -214,13 +219,18 @@ class _Checker:
             self._fault(f"config is a table of at most {CONFIGS_MAX} config entries of the topic.", *here, "config")
             return {}
         entries: dict[str, str] = {}
-        for key, value in _flattened(config, ""):
+        for path, value in _flattened(config, ()):
+            name = ".".join(path)
             if isinstance(value, bool):
-                entries[key] = "true" if value else "false"
+                entries[name] = "true" if value else "false"
             elif isinstance(value, str | int | float):
-                entries[key] = str(value)
+                entries[name] = str(value)
             else:
-                self._fault(f"Config entry '{key}' is a string, a number or a boolean.", *here, "config", key)
+                self._fault(f"Config entry '{name}' is a string, a number or a boolean.", *here, "config", *path)
+                continue
+            fault = self._judge({name: entries[name]})
+            if fault:
+                self._fault(fault, *here, "config", *path)
         return entries
 
     def _text(self, table: dict[str, Any], key: str, here: tuple[str, ...], default: str | None = None) -> str | None:
@@ -290,9 +300,10 @@ class _Checker:
                 self._fault(f"where of '{name}', {error}", *place)
 
 
-def _flattened(table: dict[str, Any], prefix: str) -> list[tuple[str, Any]]:
+def _flattened(table: dict[str, Any], prefix: tuple[str, ...]) -> list[tuple[tuple[str, ...], Any]]:
     """TOML reads `retention.ms = 1` as a table in a table; config entries have dots in their names."""
-    found: list[tuple[str, Any]] = []
+    found: list[tuple[tuple[str, ...], Any]] = []
     for key, value in table.items():
-        found += _flattened(value, f"{prefix}{key}.") if isinstance(value, dict) else [(f"{prefix}{key}", value)]
+        path = (*prefix, key)
+        found += _flattened(value, path) if isinstance(value, dict) else [(path, value)]
     return found

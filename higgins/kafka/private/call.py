@@ -1,0 +1,125 @@
+"""The private call: v0, not advertised. A verb and a JSON document in, a JSON document or a sentence out.
+
+Behaviour, by verb:
+- `apply` {document, file?}: a topography file's text. {version, changes, applied}, or {errors: [{line, message}]} with
+  every fault of the file, which then changes nothing.
+- `operators.list` {}: {operators: [...]}, each with its partitions' positions, lag, node, state and counters.
+- `operators.delete` {name}: {version, changes, applied}; RESOURCE_NOT_FOUND when there is none. The topic stays.
+- `ping` {}: {}, answered at once and from memory.
+Everything else that cannot be done is an error code with a sentence. A store that does not answer is
+KAFKA_STORAGE_ERROR: nobody knows then whether the change was made, and asking again is safe.
+Version notes: v0 only.
+Not done: authorisation (every listener may call), pausing and replaying operators.
+"""
+
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any
+
+import msgspec
+
+from higgins.kafka.context import Call
+from higgins.kafka.topic_configs import fault_in_configs
+from higgins.model.errors import Corrupt, Fenced, Refused, StorageUnavailable
+from higgins.operators.steward import Applied, apply_topography, delete_operator
+from higgins.operators.topography.check import FILE_BYTES_MAX, Fault, Faulty
+from higgins.operators.view import OperatorView, operator_views
+from higgins_protocol.errors import ErrorCode
+from higgins_protocol.messages.private import PrivateRequest, PrivateResponse
+
+KEY = 32000
+
+DOCUMENT_BYTES_MAX = 2 * FILE_BYTES_MAX
+"""A file of the greatest size, with room for the escapes that JSON needs."""
+
+
+class ApplyRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    document: str
+    file: str = ""
+    """What the caller calls the text, for its own messages."""
+
+
+class DeleteRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    name: str
+
+
+class Empty(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    pass
+
+
+class Faults(msgspec.Struct, frozen=True):
+    errors: list[Fault]
+
+
+class OperatorList(msgspec.Struct, frozen=True):
+    operators: list[OperatorView]
+
+
+def handle(call: Call, request: PrivateRequest) -> PrivateResponse | Coroutine[Any, Any, PrivateResponse]:
+    if len(request.document) > DOCUMENT_BYTES_MAX:
+        return _error(
+            ErrorCode.INVALID_REQUEST, f"The document has over {DOCUMENT_BYTES_MAX} bytes, the most there are."
+        )
+    if request.verb == "ping":
+        return _answer(Empty())
+    verb = _VERBS.get(request.verb)
+    if verb is None:
+        return _error(ErrorCode.INVALID_REQUEST, f"There is no verb '{request.verb}'; verbs are: {', '.join(_NAMES)}.")
+    return _guarded(verb(call, request.document or b"{}"))
+
+
+async def _guarded(work: Awaitable[msgspec.Struct]) -> PrivateResponse:
+    try:
+        return _answer(await work)
+    except Faulty as faulty:
+        return _answer(Faults(faulty.faults))
+    except msgspec.DecodeError as error:
+        return _error(ErrorCode.INVALID_REQUEST, f"The document does not fit the verb: {error}.")
+    except Refused as refused:
+        return _error(refused.code, refused.message)
+    except StorageUnavailable as error:
+        return _error(
+            ErrorCode.KAFKA_STORAGE_ERROR, f"The store does not answer, so nobody knows; ask again. ({error})"
+        )
+    except Fenced as error:
+        return _error(ErrorCode.COORDINATOR_NOT_AVAILABLE, f"This node has lost its session; ask again. ({error})")
+    except Corrupt as error:
+        return _error(ErrorCode.UNKNOWN_SERVER_ERROR, str(error))
+
+
+async def _apply(call: Call, document: bytes) -> Applied:
+    asked = msgspec.json.decode(document, type=ApplyRequest)
+    node = call.node
+    return await apply_topography(
+        node.runtime,
+        node.ledger,
+        asked.document,
+        partitions_default=node.config.partitions_default,
+        judge=fault_in_configs,
+    )
+
+
+async def _list(call: Call, document: bytes) -> OperatorList:
+    msgspec.json.decode(document, type=Empty)
+    await call.node.ledger.barrier()
+    return OperatorList(operator_views(call.node.ledger.state, call.node.operators))
+
+
+async def _delete(call: Call, document: bytes) -> Applied:
+    asked = msgspec.json.decode(document, type=DeleteRequest)
+    return await delete_operator(call.node.ledger, asked.name)
+
+
+_VERBS: dict[str, Callable[[Call, bytes], Awaitable[msgspec.Struct]]] = {
+    "apply": _apply,
+    "operators.list": _list,
+    "operators.delete": _delete,
+}
+_NAMES = ("ping", *_VERBS)
+
+
+def _answer(document: msgspec.Struct) -> PrivateResponse:
+    return PrivateResponse(document=msgspec.json.encode(document))
+
+
+def _error(code: ErrorCode, message: str) -> PrivateResponse:
+    return PrivateResponse(error_code=code, error_message=message)
