@@ -103,7 +103,7 @@ async def test_a_full_buffer_makes_send_wait(broker, with_cluster, autojump_cloc
     await with_cluster(story)
 
 
-async def test_a_broker_that_stays_away_ends_in_not_stored_within_the_delivery_timeout(broker, with_cluster, autojump_clock):
+async def test_a_broker_that_stays_away_ends_in_not_stored(broker, with_cluster, autojump_clock):
     async def story(cluster):
         settings = ProducerSettings(delivery_timeout_ms=5_000)
         async with open_producer(cluster, settings) as producer:

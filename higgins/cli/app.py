@@ -1,0 +1,39 @@
+"""The commands and what they are called; each is imported when it is run."""
+
+import os
+import sys
+from collections.abc import Sequence
+
+from cyclopts import App
+
+from higgins import __version__
+
+HELP = """A Kafka broker whose only state is object storage, with stream operators inside it.
+
+Start one with `higgins up`, or see it at work with `higgins demo`.
+"""
+
+app = App(name="higgins", help=HELP, version=__version__, help_format="markdown")
+app.command("higgins.cli.up:up", name="up", help="Start a broker.")
+app.command("higgins.cli.demo:demo", name="demo", help="Start a broker, write orders, show them and what is derived.")
+app.command("higgins.cli.topic:app", name="topic")
+app.command("higgins.cli.produce:produce", name="produce", help="Write lines or JSON from standard input.")
+app.command("higgins.cli.consume:consume", name="consume", help="Read a topic to standard output.")
+app.command("higgins.cli.group:app", name="group")
+app.command("higgins.cli.apply:apply", name="apply", help="Apply a topography file.")
+app.command("higgins.cli.operator:app", name="operator")
+app.command("higgins.cli.ping_command:ping", name="ping", help="Say by the exit code whether a broker answers.")
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run a command; returns the exit code. A closed pipe and Ctrl-C end it without a word."""
+    try:
+        code = app(arguments, result_action="return_value")
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        # Whoever read our output has enough. The interpreter would complain when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    return code if isinstance(code, int) else 0

@@ -1,0 +1,44 @@
+"""`higgins apply`: make the broker's topography what a file says."""
+
+from pathlib import Path
+
+from higgins.cli.common import DEFAULT_BOOTSTRAP, Bootstrap, complain, with_cluster
+from higgins.cli.topography import apply_text
+from higgins.client import Cluster
+from higgins.model.errors import Unfit
+
+FILE_BYTES_MAX = 1 << 20
+
+
+def apply(file: Path, *, bootstrap: Bootstrap = DEFAULT_BOOTSTRAP) -> int:
+    """Apply a topography file: streams and operators in TOML, as one commit.
+
+    Nothing is applied when anything in the file is wrong; every fault is told with its line. Applying the same file
+    again changes nothing.
+    """
+
+    async def job(cluster: Cluster) -> int:
+        applied = await apply_text(cluster, _read(file), str(file))
+        for fault in applied.errors:
+            complain(f"{file}, line {fault.line}: {fault.message}" if fault.line else f"{file}: {fault.message}")
+        if applied.errors:
+            return 1
+        for change in applied.changes:
+            print(change)
+        print(f"Applied, version {applied.version}." if applied.changes else "Nothing to change.")
+        return 0
+
+    return with_cluster(bootstrap, job)
+
+
+def _read(file: Path) -> str:
+    try:
+        data = file.read_bytes()
+    except OSError as error:
+        raise Unfit(f"{file} cannot be read: {error.strerror or error}.") from error
+    if len(data) > FILE_BYTES_MAX:
+        raise Unfit(f"{file} has {len(data)} bytes; a topography has at most {FILE_BYTES_MAX}.")
+    try:
+        return data.decode()
+    except UnicodeDecodeError as error:
+        raise Unfit(f"{file} is not UTF-8 text.") from error

@@ -1,0 +1,198 @@
+"""`higgins demo`: a broker, a small topography, believable orders, and what is derived from them, live."""
+
+import shutil
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import msgspec
+import trio
+from cyclopts import Parameter
+
+from higgins.broker import Broker
+from higgins.cli.common import DEFAULT_BOOTSTRAP, run_async
+from higgins.cli.serving import bound_addresses, describe, serving, settings_from
+from higgins.cli.topography import apply_text
+from higgins.client import (
+    ConsumedRecord,
+    Consumer,
+    Producer,
+    Stored,
+    connect_tcp,
+    open_cluster,
+    open_producer,
+)
+from higgins.client.offsets import LATEST
+from higgins.client.tasks import background
+from higgins.model.errors import Unfit
+from higgins.runtime import Runtime
+from higgins.settings import Flags
+
+STORE = "./higgins-demo"
+SOURCE, DERIVED, LARGER_THAN = "orders", "large", 5
+TOPOGRAPHY = f"""\
+[streams.{SOURCE}]                   # a source: an ordinary topic, made if missing
+format = "json"
+partitions = 2
+
+[streams.{DERIVED}]                    # derived from it, exactly once, by the broker
+base = "{SOURCE}"
+type = "filter"
+where = "qty > {LARGER_THAN}"
+"""
+
+PRODUCTS = (
+    ("tea, 250 g", 6.90),
+    ("coffee, 1 kg", 18.50),
+    ("oat biscuits", 3.20),
+    ("olive oil, 1 l", 11.40),
+    ("rye bread", 4.10),
+    ("goat cheese", 5.75),
+    ("honey, 500 g", 8.30),
+)
+CUSTOMERS = ("ada", "bram", "chiara", "dries", "eva", "femke", "goran", "hana")
+COUNTRIES = ("NL", "NL", "NL", "BE", "BE", "DE", "FR", "DK")
+QUANTITIES, WEIGHTS = range(1, 13), (30, 22, 14, 9, 6, 5, 4, 3, 2, 2, 2, 1)
+FIRST_ORDER_ID = 1001
+POLL_S = 1.0
+COLUMN_MIN = 38
+
+
+class Order(msgspec.Struct, frozen=True):
+    """What is written as JSON."""
+
+    id: int
+    customer: str
+    country: str
+    product: str
+    qty: int
+    price: float
+
+
+def demo(
+    *,
+    store: Annotated[str, Parameter(help="Where the broker keeps everything.")] = STORE,
+    listen: Annotated[Sequence[str], Parameter(help="HOST:PORT to listen on.")] = (DEFAULT_BOOTSTRAP,),
+    for_: Annotated[
+        str, Parameter(name="--for", help="How long, such as 20s or 2m; until Ctrl-C when not given.")
+    ] = "",
+    rate: Annotated[float, Parameter(help="Orders a second.")] = 3.0,
+) -> int:
+    """Start a broker, write orders with a client, and show them beside the stream that an operator derives."""
+    return run_async(_demo, Flags(store=store, listen=tuple(listen)), for_, rate)
+
+
+def parse_duration(text: str) -> float:
+    """Seconds of '20s', '500ms', '2m' or '1h'; infinity of nothing. Raises: ValueError with a sentence."""
+    if not text:
+        return float("inf")
+    for unit, seconds in (("ms", 0.001), ("s", 1.0), ("m", 60.0), ("h", 3600.0)):
+        number = text.removesuffix(unit)
+        if number != text and number.replace(".", "", 1).isdigit():
+            return float(number) * seconds
+    raise ValueError(f"'{text}' is not a duration; write one such as 20s, 500ms or 2m.")
+
+
+async def _demo(flags: Flags, lasts: str, rate: float) -> None:
+    lasts_s = parse_duration(lasts)
+    if not rate > 0:
+        raise Unfit(f"--rate {rate}: give a number of orders a second above 0.")
+    settings = settings_from(flags)
+    async with serving(settings) as broker:
+        print("\n".join(describe(settings)), flush=True)
+        with trio.move_on_after(lasts_s):
+            await _play(broker, rate)
+    where = settings.store.url
+    print(f"\nStopped. Everything is in {where}; to go on from there: higgins up --store {where}")
+
+
+async def _play(broker: Broker, rate: float) -> None:
+    advertised = bound_addresses(broker)[0][1]
+    runtime = Runtime()
+    async with open_cluster(connect_tcp, runtime, [(advertised.host, advertised.port)]) as cluster:
+        applied = await apply_text(cluster, TOPOGRAPHY, "demo.toml")
+        if applied.errors:
+            raise Unfit(f"The demo's topography does not fit this store: {applied.errors[0].message}")
+        _explain(str(advertised))
+        show = _Columns() if sys.stdout.isatty() else _Lines()
+        async with open_producer(cluster) as producer, background() as nursery:
+            derived = Consumer(cluster)
+            derived.assign({(DERIVED, one): LATEST for one in (await cluster.topic(DERIVED)).leaders})
+            await derived.locate()
+            nursery.start_soon(_watch, derived, show)
+            await _write(producer, runtime, show, rate)
+
+
+def _explain(bootstrap: str) -> None:
+    flag = "" if bootstrap == DEFAULT_BOOTSTRAP else f" --bootstrap {bootstrap}"
+    print(
+        f"  listening  {bootstrap}\n\n"
+        f"{TOPOGRAPHY}\n"
+        f"Meanwhile, from another terminal, with any Kafka client:\n"
+        f"  kcat -b {bootstrap} -t {DERIVED}\n"
+        f"  higgins consume {DERIVED}{flag}\n"
+        f"  higgins operator list{flag}\n"
+        "Ctrl-C stops it.\n",
+        flush=True,
+    )
+
+
+async def _write(
+    producer: Producer, runtime: Runtime, show: "_Lines | _Columns", rate: float
+) -> None:
+    number = FIRST_ORDER_ID
+    while True:
+        order = _order(runtime, number)
+        value = msgspec.json.encode(order)
+        result = await producer.produce(SOURCE, value, key=order.customer.encode())
+        show.written(order, "" if isinstance(result, Stored) else result.message)
+        number += 1
+        await trio.sleep(1 / rate * (0.5 + runtime.random.random()))
+
+
+async def _watch(consumer: Consumer, show: "_Lines | _Columns") -> None:
+    while True:
+        for record in await consumer.poll(POLL_S):
+            show.derived(record)
+
+
+def _order(runtime: Runtime, number: int) -> Order:
+    chance = runtime.random
+    product, price = chance.choice(PRODUCTS)
+    customer = chance.randrange(len(CUSTOMERS))
+    (quantity,) = chance.choices(QUANTITIES, WEIGHTS)
+    return Order(number, CUSTOMERS[customer], COUNTRIES[customer], product, quantity, price)
+
+
+def _sentence(order: Order) -> str:
+    return f"#{order.id} {order.customer}: {order.qty} x {order.product}"
+
+
+class _Lines:
+    """Plain lines, for pipes and logs."""
+
+    def written(self, order: Order, failure: str) -> None:
+        print(f"{SOURCE}  {failure or _sentence(order)}", flush=True)
+
+    def derived(self, record: ConsumedRecord) -> None:
+        order = msgspec.json.decode(record.value or b"", type=Order)
+        print(f"{DERIVED}   {_sentence(order)}  (partition {record.partition}, offset {record.offset})", flush=True)
+
+
+class _Columns:
+    """Two columns: what was written, and beside it what was derived."""
+
+    def __init__(self) -> None:
+        self._width = max(COLUMN_MIN, shutil.get_terminal_size().columns // 2 - 2)
+        self._row(f"{SOURCE} (written)", f"{DERIVED} (derived where qty > {LARGER_THAN})")
+        self._row("-" * (self._width - 2), "-" * (self._width - 2))
+
+    def written(self, order: Order, failure: str) -> None:
+        self._row(failure or _sentence(order), "")
+
+    def derived(self, record: ConsumedRecord) -> None:
+        order = msgspec.json.decode(record.value or b"", type=Order)
+        self._row("", f"{_sentence(order)}  [{record.partition}] {record.offset}")
+
+    def _row(self, left: str, right: str) -> None:
+        print(f"{left[: self._width - 2].ljust(self._width)}{right[: self._width]}".rstrip(), flush=True)

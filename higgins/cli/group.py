@@ -1,0 +1,59 @@
+"""`higgins group`: list and describe consumer groups."""
+
+from cyclopts import App
+
+from higgins.cli.common import DEFAULT_BOOTSTRAP, Bootstrap, print_table, with_cluster
+from higgins.client import Admin, ClientError, Cluster
+from higgins.client.assignment import decode_assignment
+from higgins.client.cluster import TopicPartition
+from higgins.client.offsets import LATEST, list_offsets
+from higgins_protocol.messages.describe_groups import DescribedGroup
+
+app = App(name="group", help="List and describe consumer groups; the progress of operators shows here too.")
+
+
+@app.command(name="list")
+def list_groups(*, bootstrap: Bootstrap = DEFAULT_BOOTSTRAP) -> int:
+    """List all groups."""
+
+    async def job(cluster: Cluster) -> None:
+        groups = await Admin(cluster).groups()
+        print_table(("GROUP", "TYPE", "STATE"), [(one.group_id, one.protocol_type, one.state) for one in groups])
+
+    return with_cluster(bootstrap, job)
+
+
+@app.command
+def describe(group: str, *, bootstrap: Bootstrap = DEFAULT_BOOTSTRAP) -> int:
+    """Show a group's state, and for each partition what is committed, how far behind it is, and who reads it."""
+
+    async def job(cluster: Cluster) -> None:
+        admin = Admin(cluster)
+        described = await admin.describe_group(group)
+        readers = _readers(described)
+        committed = await admin.committed(group)
+        partitions = sorted({*committed, *readers})
+        ends = await list_offsets(cluster, dict.fromkeys(partitions, LATEST))
+        print(f"Group {group}: {described.group_state}, {len(described.members)} members")
+        rows = []
+        for key in partitions:
+            at, end = committed.get(key), ends[key].offset
+            lag = "-" if at is None else end - at
+            rows.append((*key, "-" if at is None else at, end, lag, readers.get(key, "-")))
+        print_table(("TOPIC", "PARTITION", "COMMITTED", "END", "LAG", "MEMBER"), rows)
+
+    return with_cluster(bootstrap, job)
+
+
+def _readers(group: DescribedGroup) -> dict[TopicPartition, str]:
+    """Which member reads what; nothing for groups that do not speak the consumer protocol."""
+    found: dict[TopicPartition, str] = {}
+    if group.protocol_type != "consumer":
+        return found
+    for member in group.members:
+        try:
+            assigned = decode_assignment(member.member_assignment)
+        except ClientError:
+            continue  # another client's bytes, which we need not read
+        found.update(dict.fromkeys(assigned, member.member_id))
+    return found

@@ -1,0 +1,39 @@
+"""Standard input as lines, without a thread: it is waited for where that is possible, and just read where it is not."""
+
+import os
+import stat
+from collections.abc import AsyncGenerator
+
+import trio
+
+from higgins.model.errors import Unfit
+
+CHUNK_BYTES = 1 << 16
+
+
+async def read_lines(descriptor: int, line_bytes_max: int) -> AsyncGenerator[bytes, None]:
+    """Each line without its end. Raises Unfit for a line beyond the bound."""
+    waits = not stat.S_ISREG(os.fstat(descriptor).st_mode)
+    begun: list[bytes] = []
+    begun_bytes = 0
+    while True:
+        if waits:
+            await trio.lowlevel.wait_readable(descriptor)
+        else:
+            await trio.lowlevel.checkpoint()
+        chunk = os.read(descriptor, CHUNK_BYTES)
+        if not chunk:
+            break
+        first, *others = chunk.split(b"\n")
+        begun.append(first)
+        begun_bytes += len(first)
+        if others:
+            yield b"".join(begun).removesuffix(b"\r")
+            *whole, last = others
+            for line in whole:
+                yield line.removesuffix(b"\r")
+            begun, begun_bytes = [last], len(last)
+        if begun_bytes > line_bytes_max:
+            raise Unfit(f"A line has more than {line_bytes_max} bytes, which is the most that is read here.")
+    if begun_bytes:
+        yield b"".join(begun)

@@ -1,0 +1,60 @@
+"""What `apply` and `operator` share: the broker's answers to our private request."""
+
+from typing import TypeVar
+
+import msgspec
+
+from higgins.client import Admin, ClientError, Cluster
+
+T = TypeVar("T")
+
+
+class Fault(msgspec.Struct, frozen=True):
+    """One fault in a topography file."""
+
+    message: str
+    line: int = 0
+
+
+class Applied(msgspec.Struct, frozen=True):
+    """What applying a topography did; or, with faults, did not do."""
+
+    errors: list[Fault] = []
+    version: str = ""
+    changes: list[str] = []
+
+
+class TaskProgress(msgspec.Struct, frozen=True):
+    """One partition of an operator's input."""
+
+    partition: int
+    position: int = 0
+    high_watermark: int = 0
+    lag: int = 0
+    state: str = ""
+    reason: str = ""
+
+
+class OperatorProgress(msgspec.Struct, frozen=True):
+    """An operator as the broker lists it."""
+
+    name: str
+    input: str = ""
+    output: str = ""
+    where: str = ""
+    generation: int = 0
+    partitions: list[TaskProgress] = []
+
+
+async def ask(cluster: Cluster, verb: str, document: object, kind: type[T]) -> T:
+    """Ask the broker and read its answer. Raises: ClientError, also when the answer has another shape."""
+    answer = await Admin(cluster).private(verb, document)
+    try:
+        return msgspec.convert(answer, kind)
+    except msgspec.ValidationError as error:
+        raise ClientError(f"The broker answers '{verb}' in a way this client does not know: {error}") from error
+
+
+async def apply_text(cluster: Cluster, text: str, file: str) -> Applied:
+    """Apply a topography."""
+    return await ask(cluster, "apply", {"document": text, "file": file}, Applied)

@@ -1,0 +1,71 @@
+"""`higgins up`: start a broker and say what it is."""
+
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import trio
+from cyclopts import Parameter
+
+from higgins.broker import Broker
+from higgins.cli.common import DEFAULT_BOOTSTRAP, run_async
+from higgins.cli.serving import bound_addresses, describe, serving, settings_from
+from higgins.settings import Flags, Settings
+
+
+def up(
+    *,
+    store: Annotated[
+        str,
+        Parameter(
+            help="A directory, memory://, s3://BUCKET/PREFIX, gs://… or az://…; ./higgins-data by default."
+        ),
+    ] = "",
+    listen: Annotated[
+        Sequence[str],
+        Parameter(help=f"[NAME=]HOST:PORT to listen on; may be repeated. {DEFAULT_BOOTSTRAP} by default."),
+    ] = (),
+    advertise: Annotated[
+        Sequence[str],
+        Parameter(help="[LISTENER=]HOST:PORT that clients are told, where it is not what is listened on."),
+    ] = (),
+    set_: Annotated[
+        Sequence[str],
+        Parameter(name="--set", help="A Kafka broker config as NAME=VALUE, such as num.partitions=4; may be repeated."),
+    ] = (),
+    config: Annotated[str, Parameter(help="The settings file; higgins.toml, if it is here, when not given.")] = "",
+) -> int:
+    """Start a broker, and serve until Ctrl-C or SIGTERM.
+
+    Flags are stronger than HIGGINS_* variables, those than higgins.toml.
+    """
+    flags = Flags(
+        store=store, listen=tuple(listen), advertise=tuple(advertise), assignments=tuple(set_), config=config
+    )
+    return run_async(_serve, flags)
+
+
+async def _serve(flags: Flags) -> None:
+    settings = settings_from(flags)
+    async with serving(settings) as broker:
+        print("\n".join(_banner(settings, broker)), flush=True)
+        for warning in settings.warnings:
+            print(f"warning: {warning}", file=sys.stderr, flush=True)
+        await trio.sleep_forever()
+
+
+def _banner(settings: Settings, broker: Broker) -> list[str]:
+    lines = describe(settings)
+    for bound, advertised in bound_addresses(broker):
+        told = "" if advertised == bound else f", advertised as {advertised}"
+        lines.append(f"  listening  {bound}{told}")
+    advertised = bound_addresses(broker)[0][1]
+    bootstrap = "" if str(advertised) == DEFAULT_BOOTSTRAP else f" --bootstrap {advertised}"
+    return [
+        *lines,
+        "",
+        "Any Kafka client can connect now. In another terminal:",
+        f"  echo hello | higgins produce greetings{bootstrap}",
+        f"  higgins consume greetings{bootstrap}",
+        "Ctrl-C stops it; what was acknowledged stays in the store.",
+    ]
