@@ -15,6 +15,7 @@ import trio
 from higgins.groups.classic import ClassicGroup
 from higgins.groups.events import (
     AuthoriseCommit,
+    Delete,
     Heartbeat,
     Join,
     JoinResult,
@@ -306,8 +307,13 @@ class Coordinator:
             self._alarm.set()
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Wake groups when they asked for it, and give up those that moved away, for ever."""
-        task_status.started()
+        """Wake groups when they asked for it, give up those that moved away, forget those nobody needs; for ever."""
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._forget_unused)
+            task_status.started()
+            await self._keep_time()
+
+    async def _keep_time(self) -> None:
         while True:
             due_ms = self._next_due_ms()
             with trio.move_on_at(float("inf") if due_ms is None else due_ms / 1_000):
@@ -333,12 +339,31 @@ class Coordinator:
                 silent_since_ms = self._in_touch_ms
                 await trio.sleep(REVIEW_MS / 1_000)
                 self._review()
+            self._review()
         lost_ms = self._now_ms() - silent_since_ms
         if lost_ms > STALL_MS:
             for seat in list(self._seats.values()):
                 seat.tell(Stalled(lost_ms), self._now_ms())
         while (due := self._timers.pop_due(self._now_ms())) is not None:
             due.tell(Tick(), self._now_ms())
+
+    async def _forget_unused(self) -> None:
+        """Take groups off the record that have neither members nor offsets, such as passing consumers leave behind."""
+        while True:
+            await trio.sleep(self.settings.empty_group_retention_ms / 1_000)
+            for group_id in list(self._state.groups.names()):
+                if self._is_unused(group_id):
+                    seat = await self._seat(group_id, opens=False)
+                    if isinstance(seat, Seat) and seat.is_idle:
+                        seat.tell(Delete(self.new_token()), self._now_ms())
+
+    def _is_unused(self, group_id: str) -> bool:
+        record = self._state.groups.get(group_id)
+        if record is None or record.members or not self._owns(group_id):
+            return False
+        # The ledger's time, not this machine's: it stands still while nothing happens, which only keeps groups longer.
+        is_old = self._state.time_ms - record.changed_ms >= self.settings.empty_group_retention_ms
+        return is_old and not any(True for _ in self._state.offsets.of_group(group_id))
 
     def _review(self) -> None:
         """Give up groups whose lease has moved, whose commit hangs, or in which nothing happens."""

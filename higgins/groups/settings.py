@@ -33,3 +33,6 @@ class GroupSettings(msgspec.Struct, frozen=True):
 
     idle_seat_ms: int = 60_000
     """An empty group that nobody asked for this long leaves this node's memory; it stays on record."""
+
+    empty_group_retention_ms: int = 600_000
+    """How long a group without members and without offsets stays on record; also how often that is looked at."""

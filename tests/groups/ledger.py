@@ -18,10 +18,11 @@ class FakeBucket:
 
     def __init__(self) -> None:
         self.state = State()
+        self.time_ms = 0
 
     def commit(self, epoch: int, proposal: Proposal) -> Result:
         """Raises: Refused."""
-        draft = self.state.draft(epoch, self.state.time_ms + 1)
+        draft = self.state.draft(epoch, self.time_ms)
         result = validate(draft, proposal)
         if draft.facts:
             self.state.fold(tuple(draft.facts), draft.moment, 0, ())  # type: ignore[arg-type]

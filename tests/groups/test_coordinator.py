@@ -402,6 +402,24 @@ async def test_an_empty_group_nobody_asks_for_leaves_memory_but_not_the_record(
     assert [view.group_id for view in listed] == ["g"]
 
 
+async def test_groups_that_hold_nothing_are_forgotten_in_the_end(
+    autojump_clock: MockClock, node: Node, bucket: FakeBucket
+) -> None:
+    """Consumers that pass by leave a group each; one with offsets stays, one with members does."""
+    for group_id in ("passed", "kept", "busy"):
+        await node.stable(group_id)
+    await node.commit("kept", 5, member_id="a", generation=1)
+    for group_id in ("passed", "kept"):
+        await now(node.coordinator.leave(group_id, Leave(node.coordinator.new_token(), (Departure("a"),))))
+    bucket.time_ms = Runtime().now_ms() + 3_600_000
+    bucket.commit(0, CreateTopic("later", TopicId(b"topic-later-0000"), 1, {}))
+    for _ in range(200):
+        assert await node.heartbeat("busy", "a", 1) is ErrorCode.NONE
+        await trio.sleep(4)
+    assert set(node.ledger.state.groups.names()) == {"kept", "busy"}
+    assert (await node.join("passed", "b")).generation == 1
+
+
 @pytest.fixture
 def with_operator(node: Node, bucket: FakeBucket) -> Node:
     out = TopicId(b"topic-large-0000")
