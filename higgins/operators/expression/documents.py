@@ -11,6 +11,8 @@ import msgspec
 
 _NOT_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ValueError)
 
+_NULL = msgspec.Raw(b"null")
+
 
 class DocumentReader:
     """Reads the fields named once, from many values; field number n is the attribute `f{n}` of a document."""
@@ -19,7 +21,7 @@ class DocumentReader:
         rename = {f"f{number}": name for number, name in enumerate(fields)}
         self._attributes = tuple(rename)
         decoded: list[tuple[str, Any, Any]] = [(attribute, Any, None) for attribute in rename]
-        raw: list[tuple[str, Any, Any]] = [(attribute, msgspec.Raw | None, None) for attribute in rename]
+        raw: list[tuple[str, Any, Any]] = [(attribute, msgspec.Raw, _NULL) for attribute in rename]
         self._type = msgspec.defstruct("Document", decoded, rename=rename, frozen=True, gc=False)
         self._decode: Callable[[bytes], Any] = msgspec.json.Decoder(self._type).decode
         raw_type = msgspec.defstruct("RawDocument", raw, rename=rename, frozen=True, gc=False)
@@ -70,9 +72,7 @@ def _is_json(value: bytes) -> bool:
     return True
 
 
-def _or_null(raw: msgspec.Raw | None) -> Any:
-    if raw is None:
-        return None
+def _or_null(raw: msgspec.Raw) -> Any:
     try:
         return msgspec.json.decode(raw)
     except _NOT_JSON:

@@ -6,6 +6,7 @@ deep or too large. Not cheap (tens of milliseconds to import sqlglot, once): cal
 """
 
 import difflib
+import re
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -20,6 +21,7 @@ TEXT_CHARACTERS_MAX = 8_192
 NODES_MAX = 1_000
 DEPTH_MAX = 32
 INTEGER_MAX = 2**63 - 1
+_UNREADABLE_NAME = re.compile(r'["\\\x00-\x1f]')
 _SERVED = (
     "field paths (a.b, tags[0]), $key $timestamp $partition $offset $headers['x'], arithmetic, comparison, "
     "and, or, not, in, between, like, is null, case, cast and these functions: " + ", ".join(sorted(ARITY))
@@ -75,16 +77,19 @@ class _Reader:
         if row is None:
             raise self._unserved(tree)
         allowed, read = row
+        self._check_arguments(tree, allowed)
+        return read(self, tree, depth + 1)
+
+    def _check_arguments(self, tree: exp.Expr, allowed: tuple[str, ...]) -> None:
         for name, value in tree.args.items():
             if value not in (None, False, [], "") and name not in allowed:
                 raise self._error(tree, f"'{name}' of {_kind(tree)} is not served in expressions; leave it out.")
-        return read(self, tree, depth + 1)
 
     def _unserved(self, tree: exp.Expr) -> ExpressionError:
         return self._error(tree, f"{_kind(tree)} is not served in expressions. Served are {_SERVED}.")
 
     def _error(self, tree: exp.Expr, message: str) -> ExpressionError:
-        start = next((found.meta["start"] for found in tree.walk() if "start" in found.meta), 0)
+        start = min((found.meta["start"] for found in tree.walk() if "start" in found.meta), default=0)
         line = self._text.count("\n", 0, start) + 1
         return ExpressionError(message, line=line, column=start - self._text.rfind("\n", 0, start))
 
@@ -142,6 +147,8 @@ class _Reader:
             if not isinstance(part, exp.Identifier):
                 raise self._unserved(part)
         first = parts[0].name
+        if _UNREADABLE_NAME.search(first):
+            raise self._error(tree, "A field's name with a quote, a backslash or a control character cannot be read.")
         if not first.startswith("$") or parts[0].args.get("quoted"):
             return nodes.Field(tuple(part.name for part in parts))
         if first == "$headers":
@@ -203,15 +210,18 @@ class _Reader:
         return nodes.In(self.read(tree.this, depth), options)
 
     def like(self, tree: exp.Expr, depth: int) -> Node:
-        return nodes.Like(self.read(tree.this, depth), self.read(tree.expression, depth), "")
+        return self._like(tree, "", depth)
+
+    def _like(self, tree: exp.Expr, escape: str, depth: int) -> Node:
+        found = nodes.Like(self.read(tree.this, depth), self.read(tree.expression, depth), escape)
+        return nodes.Not(found) if tree.args.get("negate") else found
 
     def escape(self, tree: exp.Expr, depth: int) -> Node:
         character = tree.expression
         if not isinstance(tree.this, exp.Like) or not isinstance(character, exp.Literal) or len(character.name) != 1:
             raise self._error(tree, "'escape' follows a like and names one character: like '5!%' escape '!'.")
-        like = self.read(tree.this, depth)
-        assert isinstance(like, nodes.Like)
-        return nodes.Like(like.operand, like.pattern, character.name)
+        self._check_arguments(tree.this, _KINDS[exp.Like][0])
+        return self._like(tree.this, character.name, depth)
 
     def case(self, tree: exp.Expr, depth: int) -> Node:
         subject = self.read(tree.this, depth) if tree.this is not None else None
@@ -317,7 +327,7 @@ _KINDS: dict[type[exp.Expr], _Row] = {
     exp.Is: (("this", "expression"), _Reader.is_),
     exp.Between: (("this", "low", "high"), _Reader.between),
     exp.In: (("this", "expressions"), _Reader.in_),
-    exp.Like: (("this", "expression"), _Reader.like),
+    exp.Like: (("this", "expression", "negate"), _Reader.like),
     exp.Escape: (("this", "expression"), _Reader.escape),
     exp.Case: (("this", "ifs", "default"), _Reader.case),
     exp.Cast: (("this", "to", "_type"), _Reader.cast),
