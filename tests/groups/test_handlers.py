@@ -276,8 +276,9 @@ async def test_groups_are_described(wire: Wire, version: int) -> None:
     known, unknown = described.groups
     assert (known.group_state, known.protocol_type, known.protocol_data) == ("Stable", "consumer", "range")
     assert [
-        (each.member_id, each.client_id, each.member_metadata, each.member_assignment) for each in known.members
-    ] == [(member_id, "tester", b"topics", b"all")]
+        (each.member_id, each.client_id, each.client_host, each.member_metadata, each.member_assignment)
+        for each in known.members
+    ] == [(member_id, "tester", "/10.0.0.1", b"topics", b"all")]
     assert known.authorized_operations == (328 if version >= 3 else -0x80000000)
     assert (unknown.group_id, unknown.group_state, unknown.members) == ("nobody", "Dead", [])
     assert unknown.error_code == (ErrorCode.GROUP_ID_NOT_FOUND if version >= 6 else ErrorCode.NONE)

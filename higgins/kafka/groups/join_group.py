@@ -42,7 +42,8 @@ def _question(call: Call, request: JoinGroupRequest) -> Join:
         member_id=request.member_id,
         instance_id=request.group_instance_id,
         client_id=call.client_id or "",
-        client_host=call.client_host,
+        # Kafka shows addresses the way Java prints them, and tools have come to expect it.
+        client_host=f"/{call.client_host}",
         requires_known_id=call.version >= 4,
         can_skip_assignment=call.version >= 9,
     )
