@@ -49,7 +49,7 @@ def _operator_view(state: State, engine: Engine, tasks: TaskSet) -> OperatorView
     source, output = state.topics.by_id.get(tasks.input), state.topics.by_id.get(tasks.output)
     return OperatorView(
         name=tasks.name,
-        type="filter",
+        type=str(specification.__struct_config__.tag),
         input=source.name if source else "",
         output=output.name if output else "",
         where=specification.where,

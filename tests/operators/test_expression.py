@@ -143,7 +143,9 @@ ORDER = {
         ("nullif(qty, 6) is null and nullif(qty, 5) = 6 and nullif(qty, 'x') = 6", True),
         ("abs(-3) = 3 and abs(-2.5) = 2.5", True),
         ("round(2.5) = 3 and round(-2.5) = -3 and round(2.675, 2) = 2.68", True),
-        ("round(1250, -2) = 1300 and round(7) = 7", True),
+        ("round(1250, -2) = 1300 and round(-1250, -2) = -1300 and round(7) = 7", True),
+        ("round(123456789012345678, -2) = 123456789012345700 and round(big, -1) is null", True),
+        ("round(1e300, 2) = 1e300 and round(1e-300, 18) = 0 and round(1.5, 19) is null", True),
         ("floor(-2.5) = -3 and ceil(-2.5) = -2 and floor(1e300) is null", True),
         ("abs(-9223372036854775808) is null", True),
         # Record properties.

@@ -306,13 +306,13 @@ def absolute(number: Value) -> int | float | None:
 def rounded(number: Value, decimals: Value = 0) -> int | float | None:
     if not is_number(number) or decimals.__class__ is not int or not -DECIMALS_MAX <= decimals <= DECIMALS_MAX:
         return None
-    if number.__class__ is int and decimals >= 0:
-        return bounded(number)
+    if number.__class__ is int:
+        unit = 10 ** max(0, -decimals)
+        size = (abs(number) + unit // 2) // unit * unit
+        return bounded(size if number >= 0 else -size)
     # The decimal that people see, not the binary one behind it: 2.675 rounds to 2.68.
-    if abs(number) >= 1e17:
-        return bounded(number)
     exact = Decimal(repr(number)).scaleb(decimals).to_integral_value(ROUND_HALF_UP).scaleb(-decimals)
-    return bounded(int(exact) if number.__class__ is int else float(exact))
+    return bounded(float(exact))
 
 
 def floor(number: Value) -> int | None:

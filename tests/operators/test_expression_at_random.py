@@ -1,4 +1,4 @@
-"""Expressions against SQLite, where the two dialects mean the same: random conditions over random rows."""
+"""Random conditions over random rows: against SQLite where the two dialects mean the same, and over anything at all."""
 
 import random
 import sqlite3
@@ -115,6 +115,40 @@ def kept_by_sqlite(expression: str, documents: list[dict[str, Any]]) -> list[int
             [(n, *(document.get(name) for name in "nmxst")) for n, document in enumerate(documents)],
         )
         return [row for (row,) in database.execute(f"select row from t0 where {expression} order by row")]
+
+
+JUNK = (
+    None, True, False, 0, -7, 2**63 - 1, 2**63, -(2**63), 10**30, 0.5, -1e308, 1e308, "", "a", "12", "2024-05-01",
+    "0001-01-01T00:00:00+10:00", "\x00", [], [1, "x"], {}, {"a": 1},
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_any_condition_over_any_values_is_true_false_or_unknown(seed: int) -> None:
+    chance = random.Random(seed)
+    writer = Writer(chance)
+    documents = [{name: chance.choice(JUNK) for name in (*NUMBERS, *STRINGS)} for _ in range(ROWS)]
+    for _ in range(CONDITIONS):
+        expression = writer.condition(chance.randrange(1, 5))
+        sides = [kept(side.format(expression), documents) for side in ("{}", "not ({})", "({}) is null")]
+        assert sorted(row for side in sides for row in side) == list(range(ROWS)), expression
+
+
+FUNCTIONS = (
+    "year(n)", "quarter(s)", "second(m)", "round(n, m)", "round(x)", "floor(x)", "ceil(n)", "abs(n)", "n % m", "n / m",
+    "-n", "substr(s, n, m)", "substr(n, 1)", "trim(s, t)", "concat(n, s, x)", "lower(n)", "length(s)", "n * m", "n - m",
+    "cast(s as bigint)", "cast(n as double)", "cast(x as varchar)", "cast(t as boolean)", "s[0]", "s.a", "s like t",
+    "nullif(n, s)", "coalesce(n, s)", "extract(hour from s)", "n in (s, m, 1)", "n between s and m",
+    "case n when m then s end",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("call", FUNCTIONS)
+def test_no_function_fails_on_any_value(call: str) -> None:
+    chance = random.Random(call)
+    documents = [{name: chance.choice(JUNK) for name in (*NUMBERS, *STRINGS)} for _ in range(500)]
+    absent = kept(f"({call}) is null", documents)
+    assert sorted(absent + kept(f"({call}) is not null", documents)) == list(range(500))
 
 
 @pytest.mark.parametrize("seed", range(40))
