@@ -27,8 +27,8 @@ FILE = "higgins.toml"
 PREFIX = "HIGGINS_"
 LISTENERS_MAX = 32
 
-# Variables that are not settings of a broker: which file to read, and where the command line connects.
-NOT_SETTINGS = frozenset({"HIGGINS_CONFIG", "HIGGINS_BOOTSTRAP"})
+# Variables that are not settings of a broker: which file to read, where the command line connects, what is logged.
+NOT_SETTINGS = frozenset({"HIGGINS_CONFIG", "HIGGINS_BOOTSTRAP", "HIGGINS_LOG_LEVEL"})
 
 ROOMS: dict[str, type[msgspec.Struct]] = {
     "store": StoreSettings,

@@ -1,10 +1,9 @@
 """`higgins consume`: a topic to standard output, alone or as a member of a group."""
 
 import sys
-from collections.abc import AsyncGenerator, Sequence
-from contextlib import aclosing
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, TypeAlias
 
 import msgspec
 from cyclopts import Parameter
@@ -17,6 +16,9 @@ from higgins.client.offsets import EARLIEST, LATEST, list_offsets
 from higgins.model.errors import Unfit
 
 POLL_S = 5.0
+
+Poll: TypeAlias = Callable[[int | None], Awaitable[list[ConsumedRecord] | None]]
+"""The next records, at most so many; None when there are no more."""
 
 
 class Start(msgspec.Struct, frozen=True):
@@ -63,17 +65,16 @@ def consume(
         render = render_json if json else parse_format(format)
         where = parse_start(start)
         await cluster.topic(topic, create=False)
-        if group:
-            if partition or until_end or where.position >= 0 or where.timestamp_ms is not None:
-                raise Unfit(
-                    "A group decides who reads which partition, and from where: with --group, "
-                    "--from is beginning or end, and --partition and --until-end cannot be used."
-                )
-            batches = _as_member(cluster, topic, group, where.position)
-        else:
-            batches = _alone(cluster, topic, list(partition), where, until_end)
-        async with aclosing(batches) as stream:
-            await _print(stream, render, max)
+        if not group:
+            await _print(await _alone(cluster, topic, list(partition), where, until_end), render, max)
+            return
+        if partition or until_end or where.position >= 0 or where.timestamp_ms is not None:
+            raise Unfit(
+                "A group decides who reads which partition, and from where: with --group, "
+                "--from is beginning or end, and --partition and --until-end cannot be used."
+            )
+        async with open_group_consumer(cluster, group, [topic], start=where.position) as member:
+            await _print(lambda count: member.poll(POLL_S, records_max=count), render, max)
 
     return with_cluster(bootstrap, job)
 
@@ -95,44 +96,37 @@ def parse_start(text: str) -> Start:
     return Start(timestamp_ms=int(moment.timestamp() * 1000))
 
 
-async def _print(
-    stream: AsyncGenerator[list[ConsumedRecord], None], render: Render, records_max: int
-) -> None:
+async def _print(poll: Poll, render: Render, records_max: int) -> None:
     out = sys.stdout.buffer
-    printed = 0
-    async for records in stream:
-        chosen = records[: records_max - printed] if records_max else records
-        out.write(b"".join(map(render, chosen)))
-        out.flush()
-        printed += len(chosen)
-        if records_max and printed >= records_max:
+    left = records_max or None
+    while left is None or left > 0:
+        records = await poll(left)
+        if records is None:
             return
+        out.write(b"".join(map(render, records)))
+        out.flush()
+        left = None if left is None else left - len(records)
 
 
-async def _alone(
-    cluster: Cluster, topic: str, chosen: list[int], start: Start, until_end: bool
-) -> AsyncGenerator[list[ConsumedRecord], None]:
+async def _alone(cluster: Cluster, topic: str, chosen: list[int], start: Start, until_end: bool) -> Poll:
     consumer = Consumer(cluster, ConsumerSettings(reset="error" if start.position >= 0 else "earliest"))
     partitions = _partitions(cluster, topic, chosen)
     consumer.assign(dict.fromkeys(partitions, start.position))
     if start.timestamp_ms is not None:
         await consumer.seek_to_time(start.timestamp_ms)
     await consumer.locate()
-    ends: dict[TopicPartition, int] = {}
-    if until_end:
-        located = await list_offsets(cluster, dict.fromkeys(partitions, LATEST))
-        ends = {key: one.offset for key, one in located.items()}
-    while not until_end or any(consumer.positions()[key] < end for key, end in ends.items()):
-        records = await consumer.poll(POLL_S)
-        yield [one for one in records if not ends or one.offset < ends[one.topic, one.partition]]
+    if not until_end:
+        return lambda count: consumer.poll(POLL_S, records_max=count)
+    located = await list_offsets(cluster, dict.fromkeys(partitions, LATEST))
+    ends = {key: one.offset for key, one in located.items()}
 
+    async def poll(count: int | None) -> list[ConsumedRecord] | None:
+        if all(at >= ends[key] for key, at in consumer.positions().items()):
+            return None
+        records = await consumer.poll(POLL_S, records_max=count)
+        return [one for one in records if one.offset < ends[one.topic, one.partition]]
 
-async def _as_member(
-    cluster: Cluster, topic: str, group: str, start: int
-) -> AsyncGenerator[list[ConsumedRecord], None]:
-    async with open_group_consumer(cluster, group, [topic], start=start) as member:
-        while True:
-            yield await member.poll(POLL_S)
+    return poll
 
 
 def _partitions(cluster: Cluster, topic: str, chosen: list[int]) -> list[TopicPartition]:

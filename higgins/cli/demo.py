@@ -1,5 +1,6 @@
 """`higgins demo`: a broker, a small topography, believable orders, and what is derived from them, live."""
 
+import itertools
 import shutil
 import sys
 from collections.abc import Sequence
@@ -14,6 +15,7 @@ from higgins.cli.common import DEFAULT_BOOTSTRAP, run_async
 from higgins.cli.serving import bound_addresses, describe, serving, settings_from
 from higgins.cli.topography import apply_text
 from higgins.client import (
+    Cluster,
     ConsumedRecord,
     Consumer,
     Producer,
@@ -22,11 +24,12 @@ from higgins.client import (
     open_cluster,
     open_producer,
 )
-from higgins.client.offsets import LATEST
+from higgins.client.offsets import LATEST, list_offsets
 from higgins.client.tasks import background
 from higgins.model.errors import Unfit
 from higgins.runtime import Runtime
 from higgins.settings import Flags
+from higgins.telemetry.logs import configure_logs
 
 STORE = "./higgins-demo"
 SOURCE, DERIVED, LARGER_THAN = "orders", "large", 5
@@ -79,6 +82,7 @@ def demo(
     rate: Annotated[float, Parameter(help="Orders a second.")] = 3.0,
 ) -> int:
     """Start a broker, write orders with a client, and show them beside the stream that an operator derives."""
+    configure_logs("warning")
     return run_async(_demo, Flags(store=store, listen=tuple(listen)), for_, rate)
 
 
@@ -120,7 +124,7 @@ async def _play(broker: Broker, rate: float) -> None:
             derived.assign({(DERIVED, one): LATEST for one in (await cluster.topic(DERIVED)).leaders})
             await derived.locate()
             nursery.start_soon(_watch, derived, show)
-            await _write(producer, runtime, show, rate)
+            await _write(producer, runtime, show, rate, first=FIRST_ORDER_ID + await _orders_so_far(cluster))
 
 
 def _explain(bootstrap: str) -> None:
@@ -129,7 +133,7 @@ def _explain(bootstrap: str) -> None:
         f"  listening  {bootstrap}\n\n"
         f"{TOPOGRAPHY}\n"
         f"Meanwhile, from another terminal, with any Kafka client:\n"
-        f"  kcat -b {bootstrap} -t {DERIVED}\n"
+        f"  kcat -C -b {bootstrap} -t {DERIVED}\n"
         f"  higgins consume {DERIVED}{flag}\n"
         f"  higgins operator list{flag}\n"
         "Ctrl-C stops it.\n",
@@ -138,16 +142,20 @@ def _explain(bootstrap: str) -> None:
 
 
 async def _write(
-    producer: Producer, runtime: Runtime, show: "_Lines | _Columns", rate: float
+    producer: Producer, runtime: Runtime, show: "_Lines | _Columns", rate: float, *, first: int
 ) -> None:
-    number = FIRST_ORDER_ID
-    while True:
+    for number in itertools.count(first):
         order = _order(runtime, number)
         value = msgspec.json.encode(order)
         result = await producer.produce(SOURCE, value, key=order.customer.encode())
         show.written(order, "" if isinstance(result, Stored) else result.message)
-        number += 1
         await trio.sleep(1 / rate * (0.5 + runtime.random.random()))
+
+
+async def _orders_so_far(cluster: Cluster) -> int:
+    partitions = [(SOURCE, one) for one in (await cluster.topic(SOURCE)).leaders]
+    ends = await list_offsets(cluster, dict.fromkeys(partitions, LATEST))
+    return sum(end.offset for end in ends.values())
 
 
 async def _watch(consumer: Consumer, show: "_Lines | _Columns") -> None:

@@ -11,6 +11,7 @@ from higgins.broker import Broker
 from higgins.cli.common import DEFAULT_BOOTSTRAP, run_async
 from higgins.cli.serving import bound_addresses, describe, serving, settings_from
 from higgins.settings import Flags, Settings
+from higgins.telemetry.logs import Level, configure_logs
 
 
 def up(
@@ -34,6 +35,9 @@ def up(
         Parameter(name="--set", help="A Kafka broker config as NAME=VALUE, such as num.partitions=4; may be repeated."),
     ] = (),
     config: Annotated[str, Parameter(help="The settings file; higgins.toml, if it is here, when not given.")] = "",
+    log_level: Annotated[
+        Level, Parameter(env_var="HIGGINS_LOG_LEVEL", help="What is logged to standard error.")
+    ] = "info",
 ) -> int:
     """Start a broker, and serve until Ctrl-C or SIGTERM.
 
@@ -42,6 +46,7 @@ def up(
     flags = Flags(
         store=store, listen=tuple(listen), advertise=tuple(advertise), assignments=tuple(set_), config=config
     )
+    configure_logs(log_level)
     return run_async(_serve, flags)
 
 

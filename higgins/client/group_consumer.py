@@ -1,7 +1,7 @@
 """A consumer that shares its topics with its group: a member, a consumer, and the task that sends heartbeats.
 
-Records count as read when `poll` is called again, or `commit`: positions are committed at intervals, before a rebalance
-and at the end, so that a record is delivered at least once.
+Records count as read when `poll` is called again, or `commit`, or when the block ends well: positions are committed at
+intervals, before a rebalance and at the end, so that a record is delivered at least once.
 """
 
 from collections.abc import AsyncIterator, Sequence
@@ -38,7 +38,7 @@ class GroupConsumer:
     def __repr__(self) -> str:
         return f"<GroupConsumer {self.member!r}>"
 
-    async def poll(self, timeout_s: float) -> list[ConsumedRecord]:
+    async def poll(self, timeout_s: float, *, records_max: int | None = None) -> list[ConsumedRecord]:
         """Records of the partitions assigned now; joins and rejoins the group as needed.
 
         Raises: BrokerRefused for what does not pass by itself, such as another member with the same instance id.
@@ -53,9 +53,10 @@ class GroupConsumer:
             if trio.current_time() >= self._commit_at:
                 await self._commit_quietly()
             left_s = deadline - trio.current_time()
-            records = await self.consumer.poll(max(0.0, min(POLL_SLICE_S, left_s)))
-            if not self.member.joined and records:
-                continue  # somebody else may read them now; they come again after the rejoin
+            records = await self.consumer.poll(max(0.0, min(POLL_SLICE_S, left_s)), records_max=records_max)
+            if records and not self.member.joined:
+                # Somebody else may read them now. They come again from the last commit after the rejoin.
+                continue
             if records or left_s <= 0:
                 return records
 
@@ -63,6 +64,10 @@ class GroupConsumer:
         """Commit everything handed out so far. Raises Rebalancing when it was too late for that."""
         self._read = self.consumer.positions()
         await self._commit()
+
+    def finished_reading(self) -> None:
+        """Everything handed out counts as read."""
+        self._read = self.consumer.positions()
 
     async def beat(self, interval_s: float) -> None:
         """Send heartbeats for ever; what they say is acted upon by the next `poll`."""
@@ -133,6 +138,7 @@ async def open_group_consumer(
         nursery.start_soon(one.beat, settings.heartbeat_interval_ms / 1000)
         try:
             yield one
+            one.finished_reading()
         finally:
             await one.finish()
             one.consumer.close()

@@ -190,12 +190,12 @@ class Lane:
         self.stale = True
         self._send_again(batch, now_ms)
 
-    def abandon(self, why: str) -> None:
+    def abandon(self, why: str, code: ErrorCode = ErrorCode.NETWORK_EXCEPTION) -> None:
         """Settle everything now: what was sent is unknown, what was not is not stored."""
         while self._queue:
             batch = self._queue[0]
             batch.uncertain = batch.uncertain or batch.place is Place.IN_FLIGHT
-            self._finish(batch, NotStored(self.topic, self.partition, ErrorCode.NETWORK_EXCEPTION, why))
+            self._finish(batch, NotStored(self.topic, self.partition, code, why))
 
     def _full(self, batch: Batch, more_bytes: int) -> bool:
         settings = self._settings

@@ -6,11 +6,20 @@ One task per partition drives its lane; the buffer of all lanes is bounded, and 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
+import msgspec
 import trio
 
 from higgins.client.cluster import Cluster, TopicPartition
-from higgins.client.errors import ClientError, IncompatibleBroker, Unreachable, check, error_code
-from higgins.client.lane import Batch, Header, Identity, Lane, Pending, record_bytes
+from higgins.client.errors import (
+    RETRIABLE,
+    BrokerRefused,
+    ClientError,
+    IncompatibleBroker,
+    Unreachable,
+    check,
+    error_code,
+)
+from higgins.client.lane import RECORD_OVERHEAD_BYTES, Batch, Header, Identity, Lane, Pending, record_bytes
 from higgins.client.partitioner import partition_of_key
 from higgins.client.pulse import Pulse
 from higgins.client.results import Delivery, SendResult
@@ -32,6 +41,13 @@ PRODUCE = 0
 ANSWER_GRACE_S = 5.0
 
 
+class _Sticky(msgspec.Struct):
+    """Where the keyless records of a topic go for now, and how much longer."""
+
+    partition: int
+    left_bytes: int
+
+
 class Producer:
     """Made by `open_producer`, which owns its tasks and flushes it at the end."""
 
@@ -42,7 +58,7 @@ class Producer:
         self._cluster = cluster
         self._settings = settings
         self._lanes: dict[TopicPartition, tuple[Lane, Pulse]] = {}
-        self._sticky: dict[str, int] = {}
+        self._sticky: dict[str, _Sticky] = {}
         self._buffered_bytes = 0
         self._changed = Pulse()
         self._identity: Identity | None = None
@@ -68,7 +84,7 @@ class Producer:
         """
         view = await self._cluster.topic(topic, create=create)
         if partition is None:
-            partition = self._choose(topic, key, len(view.leaders))
+            partition = self._choose(topic, key, len(value or b""), len(view.leaders))
         while self._buffered_bytes >= self._settings.buffer_bytes_max:
             await self._changed.wait()
         lane, bell = self._lane(topic, partition)
@@ -102,14 +118,16 @@ class Producer:
         for lane, _ in self._lanes.values():
             lane.abandon(why)
 
-    def _choose(self, topic: str, key: bytes | None, partitions: int) -> int:
+    def _choose(self, topic: str, key: bytes | None, size: int, partitions: int) -> int:
         if key is not None:
             return partition_of_key(key, partitions)
-        # Keyless records stay with one partition while its batch fills, then move on.
+        # Keyless records stay with one partition for about a batch, so that batches are full, and then move on.
         current = self._sticky.get(topic)
-        if current is None or current >= partitions or self._lane(topic, current)[0].empty:
-            current = self._sticky[topic] = self._cluster.runtime.random.randrange(partitions)
-        return current
+        if current is None or current.left_bytes <= 0 or self._lane(topic, current.partition)[0].empty:
+            drawn = self._cluster.runtime.random.randrange(partitions)
+            current = self._sticky[topic] = _Sticky(drawn, self._settings.batch_bytes_max)
+        current.left_bytes -= size + RECORD_OVERHEAD_BYTES
+        return current.partition
 
     def _lane(self, topic: str, partition: int) -> tuple[Lane, Pulse]:
         found = self._lanes.get((topic, partition))
@@ -203,8 +221,11 @@ class Producer:
                 lane.adopt(self._identity)
             return True
         except IncompatibleBroker as error:
-            lane.abandon(str(error))
+            lane.abandon(str(error), ErrorCode.UNSUPPORTED_VERSION)
         except ClientError as error:
+            if isinstance(error, BrokerRefused) and error.code not in RETRIABLE:
+                lane.abandon(str(error), error.code)
+                return False
             lane.without_identity(str(error), self._now_ms())
             await trio.sleep(self._cluster.settings.backoff_ms_max / 1000)
         self._changed.ring()
@@ -213,7 +234,7 @@ class Producer:
     async def _new_identity(self) -> Identity:
         async def attempt() -> Identity:
             connection = await self._cluster.any_connection("admin")
-            answer = await connection.call(InitProducerIdRequest(), InitProducerIdResponse)
+            answer = await connection.call(InitProducerIdRequest(transactional_id=None), InitProducerIdResponse)
             check(answer.error_code, "The broker gives no producer id.")
             return Identity(answer.producer_id, answer.producer_epoch)
 

@@ -277,6 +277,7 @@ class FakeBroker:
         )
 
     async def _producer_id(self, node: FakeNode, request: Any) -> Message:
+        assert request.transactional_id is None
         self.producers += 1
         return init_producer_id.InitProducerIdResponse(producer_id=1000 + self.producers, producer_epoch=0)
 

@@ -6,6 +6,7 @@ import trio
 from higgins.client import BrokerRefused, NotStored, ProducerSettings, Stored, Unresolved, open_producer
 from higgins.client.partitioner import murmur2, partition_of_key
 from higgins_protocol.errors import ErrorCode
+from higgins_protocol.messages.init_producer_id import InitProducerIdResponse
 from higgins_protocol.messages.produce import (
     PartitionProduceResponse,
     ProduceResponse,
@@ -13,6 +14,7 @@ from higgins_protocol.messages.produce import (
 )
 
 PRODUCE = 0
+INIT_PRODUCER_ID = 22
 
 
 def refusing(code):
@@ -125,6 +127,19 @@ async def test_acks_0_awaits_no_answer(broker, with_cluster, autojump_clock):
 
     await with_cluster(story)
     assert broker.topics["t"][1].values() == [b"fire", b"forget"]
+
+
+async def test_a_broker_that_refuses_a_producer_id_is_not_asked_for_ever(broker, with_cluster, autojump_clock):
+    refusal = InitProducerIdResponse(error_code=ErrorCode.CLUSTER_AUTHORIZATION_FAILED)
+    broker.script(INIT_PRODUCER_ID, lambda node, request: refusal)
+
+    async def story(cluster):
+        async with open_producer(cluster) as producer:
+            result = await producer.produce("t", b"x", partition=0)
+            assert result.code is ErrorCode.CLUSTER_AUTHORIZATION_FAILED
+            assert await producer.produce("t", b"y", partition=0) == Stored("t", 0, 0)
+
+    await with_cluster(story)
 
 
 async def test_a_topic_that_does_not_exist_is_said_at_once(broker, with_cluster, autojump_clock):
