@@ -41,7 +41,10 @@ ROOMS: dict[str, type[msgspec.Struct]] = {
 }
 # Kafka's own keys set the broker, `listen` sets the listeners, and the store's linger is also the log's.
 _NOT_KEYS = frozenset({"server.listeners", "log.linger_ms"})
-_CHOICES = {"store.durability": ("fsync", "os")}
+_CHOICES = {
+    "store.durability": ("fsync", "os"),
+    "broker.message_timestamp_type": ("CreateTime", "LogAppendTime"),
+}
 _SHORT_NAMES = {"store": "store.url", "node_id": "ledger.node_id"}
 _LISTS = ("listen", "advertise")
 
@@ -214,8 +217,6 @@ def _value(key: str, given: Given, kind: object, default: object, faults: Faults
 
 
 def _called(kind: object) -> str:
-    if typing.get_origin(kind) is typing.Literal:
-        return "one of " + ", ".join(map(str, typing.get_args(kind)))
     if typing.get_origin(kind) in {typing.Union, types.UnionType}:
         kind = next(one for one in typing.get_args(kind) if one is not type(None))
     return {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}.get(

@@ -22,6 +22,7 @@ SERVED: dict[str, Target] = {
     "log.message.timestamp.type": Target("broker", "message_timestamp_type"),
     "log.message.timestamp.before.max.ms": Target("broker", "message_timestamp_before_max_ms"),
     "log.message.timestamp.after.max.ms": Target("broker", "message_timestamp_after_max_ms"),
+    "fetch.max.bytes": Target("broker", "fetch_bytes_max", 1_024),
     "group.initial.rebalance.delay.ms": Target("groups", "initial_rebalance_delay_ms"),
     "group.min.session.timeout.ms": Target("groups", "min_session_timeout_ms", 1),
     "group.max.session.timeout.ms": Target("groups", "max_session_timeout_ms", 1),

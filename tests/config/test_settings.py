@@ -132,7 +132,7 @@ def test_faults_of_variables_name_the_variable(tmp_path, environment, said):
     [
         ({"assignments": ("num.partitions",)}, "Write --set NAME=VALUE"),
         ({"assignments": ("num.partitionz=1",)}, "Did you mean 'num.partitions'?"),
-        ({"assignments": ("log.message.timestamp.type=Late",)}, "is not one of CreateTime, LogAppendTime"),
+        ({"assignments": ("log.message.timestamp.type=Late",)}, "is none of CreateTime, LogAppendTime"),
         ({"assignments": ("group.min.session.timeout.ms=9999999",)}, "no member could join"),
         ({"assignments": ("message.max.bytes=999999999",)}, "no request could carry such a batch"),
         ({"listen": ("127.0.0.1:1", "127.0.0.1:1")}, "Two listeners have the same name"),

@@ -1,0 +1,209 @@
+"""The client against the real broker, on streams in memory and a virtual clock."""
+
+from collections.abc import Awaitable, Callable
+
+import pytest
+import trio
+
+from higgins.broker import Broker
+from higgins.client import (
+    Admin,
+    BrokerRefused,
+    Cluster,
+    Consumer,
+    GroupMember,
+    MemberSettings,
+    ProducerSettings,
+    Rebalancing,
+    Stored,
+    open_cluster,
+    open_group_consumer,
+    open_producer,
+)
+from higgins.client.offsets import EARLIEST
+from higgins.groups.settings import GroupSettings
+from higgins.kafka.settings import BrokerConfig
+from higgins.runtime import Runtime
+from higgins.settings import Settings
+from higgins.storage.objectstore import memory_store
+from higgins.storage.settings import StoreSettings
+from higgins_protocol.records.compression import Codec
+
+QUICK = MemberSettings(session_timeout_ms=6_000, heartbeat_interval_ms=500)
+
+
+class InPlace(Runtime):
+    """No threads: a virtual clock would run ahead of them."""
+
+    async def offload(self, limiter, function, *args):
+        await trio.lowlevel.checkpoint()
+        return function(*args)
+
+
+@pytest.fixture
+def with_broker() -> Callable[[Callable[[Cluster], Awaitable[None]]], Awaitable[None]]:
+    """Run a story with a client of a broker on a fresh memory store."""
+
+    async def run(story):
+        runtime = InPlace()
+        settings = Settings(
+            groups=GroupSettings(initial_rebalance_delay_ms=0),
+            broker=BrokerConfig(partitions_default=4),
+        )
+        broker = Broker(runtime, settings, store=memory_store(runtime, StoreSettings(url="memory://")))
+
+        async def connect(host, port):
+            await trio.lowlevel.checkpoint()
+            return broker.connect()
+
+        with trio.fail_after(300):
+            async with trio.open_nursery() as nursery:
+                await nursery.start(broker.run)
+                async with open_cluster(connect, runtime, [("127.0.0.1", 9092)]) as cluster:
+                    await story(cluster)
+                broker.stop()
+
+    return run
+
+
+async def read_all(consumer, count):
+    found = []
+    while len(found) < count:
+        found.extend(await consumer.poll(5))
+    return found
+
+
+@pytest.mark.parametrize("codec", list(Codec))
+async def test_what_is_produced_is_consumed(with_broker, autojump_clock, codec):
+    async def story(cluster):
+        await Admin(cluster).create_topic("t", partitions=3)
+        headers = (("trace", b"1"), ("none", None))
+        async with open_producer(cluster, ProducerSettings(codec=codec)) as producer:
+            for n in range(300):
+                await producer.send("t", b"v%d" % n, key=b"k%d" % (n % 7), headers=headers, timestamp_ms=1000 + n)
+            await producer.send("t", None, key=b"gone")
+        consumer = Consumer(cluster)
+        consumer.assign({("t", one): EARLIEST for one in range(3)})
+        found = await read_all(consumer, 301)
+        by_key = {}
+        for one in found:
+            by_key.setdefault(one.key, []).append(one.value)
+        assert by_key == {
+            b"gone": [None],
+            **{b"k%d" % k: [b"v%d" % n for n in range(300) if n % 7 == k] for k in range(7)},
+        }
+        assert {one.headers for one in found} == {headers, ()}
+
+    await with_broker(story)
+
+
+@pytest.mark.parametrize("acks", [1, 0])
+async def test_weaker_acknowledgements(with_broker, autojump_clock, acks):
+    async def story(cluster):
+        await Admin(cluster).create_topic("t", partitions=1)
+        async with open_producer(cluster, ProducerSettings(acks=acks, idempotent=False)) as producer:
+            results = [await producer.produce("t", b"%d" % n) for n in range(5)]
+        assert [one.offset for one in results] == (list(range(5)) if acks else [-1] * 5)
+        consumer = Consumer(cluster)
+        consumer.assign({("t", 0): 0})
+        assert [one.value for one in await read_all(consumer, 5)] == [b"%d" % n for n in range(5)]
+
+    await with_broker(story)
+
+
+async def test_topics_are_made_described_and_deleted(with_broker, autojump_clock):
+    async def story(cluster):
+        admin = Admin(cluster)
+        await admin.create_topic("a")
+        await admin.create_topic("b", partitions=2, configs={"max.message.bytes": "2000"})
+        assert [(one.name, len(one.leaders)) for one in await admin.topics()] == [("a", 4), ("b", 2)]
+        with pytest.raises(BrokerRefused, match="TOPIC_ALREADY_EXISTS"):
+            await admin.create_topic("a")
+        with pytest.raises(BrokerRefused, match="INVALID_TOPIC_EXCEPTION"):
+            await admin.create_topic("not/a/name")
+        async with open_producer(cluster) as producer:
+            refused = await producer.produce("b", bytes(3000), partition=0)
+            assert refused.code.name == "MESSAGE_TOO_LARGE"
+            assert isinstance(await producer.produce("b", bytes(30), partition=0), Stored)
+        await admin.delete_topic("a")
+        assert [one.name for one in await admin.topics()] == ["b"]
+        with pytest.raises(BrokerRefused):
+            await admin.delete_topic("a")
+
+    await with_broker(story)
+
+
+async def test_members_share_a_topic_and_take_over_from_one_that_leaves(with_broker, autojump_clock):
+    async def story(cluster):
+        await Admin(cluster).create_topic("t", partitions=4)
+        seen, owners = [], {}
+
+        async def member(name, leaves_after):
+            async with open_group_consumer(cluster, "g", ["t"], member=QUICK, commit_interval_s=0.1) as one:
+                with trio.move_on_after(leaves_after):
+                    while True:
+                        for record in await one.poll(1):
+                            seen.append(record.value)
+                            owners.setdefault(name, set()).add(record.partition)
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(member, "first", 10)
+            nursery.start_soon(member, "second", 40)
+            async with open_producer(cluster) as producer:
+                for n in range(120):
+                    await producer.produce("t", b"%d" % n, partition=n % 4)
+                    await trio.sleep(0.25)
+        assert set(seen) == {b"%d" % n for n in range(120)}
+        assert len(owners["first"]) in {2, 4}
+        assert owners["second"] == {0, 1, 2, 3}, "it was given the other's when that left"
+        assert sum((await Admin(cluster).committed("g")).values()) == 120
+        group = await Admin(cluster).describe_group("g")
+        assert (group.group_state, group.members) == ("Empty", [])
+        assert [one.group_id for one in await Admin(cluster).groups()] == ["g"]
+
+    await with_broker(story)
+
+
+async def test_a_member_that_dies_is_replaced_when_its_session_ends(with_broker, autojump_clock):
+    async def story(cluster):
+        await Admin(cluster).create_topic("t", partitions=2)
+        async with open_producer(cluster) as producer:
+            for n in range(20):
+                await producer.produce("t", b"%d" % n, partition=n % 2)
+        dead = GroupMember(cluster, "g", ["t"], QUICK)
+        assert len(await dead.join()) == 2
+        await dead.commit({("t", 0): 4})
+        dead.close()
+        begun = trio.current_time()
+        async with open_group_consumer(cluster, "g", ["t"], member=QUICK) as heir:
+            found = []
+            while len(found) < 16:
+                found.extend(await heir.poll(5))
+        assert sorted(int(one.value) for one in found) == sorted([*range(1, 20, 2), *range(8, 20, 2)])
+        assert trio.current_time() - begun <= 2 * QUICK.session_timeout_ms / 1000
+        with pytest.raises((Rebalancing, BrokerRefused)):
+            await dead.heartbeat()
+
+    await with_broker(story)
+
+
+async def test_a_topography_is_applied_and_its_stream_is_filled(with_broker, autojump_clock):
+    text = '[streams.orders]\nformat = "json"\n[streams.large]\nbase = "orders"\ntype = "filter"\nwhere = "qty > 5"\n'
+
+    async def story(cluster):
+        admin = Admin(cluster)
+        assert (await admin.private("apply", {"document": text}))["changes"]
+        assert (await admin.private("apply", {"document": text}))["changes"] == []
+        async with open_producer(cluster) as producer:
+            for n in range(40):
+                await producer.produce("orders", b'{"qty": %d}' % n)
+        consumer = Consumer(cluster)
+        consumer.assign({("large", one): EARLIEST for one in range(4)})
+        found = {one.value for one in await read_all(consumer, 34)}
+        assert found == {b'{"qty": %d}' % n for n in range(6, 40)}
+        listed = await admin.private("operators.list", {})
+        assert [one["name"] for one in listed["operators"]] == ["large"]
+        with pytest.raises(BrokerRefused, match="no verb"):
+            await admin.private("dance", {})
+
+    await with_broker(story)
