@@ -4,7 +4,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from cyclopts import App
+from cyclopts import App, Parameter
 
 from higgins import __version__
 
@@ -13,15 +13,21 @@ HELP = """A Kafka broker whose only state is object storage, with stream operato
 Start one with `higgins up`, or see it at work with `higgins demo`.
 """
 
-app = App(name="higgins", help=HELP, version=__version__, help_format="markdown")
+app = App(
+    name="higgins",
+    help=HELP,
+    version=__version__,
+    help_format="markdown",
+    default_parameter=Parameter(negative_iterable=(), show_default=False),
+)
 app.command("higgins.cli.up:up", name="up", help="Start a broker.")
 app.command("higgins.cli.demo:demo", name="demo", help="Start a broker, write orders, show them and what is derived.")
-app.command("higgins.cli.topic:app", name="topic")
+app.command("higgins.cli.topic:app", name="topic", help="Create, list, describe and delete topics.")
 app.command("higgins.cli.produce:produce", name="produce", help="Write lines or JSON from standard input.")
 app.command("higgins.cli.consume:consume", name="consume", help="Read a topic to standard output.")
-app.command("higgins.cli.group:app", name="group")
+app.command("higgins.cli.group:app", name="group", help="List and describe consumer groups.")
 app.command("higgins.cli.apply:apply", name="apply", help="Apply a topography file.")
-app.command("higgins.cli.operator:app", name="operator")
+app.command("higgins.cli.operator:app", name="operator", help="List and delete operators.")
 app.command("higgins.cli.ping_command:ping", name="ping", help="Say by the exit code whether a broker answers.")
 
 

@@ -21,6 +21,7 @@ Bootstrap: TypeAlias = Annotated[
         name=["--bootstrap", "-b"],
         env_var="HIGGINS_BOOTSTRAP",
         help="HOST:PORT of a broker; several with commas.",
+        show_default=True,
     ),
 ]
 

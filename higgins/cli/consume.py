@@ -35,14 +35,16 @@ def consume(
         str,
         Parameter(
             name=["--format", "-f"],
-            help="%k key, %v value, %t topic, %p partition, %o offset, %T timestamp, %h headers, %% percent, \\n, \\t.",
+            help="%v if not given. %k key, %v value, %t topic, %p partition, %o offset, %T timestamp, "
+            "%h headers, %% percent, \\n, \\t.",
         ),
     ] = "%v",
     json: Annotated[bool, Parameter(negative="", help="One JSON object a line, with everything in it.")] = False,
     start: Annotated[
         str,
         Parameter(
-            name="--from", help="beginning, end, an OFFSET, or a TIME such as 2026-01-31T12:00:00Z or @1769860800000."
+            name="--from",
+            help="beginning (if not given), end, an OFFSET, or a TIME such as 2026-01-31T12:00:00Z or @1769860800000.",
         ),
     ] = "beginning",
     group: Annotated[
@@ -52,7 +54,7 @@ def consume(
         Sequence[int], Parameter(name=["--partition", "-p"], help="Only this one; may be repeated.")
     ] = (),
     max: Annotated[
-        int, Parameter(name=["--max", "-n"], help="Stop after so many records; 0 for no bound.")
+        int, Parameter(name=["--max", "-n"], help="Stop after so many records.")
     ] = 0,
     until_end: Annotated[
         bool, Parameter(name=["--until-end", "-e"], negative="", help="Stop where the topic ended when this began.")

@@ -166,18 +166,19 @@ async def _drafts(
         number += 1
         if json:
             if line.strip():
-                yield _from_json(line, number, fixed, partition)
+                yield record_from_json(line, number, fixed, partition)
         else:
-            yield _from_text(line, number, separator, fixed, partition)
+            yield record_from_text(line, number, separator, fixed, partition)
 
 
-def _from_text(
+def record_from_text(
     line: bytes,
     number: int,
     separator: str | None,
     fixed: tuple[tuple[str, bytes | None], ...],
     partition: int | None,
 ) -> Draft:
+    """A line is a value, or with a separator a key and a value. Raises: Unfit naming the line."""
     if separator is None:
         return Draft(None, line, fixed, partition, None)
     key, found, value = line.partition(separator.encode())
@@ -186,9 +187,10 @@ def _from_text(
     return Draft(key, value, fixed, partition, None)
 
 
-def _from_json(
+def record_from_json(
     line: bytes, number: int, fixed: tuple[tuple[str, bytes | None], ...], partition: int | None
 ) -> Draft:
+    """A line is a record in JSON; headers of its own follow the fixed ones. Raises: Unfit naming the line."""
     try:
         one = msgspec.json.decode(line, type=Line)
         pairs = one.headers.items() if isinstance(one.headers, dict) else one.headers

@@ -13,7 +13,9 @@ CHUNK_BYTES = 1 << 16
 
 async def read_lines(descriptor: int, line_bytes_max: int) -> AsyncGenerator[bytes, None]:
     """Each line without its end. Raises Unfit for a line beyond the bound."""
-    waits = not stat.S_ISREG(os.fstat(descriptor).st_mode)
+    mode = os.fstat(descriptor).st_mode
+    # Only these can be waited for; a file, or /dev/null, always has an answer at once.
+    waits = stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode) or os.isatty(descriptor)
     begun: list[bytes] = []
     begun_bytes = 0
     while True:

@@ -154,17 +154,10 @@ class Cluster:
         )
         return found.node_id
 
-    async def refresh(
-        self, topics: Iterable[str] | None = (), *, stale: ClusterView | None = None, create: bool = False
-    ) -> ClusterView:
-        """Ask for the cluster, and for some topics or (None) all of them; the topics asked before are kept.
-
-        With `stale`, the view that proved wrong: nothing is asked when somebody else has asked since.
-        """
+    async def refresh(self, topics: Iterable[str] | None = (), *, create: bool = False) -> ClusterView:
+        """Ask for the cluster, and for some topics or (None) all of them; the topics asked before are kept."""
         async with self._asking:
             wanted = None if topics is None else list(topics)
-            if stale is not None and self.view is not stale and wanted and self.view.topics.keys() >= set(wanted):
-                return self.view
             asked = None if wanted is None else [MetadataRequestTopic(name=name) for name in wanted]
             connection = await self.any_connection("admin")
             answer = await connection.call(
@@ -204,7 +197,10 @@ class Cluster:
             check(view.code, f"Topic '{name}' cannot be used.")
             return view
 
-        return await self.retrying(attempt, retry_missing=create)
+        # A broker that makes topics makes them at once; one that was told not to would be asked in vain.
+        return await self.retrying(
+            attempt, retry_missing=create, timeout_s=self.settings.creation_timeout_s if create else None
+        )
 
     async def retrying(
         self, attempt: Callable[[], Awaitable[T]], *, timeout_s: float | None = None, retry_missing: bool = True

@@ -14,6 +14,7 @@ class ClientSettings(msgspec.Struct, frozen=True, kw_only=True):
     connect_timeout_s: float = 5.0
     request_timeout_s: float = 30.0
     operation_timeout_s: float = 60.0
+    creation_timeout_s: float = 3.0
     backoff_ms: int = 50
     backoff_ms_max: int = 1_000
     frame_bytes_max: int = 100 * 1024 * 1024

@@ -27,9 +27,14 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
     connections_per_address_max: int = 0
     """0: no bound of its own."""
     connection_idle_ms: int = 600_000
+    unsent_bytes_max: int = 1024 * 1024
+    """Answers that a client has not taken yet before its next request is read."""
     frame_patience_ms: int = 30_000
-    """How long a frame once begun may take, beside its size at 64 KiB a second."""
+    """How long a frame once begun may take, beside its size at `frame_bytes_per_s_min`."""
+    frame_bytes_per_s_min: int = 64 * 1024
     write_patience_ms: int = 60_000
     """How long a write may make no progress."""
+    backlog: int = 1_024
+    """Connections that wait to be accepted."""
     drain_ms: int = 8_000
     """How long requests in flight may take to finish when the broker shuts down."""

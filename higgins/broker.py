@@ -1,0 +1,202 @@
+"""The composition root: builds a node from its settings, owns every nursery, defines the order of shutdown.
+
+From the inside out: doors close first, then requests in flight end, then groups and operators, then the log is drained
+and the session left, and the ledger stops last.
+"""
+
+import base64
+import socket
+from collections.abc import Awaitable
+from contextlib import AbstractContextManager, ExitStack, nullcontext
+
+import msgspec
+import structlog
+import trio
+import trio.testing
+
+from higgins.groups.coordinator import Coordinator
+from higgins.kafka.context import Node
+from higgins.kafka.router import Router
+from higgins.ledger.ledger import Ledger, open_ledger
+from higgins.ledger.state.sessions import Endpoint
+from higgins.log.producer_ids import ProducerIds
+from higgins.log.reader import Reader
+from higgins.log.watch import Watch
+from higgins.log.writer import Writer
+from higgins.model.errors import HigginsError
+from higgins.operators.engine import Engine
+from higgins.runtime import Runtime
+from higgins.server.connection import Answer, Connection, InOrder
+from higgins.server.listener import Server, open_socket
+from higgins.server.settings import Listener
+from higgins.server.transport import StreamTransport
+from higgins.settings import Settings
+from higgins.storage.cache import Cache
+from higgins.storage.directory import DirectoryStore
+from higgins.storage.lock import held_lock
+from higgins.storage.open import open_store
+from higgins.storage.store import Store
+
+log = structlog.get_logger("higgins")
+
+DEADLINES_TICK_S = 0.25
+LAST_ANSWERS_S = 0.2
+CLUSTER_ID_BYTES = 16
+
+
+class Broker:
+    """One node."""
+
+    def __init__(self, runtime: Runtime, settings: Settings, *, store: Store | None = None) -> None:
+        """With `store` given it is used as it is, unprobed; otherwise the settings name one."""
+        self._runtime = runtime
+        self._settings = settings
+        self._store = store
+        self._stopping = trio.Event()
+        self._server: Server | None = None
+        self._clients: trio.Nursery | None = None
+        self.node: Node | None = None
+        self.listeners: tuple[Listener, ...] = settings.server.listeners
+        """With the ports that were bound, once `run` has started."""
+
+    def __repr__(self) -> str:
+        return f"<Broker {', '.join(f'{one.host}:{one.port}' for one in self.listeners)}>"
+
+    def stop(self) -> None:
+        """Ask `run` to end in good order; it returns once everything taken is committed."""
+        self._stopping.set()
+
+    def connect(self, listener: str | None = None) -> trio.abc.Stream:
+        """A connection to this node that no socket carries; for tests and the simulation."""
+        assert self._clients is not None and self._server is not None, "the broker is not running"
+        ours, theirs = trio.testing.memory_stream_pair()
+        name = listener or self.listeners[0].name
+        self._clients.start_soon(self._server.serve, StreamTransport(theirs), name)
+        return ours
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Serve until `stop`; started once clients are answered.
+
+        Raises: Unfit (cannot start), Corrupt, DurabilityUnknown, Fenced (cannot go on).
+        """
+        try:
+            with ExitStack() as held:
+                sockets = self._bind(held)
+                store = self._store or await open_store(self._runtime, self._settings.store)
+                held.enter_context(self._lock(store))
+                await self._run(store, sockets, task_status)
+        except* HigginsError as group:
+            raise _first(group) from None
+
+    async def _run(
+        self, store: Store, sockets: list[tuple[socket.socket, Listener]], task_status: trio.TaskStatus[None]
+    ) -> None:
+        settings, runtime = self._settings, self._runtime
+        ledger = await open_ledger(runtime, store, settings.ledger)
+        cache = Cache(settings.store.cache_bytes_max)
+        writer = Writer(runtime, store, ledger, cache, settings.log)
+        reader = Reader(store, ledger, cache)
+        watch = Watch(ledger)
+        groups = Coordinator(runtime, ledger, settings.groups)
+        operators = Engine(runtime, ledger, settings.operators, writer=writer, reader=reader, watch=watch)
+        server = Server(runtime, self._dispatch, settings.server, lambda: writer.room() if writer.is_full else None)
+        node = Node(
+            runtime=runtime,
+            ledger=ledger,
+            writer=writer,
+            reader=reader,
+            watch=watch,
+            producer_ids=ProducerIds(ledger),
+            groups=groups,
+            operators=operators,
+            config=settings.broker,
+            unsent=server.unsent,
+        )
+        self.node, self._server = node, server
+        self._router = Router(node)
+        async with trio.open_nursery() as engine:
+            await engine.start(ledger.run)
+            await engine.start(writer.run)
+            await ledger.join(self._endpoints(), _cluster_id(runtime))
+            async with trio.open_nursery() as services:
+                await services.start(groups.run)
+                await services.start(operators.run)
+                services.start_soon(self._expire_deadlines, node)
+                async with trio.open_nursery() as clients:
+                    self._clients = clients
+                    async with trio.open_nursery() as doors:
+                        for sock, listener in sockets:
+                            doors.start_soon(server.serve_socket, sock, listener.name, clients)
+                        doors.start_soon(server.sweep)
+                        log.info("broker.started", store=store.traits.description, node_id=_node_id(ledger))
+                        task_status.started()
+                        await self._stopping.wait()
+                        doors.cancel_scope.cancel()
+                    await self._end_requests(server, writer)
+                    clients.cancel_scope.cancel()
+                services.cancel_scope.cancel()
+            with trio.move_on_after(settings.server.drain_ms / 1000 / 4):
+                await writer.drain()
+                await ledger.leave()
+            engine.cancel_scope.cancel()
+        log.info("broker.stopped")
+
+    def _dispatch(
+        self, connection: Connection, frame: memoryview, answer: Answer
+    ) -> Awaitable[None] | InOrder | None:
+        return self._router.dispatch(connection, frame, answer)
+
+    async def _end_requests(self, server: Server, writer: Writer) -> None:
+        """What was taken is committed and answered; who merely waits for news is let go."""
+        server.stop_reading()
+        with trio.move_on_after(self._settings.server.drain_ms / 1000 * 3 / 4):
+            await writer.drain()
+            with trio.move_on_after(LAST_ANSWERS_S):
+                while server.connections:
+                    await trio.sleep(LAST_ANSWERS_S / 10)
+
+    def _bind(self, held: ExitStack) -> list[tuple[socket.socket, Listener]]:
+        if self._store is not None:
+            return []
+        bound: list[tuple[socket.socket, Listener]] = []
+        for listener in self.listeners:
+            sock = held.enter_context(open_socket(listener.host, listener.port, self._settings.server.backlog))
+            port = sock.getsockname()[1]
+            told = msgspec.structs.replace(
+                listener, port=port, advertised_port=listener.advertised_port or port
+            )
+            bound.append((sock, told))
+        self.listeners = tuple(listener for _, listener in bound)
+        return bound
+
+    def _lock(self, store: Store) -> AbstractContextManager[None]:
+        if not isinstance(store, DirectoryStore):
+            return nullcontext()
+        node_id = self._settings.ledger.node_id
+        first = self.listeners[0]
+        name = f"{first.advertised_host}_{first.advertised_port}" if node_id is None else f"node-{node_id}"
+        return held_lock(store.root, name.replace("/", "_"))
+
+    def _endpoints(self) -> tuple[Endpoint, ...]:
+        return tuple(Endpoint(one.name, one.advertised_host, one.advertised_port) for one in self.listeners)
+
+    async def _expire_deadlines(self, node: Node) -> None:
+        while True:
+            await trio.sleep(DEADLINES_TICK_S)
+            now = self._runtime.monotonic()
+            for deadline in [one for one in node.deadlines if one.at_s <= now]:
+                node.deadlines.discard(deadline)
+                deadline.expire()
+
+
+def _cluster_id(runtime: Runtime) -> str:
+    return base64.urlsafe_b64encode(runtime.token(CLUSTER_ID_BYTES)).decode().rstrip("=")
+
+
+def _node_id(ledger: Ledger) -> int:
+    return ledger.session.node_id if ledger.session is not None else -1
+
+
+def _first(group: BaseExceptionGroup[HigginsError]) -> HigginsError:
+    found = group.exceptions[0]
+    return _first(found) if isinstance(found, BaseExceptionGroup) else found

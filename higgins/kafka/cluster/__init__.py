@@ -1,0 +1,1 @@
+"""What there is: ApiVersions, Metadata, CreateTopics, DeleteTopics."""

@@ -1,0 +1,150 @@
+"""Metadata: v0-12.
+
+Behaviour: the live nodes with the addresses of the listener that was asked, and topics with a live leader for every
+partition (any node serves any; the one named keeps its caches warm). Topics that do not exist are made where client and
+broker allow it, and are answered only when they are there.
+Version notes: v0 an empty list is all topics, from v1 null is all and empty is none; v0-3 imply auto-creation; v8-10
+authorized operations of the cluster, v8+ of topics, only when asked; v10 topic ids, v12 look-up by id.
+Not done: racks.
+"""
+
+from collections.abc import Awaitable, Sequence
+
+from higgins.kafka.context import Call, code_of
+from higgins.ledger.state.sessions import Session
+from higgins.ledger.state.topics import CreateTopic, Topic
+from higgins.model.errors import Refused, StorageUnavailable
+from higgins.model.names import TopicId, fault_in_topic_name
+from higgins_protocol.errors import ErrorCode
+from higgins_protocol.messages.metadata import (
+    MetadataRequest,
+    MetadataRequestTopic,
+    MetadataResponse,
+    MetadataResponseBroker,
+    MetadataResponsePartition,
+    MetadataResponseTopic,
+)
+
+KEY = 3
+
+LEADER_EPOCH = 0
+ALLOW_CREATION_SINCE = 4
+BY_ID_SINCE = 12
+NOT_ASKED = -(1 << 31)
+# What may be done where there is no authorizer: everything, as bits of Kafka's AclOperation codes.
+TOPIC_OPERATIONS = sum(1 << code for code in (3, 4, 5, 6, 7, 8, 10, 11))
+CLUSTER_OPERATIONS = sum(1 << code for code in (5, 7, 8, 9, 10, 11, 12))
+
+
+def handle(call: Call, request: MetadataRequest) -> MetadataResponse | Awaitable[MetadataResponse]:
+    asked = _asked(call, request)
+    if asked is None:
+        return _respond(call, request, [_known(call, request, topic) for topic in call.node.state.topics.by_name.values()])
+    found = [_look_up(call, topic) for topic in asked]
+    if all(isinstance(each, Topic) for each in found):
+        return _respond(call, request, [_known(call, request, each) for each in found if isinstance(each, Topic)])
+    return _at_tip(call, request, asked)
+
+
+def _asked(call: Call, request: MetadataRequest) -> Sequence[MetadataRequestTopic] | None:
+    """The topics asked for; None for all."""
+    if request.topics is None or (call.version == 0 and not request.topics):
+        return None
+    return request.topics
+
+
+def _look_up(call: Call, asked: MetadataRequestTopic) -> Topic | ErrorCode:
+    topics = call.node.state.topics
+    if asked.name is not None:
+        found = topics.by_name.get(asked.name)
+        if found is not None:
+            return found
+        invalid = fault_in_topic_name(asked.name) is not None
+        return ErrorCode.INVALID_TOPIC_EXCEPTION if invalid else ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
+    if call.version < BY_ID_SINCE:
+        return ErrorCode.INVALID_REQUEST
+    return topics.by_id.get(TopicId(bytes(asked.topic_id))) or ErrorCode.UNKNOWN_TOPIC_ID
+
+
+async def _at_tip(call: Call, request: MetadataRequest, asked: Sequence[MetadataRequestTopic]) -> MetadataResponse:
+    failures: dict[str, ErrorCode] = {}
+    try:
+        await call.node.ledger.barrier()
+        if call.node.config.auto_create_topics and (
+            request.allow_auto_topic_creation or call.version < ALLOW_CREATION_SINCE
+        ):
+            failures = await _create(call, asked)
+    except StorageUnavailable:
+        failures = {topic.name: ErrorCode.LEADER_NOT_AVAILABLE for topic in asked if topic.name is not None}
+    rows = []
+    for topic in asked:
+        found = _look_up(call, topic)
+        if isinstance(found, Topic):
+            rows.append(_known(call, request, found))
+        else:
+            code = failures.get(topic.name or "", found) if found is ErrorCode.UNKNOWN_TOPIC_OR_PARTITION else found
+            name = topic.name if topic.name is not None or call.version >= BY_ID_SINCE else ""
+            rows.append(MetadataResponseTopic(error_code=code, name=name, topic_id=topic.topic_id))
+    return _respond(call, request, rows)
+
+
+async def _create(call: Call, asked: Sequence[MetadataRequestTopic]) -> dict[str, ErrorCode]:
+    """Make the topics that are missing; what could not be made, and why."""
+    config, state = call.node.config, call.node.state
+    names = list(dict.fromkeys(topic.name for topic in asked if topic.name and topic.name not in state.topics.by_name))
+    names = [name for name in names if fault_in_topic_name(name) is None]
+    outcomes = await call.node.ledger.propose_all(
+        [
+            CreateTopic(
+                name=name,
+                topic_id=TopicId(call.node.runtime.token(16)),
+                partitions=config.partitions_default,
+                replication=config.replication_factor_default,
+            )
+            for name in names
+        ]
+    )
+    failures: dict[str, ErrorCode] = {}
+    for name, outcome in zip(names, outcomes, strict=True):
+        if isinstance(outcome.error, Refused):
+            # Made by somebody else meanwhile: the look-up that follows finds it.
+            failures[name] = outcome.error.code
+        elif outcome.error is not None:
+            failures[name] = ErrorCode.LEADER_NOT_AVAILABLE if code_of(outcome.error) else ErrorCode.NONE
+    return failures
+
+
+def _respond(call: Call, request: MetadataRequest, topics: list[MetadataResponseTopic]) -> MetadataResponse:
+    node = call.node
+    brokers = []
+    for session in node.state.sessions.live.values():
+        host, port = node.endpoint(session, call.listener)
+        brokers.append(MetadataResponseBroker(session.node_id, host, port))
+    controller = node.state.sessions.owner("controller")
+    wants_operations = request.include_cluster_authorized_operations
+    return MetadataResponse(
+        brokers=brokers,
+        cluster_id=node.state.cluster_id,
+        controller_id=-1 if controller is None else controller.node_id,
+        topics=topics,
+        cluster_authorized_operations=CLUSTER_OPERATIONS if wants_operations else NOT_ASKED,
+    )
+
+
+def _known(call: Call, request: MetadataRequest, topic: Topic) -> MetadataResponseTopic:
+    node = call.node
+    return MetadataResponseTopic(
+        name=topic.name,
+        topic_id=topic.id,
+        partitions=[_partition(i, node.leader(topic, i), topic.replication) for i in range(topic.partitions)],
+        topic_authorized_operations=TOPIC_OPERATIONS if request.include_topic_authorized_operations else NOT_ASKED,
+    )
+
+
+def _partition(index: int, leader: Session | None, replication: int) -> MetadataResponsePartition:
+    if leader is None:
+        return MetadataResponsePartition(ErrorCode.LEADER_NOT_AVAILABLE, index, -1)
+    replicas = [leader.node_id] * replication
+    return MetadataResponsePartition(0, index, leader.node_id, LEADER_EPOCH, replicas, replicas)
+
+

@@ -1,0 +1,205 @@
+"""Fetch: v4-12.
+
+Behaviour: whole batches from the one that holds the offset; the first batch whole even past every bound; a long poll
+until `min_bytes` or `max_wait_ms`, cut short by any partition's error. read_committed sees all there is, since without
+transactions the last stable offset is the high watermark.
+Version notes: v5 log start offset; v7 sessions (always answered with session id 0: none); v9 leader epochs; v11 rack
+and preferred replica (-1); v12 flexible.
+Not done: fetch sessions (KIP-227); throttling.
+"""
+
+from collections.abc import Awaitable, Iterator
+
+import msgspec
+import trio
+
+from higgins.kafka.context import Call
+from higgins.ledger.state.runs import TopicPartition
+from higgins.ledger.state.topics import Topic
+from higgins.log.reader import Read
+from higgins.model.errors import Corrupt, ObjectMissing, StorageUnavailable
+from higgins_protocol.errors import ErrorCode
+from higgins_protocol.messages.fetch import (
+    FetchableTopicResponse,
+    FetchPartition,
+    FetchRequest,
+    FetchResponse,
+    PartitionData,
+)
+
+KEY = 1
+
+READ_COMMITTED = 1
+LEADER_EPOCH = 0
+SETTLED = frozenset({ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, ErrorCode.OFFSET_OUT_OF_RANGE})
+"""Refusals that must be given at the tip."""
+
+
+def handle(call: Call, request: FetchRequest) -> FetchResponse | Awaitable[FetchResponse]:
+    if request.session_id:
+        return FetchResponse(error_code=ErrorCode.FETCH_SESSION_ID_NOT_FOUND)
+    if request.session_epoch > 0:
+        return FetchResponse(error_code=ErrorCode.INVALID_FETCH_SESSION_EPOCH)
+    fetch = _Fetch(call, request)
+    return fetch.respond() if fetch.read_now() and fetch.is_complete() else fetch.wait()
+
+
+class _Wanted(msgspec.Struct):
+    """One partition of the request, and what was found for it."""
+
+    topic: Topic | None
+    asked: FetchPartition
+    code: ErrorCode = ErrorCode.NONE
+    read: Read | None = None
+
+
+class _Fetch:
+    """One request; tried at once, and again whenever something it waits for has grown."""
+
+    def __init__(self, call: Call, request: FetchRequest) -> None:
+        self._node = call.node
+        self._request = request
+        config, unsent = call.node.config, call.node.unsent.bytes
+        room = max(config.unsent_bytes_max - unsent, config.fetch_bytes_min)
+        self._bytes_max = min(max(request.max_bytes, 1), config.fetch_bytes_max, room)
+        self._rows: list[_Wanted] = []
+        self._total = 0
+
+    def read_now(self) -> bool:
+        """Read all that can be read without waiting; False when something cannot."""
+        for row, budget in self._budgeted():
+            assert row.topic is not None
+            asked = row.asked
+            row.read = self._node.reader.read_now(
+                row.topic.id, asked.partition, asked.fetch_offset, budget, first=not self._total
+            )
+            if row.read is None:
+                return False
+            self._total += row.read.length
+        return True
+
+    def is_complete(self) -> bool:
+        """Whether the answer may go: enough bytes, a failure, or nothing to wait for."""
+        request = self._request
+        if any(row.code in SETTLED for row in self._rows):
+            return False
+        failed = any(row.code for row in self._rows)
+        return failed or self._total >= request.min_bytes or request.max_wait_ms <= 0 or not self._rows
+
+    async def wait(self) -> FetchResponse:
+        """Read with waiting, at the tip where a refusal wants it, and sleep until there is enough."""
+        wait_s = min(self._request.max_wait_ms, self._node.config.fetch_wait_ms_max) / 1000
+        deadline = self._node.runtime.monotonic() + wait_s
+        await self._read()
+        while not self.is_complete() and not self._is_refused():
+            left_s = deadline - self._node.runtime.monotonic()
+            if left_s <= 0:
+                break
+            await self._sleep(left_s)
+            await self._read()
+        return self.respond()
+
+    def respond(self) -> FetchResponse:
+        found = iter(self._rows)
+        return FetchResponse(
+            responses=[
+                FetchableTopicResponse(topic.topic, [self._row(next(found)) for _ in topic.partitions])
+                for topic in self._request.topics
+            ]
+        )
+
+    # ---- within -------------------------------------------------------------------------------------------------
+
+    def _budgeted(self) -> Iterator[tuple[_Wanted, int]]:
+        """Start over: judge every partition, and yield those to read, each with what the ones before it left over."""
+        self._rows = [self._judge(topic.topic, asked) for topic in self._request.topics for asked in topic.partitions]
+        self._total = 0
+        for row in self._rows:
+            left = self._bytes_max - self._total
+            if not row.code and left > 0:
+                yield row, min(left, max(row.asked.partition_max_bytes, 0))
+
+    def _judge(self, name: str, asked: FetchPartition) -> _Wanted:
+        topic = self._node.state.topics.by_name.get(name)
+        if topic is None or not 0 <= asked.partition < topic.partitions:
+            return _Wanted(None, asked, ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
+        if asked.current_leader_epoch > LEADER_EPOCH:
+            return _Wanted(topic, asked, ErrorCode.UNKNOWN_LEADER_EPOCH)
+        runs = self._node.state.runs
+        start, end = runs.log_start(topic.id, asked.partition), runs.next_offset(topic.id, asked.partition)
+        if not start <= asked.fetch_offset <= end:
+            return _Wanted(topic, asked, ErrorCode.OFFSET_OUT_OF_RANGE)
+        return _Wanted(topic, asked)
+
+    async def _read(self) -> None:
+        if self._is_refused_now():
+            try:
+                await self._node.ledger.barrier()
+            except StorageUnavailable:
+                for row in self._rows:
+                    if row.code in SETTLED:
+                        row.code = ErrorCode.NOT_LEADER_OR_FOLLOWER
+                return
+        for row, budget in self._budgeted():
+            assert row.topic is not None
+            asked = row.asked
+            try:
+                row.read = await self._node.reader.read(
+                    row.topic.id, asked.partition, asked.fetch_offset, budget, first=not self._total
+                )
+            except (StorageUnavailable, ObjectMissing):
+                row.code = ErrorCode.KAFKA_STORAGE_ERROR
+                continue
+            except Corrupt:
+                row.code = ErrorCode.CORRUPT_MESSAGE
+                continue
+            self._total += row.read.length
+
+    def _is_refused(self) -> bool:
+        return any(row.code in SETTLED for row in self._rows)
+
+    def _is_refused_now(self) -> bool:
+        return any(
+            self._judge(topic.topic, asked).code in SETTLED for topic in self._request.topics for asked in topic.partitions
+        )
+
+    async def _sleep(self, seconds: float) -> None:
+        """Until something asked for has grown to `min_bytes` in all, or the time is over."""
+        waited: list[TopicPartition] = [
+            (row.topic.id, row.asked.partition) for row in self._rows if row.topic is not None
+        ]
+        with trio.move_on_after(seconds):
+            while True:
+                event = trio.Event()
+                self._node.watch.arm(waited, event)
+                try:
+                    if self._available() >= self._request.min_bytes:
+                        return
+                    await event.wait()
+                finally:
+                    self._node.watch.disarm(waited, event)
+                if any(row.topic is not None and row.topic.id not in self._node.state.topics.by_id for row in self._rows):
+                    return
+
+    def _available(self) -> int:
+        wanted = max(self._request.min_bytes, 1)
+        total = 0
+        for row in self._rows:
+            if row.topic is not None:
+                total += self._node.reader.available(row.topic.id, row.asked.partition, row.asked.fetch_offset, wanted)
+        return total
+
+    def _row(self, row: _Wanted) -> PartitionData:
+        index = row.asked.partition
+        if row.code or row.topic is None:
+            return PartitionData(index, row.code, -1, -1, -1, aborted_transactions=None)
+        runs = self._node.state.runs
+        high_watermark = runs.next_offset(row.topic.id, index)
+        return PartitionData(
+            partition_index=index,
+            high_watermark=high_watermark,
+            last_stable_offset=high_watermark,
+            log_start_offset=runs.log_start(row.topic.id, index),
+            aborted_transactions=[] if self._request.isolation_level == READ_COMMITTED else None,
+            records=row.read.pieces if row.read is not None else b"",
+        )

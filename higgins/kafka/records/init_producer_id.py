@@ -1,0 +1,37 @@
+"""InitProducerId: v0-4.
+
+Behaviour: a fresh producer id with epoch 0, never given out before on any node. What the client says of an id it had
+(v3+) changes nothing for a producer without transactions: it is given a new one, as Kafka does.
+Version notes: v2 flexible; v3 producer id and epoch (KIP-360); v4 PRODUCER_FENCED, which is not used here.
+Not done: transactions. A transactional id is refused with INVALID_REQUEST, and the log says why.
+"""
+
+from collections.abc import Awaitable
+
+from higgins.kafka.context import Call, log
+from higgins.model.errors import Fenced, StorageUnavailable
+from higgins_protocol.errors import ErrorCode
+from higgins_protocol.messages.init_producer_id import InitProducerIdRequest, InitProducerIdResponse
+
+KEY = 22
+
+
+def handle(
+    call: Call, request: InitProducerIdRequest
+) -> InitProducerIdResponse | Awaitable[InitProducerIdResponse]:
+    if request.transactional_id is not None:
+        log.warning(
+            "init_producer_id.refused",
+            transactional_id=request.transactional_id,
+            why="this version serves no transactions; leave transactional.id unset",
+        )
+        return InitProducerIdResponse(error_code=ErrorCode.INVALID_REQUEST, producer_epoch=-1)
+    producer_id = call.node.producer_ids.now()
+    return _after_grant(call) if producer_id is None else InitProducerIdResponse(producer_id=producer_id)
+
+
+async def _after_grant(call: Call) -> InitProducerIdResponse:
+    try:
+        return InitProducerIdResponse(producer_id=await call.node.producer_ids.take())
+    except (Fenced, StorageUnavailable):
+        return InitProducerIdResponse(error_code=ErrorCode.COORDINATOR_NOT_AVAILABLE, producer_epoch=-1)

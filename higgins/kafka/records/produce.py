@@ -1,0 +1,252 @@
+"""Produce: v3-9 (advertised from 0).
+
+Behaviour: every partition is checked, appended and answered by itself; the answer follows the commit. acks 0 gets no
+answer at all, and a closed connection where there would have been an error; acks 1 and all are the same. A duplicate of
+an idempotent producer is answered with its original offset and no error. Batches are stored as they were sent.
+Version notes: v5 log start offset; v7 zstd; v8 error messages; v9 flexible. v0-2 are advertised and refused, since
+librdkafka before 2.11.1 compresses only for brokers that advertise them (KAFKA-18659).
+Not done: transactions; throttling.
+"""
+
+from collections.abc import Sequence
+from functools import partial
+
+from higgins.kafka.context import Call, Deadline, Deferred, Ordered, code_of
+from higgins.kafka.topic_configs import AppendRules
+from higgins.ledger.state.topics import Topic
+from higgins.model.errors import HigginsError, StorageUnavailable
+from higgins.model.names import fault_in_topic_name
+from higgins_protocol.errors import ErrorCode, RecordError
+from higgins_protocol.messages.produce import (
+    BatchIndexAndErrorMessage,
+    PartitionProduceData,
+    PartitionProduceResponse,
+    ProduceRequest,
+    ProduceResponse,
+    TopicProduceResponse,
+)
+from higgins_protocol.records.batch import BatchHeader, split
+from higgins_protocol.records.compression import Codec
+from higgins_protocol.records.record import decode_records
+
+KEY = 0
+
+ZSTD_SINCE = 7
+SENTENCES = {
+    ErrorCode.UNKNOWN_TOPIC_OR_PARTITION: "There is no such topic or partition.",
+    ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER: "A batch before this one is missing.",
+    ErrorCode.INVALID_PRODUCER_EPOCH: "A newer instance of this producer has taken over.",
+    ErrorCode.DUPLICATE_SEQUENCE_NUMBER: "This batch was written long ago.",
+}
+
+
+def handle(call: Call, request: ProduceRequest) -> Deferred | Ordered | None:
+    answer = _Answer(call, request)
+    if answer.knows_all_topics():
+        answer.append_all()
+        return answer.deferred
+    # A refusal is given at the tip; and what the next request appends must not overtake this one.
+    return Ordered(answer.append_all_at_tip(), answer.deferred)
+
+
+class _Answer:
+    """One request's partitions on their way to their offsets."""
+
+    def __init__(self, call: Call, request: ProduceRequest) -> None:
+        self._call = call
+        self._request = request
+        self.deferred = Deferred() if request.acks else None
+        self._rows: list[list[PartitionProduceResponse | None]] = [
+            [None] * len(topic.partition_data) for topic in request.topic_data
+        ]
+        self._left = sum(len(rows) for rows in self._rows) + 1
+        self._failed = False
+        self._deadline: Deadline | None = None
+
+    def knows_all_topics(self) -> bool:
+        by_name = self._call.node.state.topics.by_name
+        for topic in self._request.topic_data:
+            found = by_name.get(topic.name)
+            if found is None or any(not 0 <= data.index < found.partitions for data in topic.partition_data):
+                return False
+        return True
+
+    async def append_all_at_tip(self) -> None:
+        try:
+            await self._call.node.ledger.barrier()
+        except StorageUnavailable as error:
+            for t, topic in enumerate(self._request.topic_data):
+                for p, data in enumerate(topic.partition_data):
+                    self._refuse(t, p, data.index, ErrorCode.KAFKA_STORAGE_ERROR, str(error))
+            self._settle_one()
+            return
+        self.append_all()
+
+    def append_all(self) -> None:
+        node = self._call.node
+        by_name = node.state.topics.by_name
+        valid_acks = self._request.acks in {-1, 0, 1}
+        for t, data in enumerate(self._request.topic_data):
+            topic = by_name.get(data.name)
+            for p, partition in enumerate(data.partition_data):
+                if not valid_acks:
+                    self._refuse(t, p, partition.index, ErrorCode.INVALID_REQUIRED_ACKS, "acks is 0, 1 or all (-1).")
+                elif topic is None or not 0 <= partition.index < topic.partitions:
+                    self._refuse_unknown(t, p, partition.index, data.name)
+                elif topic.owner:
+                    self._refuse(t, p, partition.index, ErrorCode.POLICY_VIOLATION, _owned(topic))
+                else:
+                    self._append(t, p, topic, partition)
+        if self._left > 1:
+            at_s = node.runtime.monotonic() + max(self._request.timeout_ms, 1) / 1000
+            self._deadline = Deadline(at_s, self._expire)
+            node.deadlines.add(self._deadline)
+        self._settle_one()
+
+    def _append(self, t: int, p: int, topic: Topic, data: PartitionProduceData) -> None:
+        rules = self._call.node.append_rules(topic)
+        try:
+            batches = split(data.records or b"", batch_bytes_max=rules.batch_bytes_max)
+            if len(batches) > 1:
+                raise RecordError(ErrorCode.INVALID_RECORD, f"{len(batches)} batches; a partition takes one a request")
+            self._check(batches, rules)
+        except _RecordsRefused as refused:
+            self._refuse(t, p, data.index, ErrorCode.INVALID_RECORD, str(refused), refused.rows)
+            return
+        except RecordError as error:
+            self._refuse(t, p, data.index, error.code, error.what)
+            return
+        self._call.node.writer.append(
+            topic.id,
+            data.index,
+            batches,
+            partial(self._settled, t, p, data.index),
+            stamps=rules.stamps,
+            linger_ms=rules.linger_ms,
+        )
+
+    def _check(self, batches: Sequence[tuple[BatchHeader, memoryview]], rules: AppendRules) -> None:
+        now_ms = 0 if rules.stamps else self._call.node.runtime.now_ms()
+        for header, batch in batches:
+            if header.codec == Codec.ZSTD and self._call.version < ZSTD_SINCE:
+                raise RecordError(
+                    ErrorCode.UNSUPPORTED_COMPRESSION_TYPE, f"zstd needs Produce v{ZSTD_SINCE} or later (KIP-110)"
+                )
+            if not rules.stamps:
+                _check_time(header, now_ms, rules)
+            if rules.wants_keys:
+                _check_keys(batch)
+
+    def _settled(
+        self, t: int, p: int, index: int, result: Sequence[int] | HigginsError, stamped_ms: int
+    ) -> None:
+        if isinstance(result, HigginsError):
+            self._refuse(t, p, index, code_of(result), str(result))
+            return
+        worst = min(result)
+        if worst < 0:
+            code = ErrorCode(-worst)
+            self._refuse(t, p, index, code, SENTENCES.get(code, code.name))
+            return
+        self._put(t, p, PartitionProduceResponse(index, 0, result[0], stamped_ms, 0))
+
+    def _refuse_unknown(self, t: int, p: int, index: int, name: str) -> None:
+        fault = fault_in_topic_name(name)
+        if fault:
+            self._refuse(t, p, index, ErrorCode.INVALID_TOPIC_EXCEPTION, fault)
+        else:
+            code = ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
+            self._refuse(t, p, index, code, SENTENCES[code])
+
+    def _refuse(
+        self,
+        t: int,
+        p: int,
+        index: int,
+        code: ErrorCode,
+        message: str,
+        rows: Sequence[BatchIndexAndErrorMessage] = (),
+    ) -> None:
+        self._failed = True
+        self._put(
+            t,
+            p,
+            PartitionProduceResponse(
+                index=index,
+                error_code=code,
+                base_offset=-1,
+                log_append_time_ms=-1,
+                log_start_offset=-1,
+                record_errors=rows,
+                error_message=message,
+            ),
+        )
+
+    def _put(self, t: int, p: int, row: PartitionProduceResponse) -> None:
+        if self._rows[t][p] is not None:
+            return  # The deadline has answered already; what came of it later is for the retry to find out.
+        self._rows[t][p] = row
+        self._settle_one()
+
+    def _settle_one(self) -> None:
+        self._left -= 1
+        if self._left:
+            return
+        if self._deadline is not None:
+            self._call.node.deadlines.discard(self._deadline)
+        if self.deferred is None:
+            if self._failed:
+                self._call.close()
+            return
+        self.deferred.set(
+            ProduceResponse(
+                responses=[
+                    TopicProduceResponse(topic.name, [row for row in rows if row is not None])
+                    for topic, rows in zip(self._request.topic_data, self._rows, strict=True)
+                ]
+            )
+        )
+
+    def _expire(self) -> None:
+        message = "The commit took longer than the request allows; whether the records are written is not known yet."
+        for t, topic in enumerate(self._request.topic_data):
+            for p, data in enumerate(topic.partition_data):
+                if self._rows[t][p] is None:
+                    self._refuse(t, p, data.index, ErrorCode.REQUEST_TIMED_OUT, message)
+
+
+class _RecordsRefused(Exception):
+    """Single records of a batch are at fault."""
+
+    def __init__(self, message: str, rows: Sequence[BatchIndexAndErrorMessage]) -> None:
+        super().__init__(message)
+        self.rows = rows
+
+
+def _owned(topic: Topic) -> str:
+    return (
+        f"Topic '{topic.name}' is written by operator '{topic.owner}' alone; produce to its input, "
+        f"or end it with: higgins operator delete {topic.owner}"
+    )
+
+
+def _check_time(header: BatchHeader, now_ms: int, rules: AppendRules) -> None:
+    if header.max_timestamp - now_ms > rules.timestamp_after_max_ms:
+        raise RecordError(
+            ErrorCode.INVALID_TIMESTAMP,
+            f"timestamp {header.max_timestamp} lies more than {rules.timestamp_after_max_ms} ms ahead of the broker's clock "
+            "(message.timestamp.after.max.ms)",
+        )
+    if 0 <= header.base_timestamp < now_ms - rules.timestamp_before_max_ms:
+        raise RecordError(
+            ErrorCode.INVALID_TIMESTAMP,
+            f"timestamp {header.base_timestamp} lies more than {rules.timestamp_before_max_ms} ms behind the broker's clock "
+            "(message.timestamp.before.max.ms)",
+        )
+
+
+def _check_keys(batch: memoryview) -> None:
+    keyless = [i for i, record in enumerate(decode_records(batch)) if record.key is None]
+    if keyless:
+        message = "A compacted topic (cleanup.policy=compact) takes only records with a key."
+        raise _RecordsRefused(message, [BatchIndexAndErrorMessage(i, message) for i in keyless])

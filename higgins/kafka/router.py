@@ -1,0 +1,137 @@
+"""From a frame to its handler, and from a response to a frame. The one place that knows all handlers."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, TypeAlias
+
+import structlog
+
+from higgins.kafka.cluster import api_versions, create_topics, delete_topics, metadata
+from higgins.kafka.context import Call, Deferred, Node, Ordered
+from higgins.kafka.groups import (
+    describe_groups,
+    find_coordinator,
+    heartbeat,
+    join_group,
+    leave_group,
+    list_groups,
+    offset_commit,
+    offset_fetch,
+    sync_group,
+)
+from higgins.kafka.private import call as private_call
+from higgins.kafka.records import fetch, init_producer_id, list_offsets, produce
+from higgins.server.connection import Answer, CloseConnection, Connection, InOrder
+from higgins_protocol.errors import ErrorCode, ProtocolError, UnsupportedApi, UnsupportedVersion
+from higgins_protocol.messages.api_versions import ApiVersionsResponse
+from higgins_protocol.registry import (
+    API_VERSIONS,
+    APIS,
+    RequestHeader,
+    decode_header,
+    decode_request,
+    encode_response,
+)
+from higgins_protocol.schema import Message
+
+log = structlog.get_logger("higgins.kafka")
+
+Handler: TypeAlias = Callable[[Call, Any], Any]
+
+HANDLERS: dict[int, Handler] = {
+    module.KEY: module.handle
+    for module in (
+        api_versions,
+        create_topics,
+        delete_topics,
+        describe_groups,
+        fetch,
+        find_coordinator,
+        heartbeat,
+        init_producer_id,
+        join_group,
+        leave_group,
+        list_groups,
+        list_offsets,
+        metadata,
+        offset_commit,
+        offset_fetch,
+        private_call,
+        produce,
+        sync_group,
+    )
+}
+assert HANDLERS.keys() == APIS.keys(), "every API in the registry has a handler, and no other"
+
+
+class Router:
+    """Dispatches the frames of all connections."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+
+    def dispatch(self, connection: Connection, frame: memoryview, answer: Answer) -> Awaitable[None] | InOrder | None:
+        """Handle one request; `answer` is called once. Raises: CloseConnection for what cannot be understood."""
+        try:
+            header = decode_header(frame)
+            request = decode_request(header, frame)
+        except UnsupportedVersion as error:
+            if error.api_key != API_VERSIONS:
+                raise CloseConnection(str(error)) from error
+            answer(_fall_back(error))
+            return None
+        except (UnsupportedApi, ProtocolError) as error:
+            raise CloseConnection(str(error)) from error
+        call = Call(
+            self._node,
+            header.api_version,
+            header.client_id,
+            connection.peer_host,
+            connection.listener,
+            header.correlation_id,
+            connection.close,
+        )
+        result = HANDLERS[header.api_key](call, request)
+        if isinstance(result, Message):
+            answer(_encode(header, result))
+            return None
+        if isinstance(result, Deferred):
+            _answer_later(header, result, answer)
+            return None
+        if isinstance(result, Ordered):
+            _answer_later(header, result.deferred, answer)
+            return InOrder(result.first_stage)
+        if result is None:
+            answer(None)
+            return None
+        return _finish(header, result, answer, connection)
+
+
+def _answer_later(header: RequestHeader, deferred: Deferred | None, answer: Answer) -> None:
+    if deferred is None:
+        answer(None)
+    else:
+        deferred.then(lambda response: answer(_encode(header, response)))
+
+
+async def _finish(
+    header: RequestHeader, waiting: Awaitable[Message | None], answer: Answer, connection: Connection
+) -> None:
+    try:
+        response = await waiting
+    except Exception:
+        # The edge of a task: a fault of ours costs this connection, which is how a client learns to ask again.
+        log.exception("handler.failed", api=APIS[header.api_key].name, version=header.api_version)
+        connection.close()
+        return
+    answer(None if response is None else _encode(header, response))
+
+
+def _encode(header: RequestHeader, response: Message) -> Sequence[Any]:
+    return encode_response(header.api_key, header.api_version, header.correlation_id, response)
+
+
+def _fall_back(error: UnsupportedVersion) -> Sequence[Any]:
+    # KIP-511: error 35 in a v0 body that lists what this API speaks, on a connection that stays open.
+    rows = [row for row in api_versions.entries() if row.api_key == API_VERSIONS]
+    response = ApiVersionsResponse(error_code=ErrorCode.UNSUPPORTED_VERSION, api_keys=rows)
+    return encode_response(API_VERSIONS, 0, error.correlation_id, response)

@@ -1,0 +1,1 @@
+"""The ledger: facts in numbered commits, folded into State by every node alike."""

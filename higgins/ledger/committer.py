@@ -1,0 +1,236 @@
+"""The committer: gathers proposals, writes them as one commit, and says what came of each.
+
+One commit is in flight at a time; what arrives meanwhile forms the next (natural batching). An outcome that is not
+known is resolved by reading back, comparing the nonce, and repeating the same bytes; never by giving up.
+"""
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
+
+import msgspec
+import trio
+
+from higgins.ledger.commit import (
+    FORMAT,
+    LEVEL,
+    Commit,
+    CommitHead,
+    commit_key,
+    decode_commit,
+    encode_commit,
+    payload_checksum,
+)
+from higgins.ledger.settings import LedgerSettings
+from higgins.ledger.state.base import Proposal, Result
+from higgins.ledger.state.identities import Resolved
+from higgins.ledger.state.sessions import JoinSession, Session
+from higgins.ledger.state.state import Draft
+from higgins.ledger.state.validate import FormCluster, validate
+from higgins.ledger.tip import Tip
+from higgins.model.errors import Fenced, HigginsError, ObjectExists, ObjectMissing, Refused, StorageUnavailable
+from higgins.model.pointer import Buffer
+from higgins.runtime import Runtime
+from higgins.storage.retry import Backoff
+from higgins.storage.store import Store
+
+NONCE_BYTES = 12
+ERA = 1
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """What came of a proposal: a result, or the reason why not."""
+
+    result: Result = None
+    error: HigginsError | None = None
+
+
+Done: TypeAlias = Callable[[Outcome], None]
+
+
+class _Entry:
+    """A proposal on its way, with its identity once it has one."""
+
+    __slots__ = ("counter", "done", "payload", "payload_bytes", "proposal")
+
+    def __init__(self, proposal: Proposal, payload: tuple[Buffer, ...], done: Done) -> None:
+        self.proposal = proposal
+        self.payload = payload
+        self.payload_bytes = sum(len(piece) for piece in payload)
+        self.done = done
+        self.counter = 0
+
+
+class Committer:
+    """The one task of a node that writes commits."""
+
+    def __init__(self, runtime: Runtime, store: Store, tip: Tip, settings: LedgerSettings) -> None:
+        self._runtime = runtime
+        self._store = store
+        self._tip = tip
+        self._settings = settings
+        self._queue: deque[_Entry] = deque()
+        self._wake = trio.Event()
+        self._next_counter = 1
+        self.session: Session | None = None
+        self.committed_at = runtime.monotonic()
+        """When this node last won a commit."""
+        self.idle = True
+        """Whether no commit is in flight."""
+
+    def submit(self, proposal: Proposal, done: Done, payload: tuple[Buffer, ...] = ()) -> None:
+        """Queue a proposal; `done` is called in the loop once its outcome is known, and must not fail.
+
+        `payload` rides in the commit when anything of the proposal is accepted.
+        """
+        if len(self._queue) >= self._settings.queue_max:
+            done(Outcome(error=StorageUnavailable("Too many proposals wait for the store; try again.")))
+            return
+        self._queue.append(_Entry(proposal, payload, done))
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Commit for ever."""
+        while True:
+            if not self._queue:
+                self.idle = True
+                self._wake = trio.Event()
+                await self._wake.wait()
+            self.idle = False
+            await self.commit_queued()
+
+    async def commit_queued(self) -> None:
+        """One commit of what is queued now. A commit once begun is not cancelled: its outcome would be unknown."""
+        count = min(len(self._queue), self._settings.proposals_per_commit_max)
+        entries = [self._queue.popleft() for _ in range(count)]
+        for entry in entries:
+            entry.counter = self._next_counter
+            self._next_counter += 1
+        async with self._tip.turn():
+            outcomes = await self._commit(entries)
+        for entry, outcome in zip(entries, outcomes, strict=True):
+            entry.done(outcome)
+
+    async def _commit(self, entries: list[_Entry]) -> list[Outcome]:
+        backoff = Backoff(self._runtime, first_s=0.02, longest_s=0.12)
+        while True:
+            state = self._tip.state
+            epoch = self.session.epoch if self.session is not None else 0
+            draft = state.draft(epoch, self._runtime.now_ms())
+            outcomes, payload = self._judge(draft, entries, epoch)
+            if not draft.facts:
+                # Nothing to write, so no commit will prove that these answers were given at the tip: look.
+                if await self._at_tip(state.number):
+                    return outcomes
+                continue
+            commit, pieces = self._assemble(draft, entries, outcomes, payload)
+            if await self._create(commit, pieces):
+                return outcomes
+            await backoff.wait()
+
+    def _judge(self, draft: Draft, entries: list[_Entry], epoch: int) -> tuple[list[Outcome], list[Buffer]]:
+        outcomes: list[Outcome] = []
+        payload: list[Buffer] = []
+        identities = self._tip.state.identities
+        for entry in entries:
+            if not epoch and not isinstance(entry.proposal, JoinSession | FormCluster):
+                outcomes.append(Outcome(error=Fenced("This node has no session; it joins again, try again shortly.")))
+                continue
+            known, result = identities.result(epoch, entry.counter)
+            if known:
+                outcomes.append(Outcome(result))
+                continue
+            before = draft.payload_bytes
+            try:
+                result = validate(draft, entry.proposal, entry.payload_bytes)
+            except Refused as refusal:
+                outcomes.append(Outcome(error=refusal))
+                continue
+            outcomes.append(Outcome(result))
+            if draft.payload_bytes > before:
+                payload += entry.payload
+        return outcomes, payload
+
+    def _assemble(
+        self, draft: Draft, entries: list[_Entry], outcomes: list[Outcome], payload: list[Buffer]
+    ) -> tuple[Commit, list[Buffer]]:
+        state = self._tip.state
+        moment = draft.moment
+        resolved = tuple(
+            Resolved(entry.counter, outcome.result)
+            for entry, outcome in zip(entries, outcomes, strict=True)
+            if outcome.error is None
+        )
+        head = CommitHead(
+            format=FORMAT,
+            level=LEVEL,
+            era=ERA,
+            cluster_id=state.cluster_id,
+            number=moment.number,
+            previous=state.hash,
+            epoch=moment.epoch,
+            nonce=self._runtime.token(NONCE_BYTES),
+            time_ms=moment.time_ms,
+            # One commit is in flight, so whatever came before these is resolved.
+            floor=entries[0].counter,
+            resolved=resolved if moment.epoch else (),
+            facts=tuple(draft.facts),  # type: ignore[arg-type]
+            payload_length=draft.payload_bytes,
+            payload_crc=payload_checksum(payload),
+        )
+        return encode_commit(head, tuple(payload))
+
+    async def _create(self, commit: Commit, pieces: Sequence[Buffer]) -> bool:
+        """Win the number or learn who did, and fold the winner. Repeats the same bytes while the outcome is unknown."""
+        key = commit_key(commit.head.number)
+        backoff = Backoff(self._runtime, first_s=0.05, longest_s=2.0)
+        while True:
+            try:
+                await self._store.create(key, pieces)
+            except (ObjectExists, StorageUnavailable):
+                winner = await self._read_back(commit)
+                if winner is None:
+                    await backoff.wait()
+                    continue
+                self._tip.fold(winner)
+                return winner is commit
+            self._won(commit)
+            return True
+
+    async def _read_back(self, commit: Commit) -> Commit | None:
+        """Who won this number: our own commit, another, or None while that is not known."""
+        try:
+            found = decode_commit(await self._store.get(commit_key(commit.head.number), settled=True))
+        except (ObjectMissing, StorageUnavailable):
+            return None
+        if self.is_ours(found, commit):
+            self._note_win()
+            return commit
+        return found
+
+    @staticmethod
+    def is_ours(found: Commit, commit: Commit) -> bool:
+        """Whether a commit read back is the one we wrote; nonces tell, since contents may well be equal."""
+        return found.head.nonce == commit.head.nonce
+
+    def _won(self, commit: Commit) -> None:
+        self._note_win()
+        self._tip.fold(commit)
+
+    def _note_win(self) -> None:
+        self.committed_at = self._tip.seen_at = self._runtime.monotonic()
+
+    async def _at_tip(self, number: int) -> bool:
+        """Whether no commit follows `number`; folds the one that does."""
+        backoff = Backoff(self._runtime, first_s=0.05, longest_s=2.0)
+        while True:
+            try:
+                found = decode_commit(await self._store.get(commit_key(number + 1), settled=True))
+            except ObjectMissing:
+                self._tip.seen_at = self._runtime.monotonic()
+                return True
+            except StorageUnavailable:
+                await backoff.wait()
+                continue
+            self._tip.fold(found)
+            return False

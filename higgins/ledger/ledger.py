@@ -1,0 +1,304 @@
+"""The ledger as the rest of the node sees it: State to read, proposals to make, a barrier to wait for.
+
+Owns the node's session. Everything that says no, none or unknown, or names a frontier, passes `barrier()` first.
+"""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+
+import structlog
+import trio
+
+from higgins.ledger.commit import Commit
+from higgins.ledger.committer import Committer, Done, Outcome
+from higgins.ledger.settings import LedgerSettings
+from higgins.ledger.snapshot import freeze, load_newest, save
+from higgins.ledger.state.base import Proposal, Result
+from higgins.ledger.state.sessions import (
+    Endpoint,
+    FenceSession,
+    JoinSession,
+    LeaveSession,
+    Session,
+    SessionEnded,
+)
+from higgins.ledger.state.state import State
+from higgins.ledger.state.validate import FormCluster, Say
+from higgins.ledger.tip import Tip
+from higgins.model.errors import Corrupt, Fenced, Refused, StorageUnavailable
+from higgins.model.pointer import Buffer
+from higgins.runtime import Runtime
+from higgins.storage.retry import Backoff
+from higgins.storage.store import Store
+
+log = structlog.get_logger("higgins.ledger")
+
+ALONE_FOLLOW_S = 1.0
+KEEPER_TICK_S = 0.5
+SNAPSHOT_OWNER = "snapshot"
+SNAPSHOT_PATIENCE = 20
+"""A snapshot waits at least this many times as long as the last one took."""
+
+
+class _Question:
+    """Somebody waits to be at the tip."""
+
+    __slots__ = ("answered", "error")
+
+    def __init__(self) -> None:
+        self.answered = trio.Event()
+        self.error: StorageUnavailable | None = None
+
+
+class Ledger:
+    """Facts in numbered commits, folded into State."""
+
+    def __init__(self, runtime: Runtime, store: Store, settings: LedgerSettings, tip: Tip, committer: Committer) -> None:
+        """Use `open_ledger`."""
+        self._runtime = runtime
+        self._store = store
+        self._settings = settings
+        self._tip = tip
+        self._committer = committer
+        self._endpoints: tuple[Endpoint, ...] = ()
+        self._asking: list[_Question] = []
+        self._asked = trio.Event()
+        self._signs: dict[int, tuple[int, float]] = {}
+        self._lost: SessionEnded | None = None
+        self.watchers = 0
+        """How many wait for something another node may commit; they make the follower look often."""
+        tip.subscribe(self._notice)
+
+    @property
+    def state(self) -> State:
+        """The fold at the newest commit this node knows. Read-only."""
+        return self._tip.state
+
+    @property
+    def session(self) -> Session | None:
+        """This node's own session; None before it has joined and after it was fenced."""
+        return self._committer.session
+
+    def subscribe(self, listener: Callable[[Commit], None]) -> None:
+        """Call `listener` with every commit right after it is folded; it must be quick and must not fail."""
+        self._tip.subscribe(listener)
+
+    def in_touch(self) -> bool:
+        """Whether the tip was seen within a third of the session timeout: else others may have moved on."""
+        limit_s = self._settings.session_timeout_ms / 3000
+        return self.alone or self._runtime.monotonic() - self._tip.seen_at <= limit_s
+
+    @property
+    def alone(self) -> bool:
+        """Whether no other session lives."""
+        return len(self.state.sessions.live) <= 1
+
+    # ---- proposing ----------------------------------------------------------------------------------------------
+
+    def submit(self, proposal: Proposal, done: Done, payload: tuple[Buffer, ...] = ()) -> None:
+        """Propose without a task; `done(outcome)` is called in the loop exactly once and must not fail."""
+        self._committer.submit(proposal, done, payload)
+
+    async def propose(self, proposal: Proposal) -> Result:
+        """Commit a proposal and return its result.
+
+        Raises: Refused (at the tip), Fenced, StorageUnavailable (too much is waiting). Leaving early (cancellation)
+        leaves the outcome unknown, not undone.
+        """
+        finished = trio.Event()
+        outcomes: list[Outcome] = []
+
+        def done(outcome: Outcome) -> None:
+            outcomes.append(outcome)
+            finished.set()
+
+        self._committer.submit(proposal, done)
+        await finished.wait()
+        if outcomes[0].error is not None:
+            raise outcomes[0].error
+        return outcomes[0].result
+
+    async def propose_all(self, proposals: Sequence[Proposal]) -> list[Outcome]:
+        """Propose several things, each by itself, and wait for all; mostly one commit."""
+        outcomes: list[Outcome | None] = [None] * len(proposals)
+        finished = trio.Event()
+        left = len(proposals)
+
+        def done(i: int, outcome: Outcome) -> None:
+            nonlocal left
+            outcomes[i] = outcome
+            left -= 1
+            if not left:
+                finished.set()
+
+        for i, proposal in enumerate(proposals):
+            self._committer.submit(proposal, partial(done, i))
+        if proposals:
+            await finished.wait()
+        return [outcome for outcome in outcomes if outcome is not None]
+
+    async def barrier(self) -> None:
+        """After this, State holds all that was committed before the call. Raises: StorageUnavailable, Corrupt."""
+        if self._store.traits.reads_are_direct:
+            await self._tip.check()
+            return
+        question = _Question()
+        self._asking.append(question)
+        self._asked.set()
+        await question.answered.wait()
+        if question.error is not None:
+            raise StorageUnavailable(
+                "The store does not answer, so what is true now is not known; try again."
+            ) from question.error
+
+    # ---- life ---------------------------------------------------------------------------------------------------
+
+    async def join(self, endpoints: tuple[Endpoint, ...], cluster_id: str) -> Session:
+        """Begin this node's session (and, in an empty bucket, the cluster). Needs `run` to be running.
+
+        Raises: Refused, StorageUnavailable.
+        """
+        self._endpoints = endpoints
+        if not self.state.number:
+            await self.propose(FormCluster(cluster_id))
+        return await self._join(self._settings.node_id)
+
+    async def leave(self) -> None:
+        """End the session in good order, so that others take over at once."""
+        session = self.session
+        if session is not None:
+            try:
+                await self.propose(LeaveSession(session.epoch))
+            except (Fenced, Refused, StorageUnavailable):
+                return
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Commit, follow, keep the session alive, snapshot. Ends by failing (Corrupt, Fenced, …)."""
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._committer.run)
+            nursery.start_soon(self._answer_barriers)
+            nursery.start_soon(self._follow)
+            nursery.start_soon(self._keep_session)
+            if self._store.traits.outlives_process:
+                nursery.start_soon(self._snapshot_now_and_then)
+            task_status.started()
+
+    async def _join(self, node_id: int | None) -> Session:
+        epoch: int = await self.propose(JoinSession(node_id, self._endpoints, self._settings.session_timeout_ms))
+        session = self.state.sessions.live.get(epoch)
+        if session is None:
+            raise Fenced("The session ended as soon as it had begun: another node joins under the same id or address.")
+        self._committer.session = session
+        return session
+
+    def _notice(self, commit: Commit) -> None:
+        own = self.session
+        now = self._runtime.monotonic()
+        for fact in commit.head.facts:
+            if isinstance(fact, SessionEnded):
+                self._signs.pop(fact.epoch, None)
+                if own is not None and fact.epoch == own.epoch:
+                    self._committer.session = None
+                    self._lost = fact
+        if commit.head.epoch:
+            self._signs[commit.head.epoch] = (commit.head.number, now)
+
+    async def _answer_barriers(self) -> None:
+        while True:
+            await self._asked.wait()
+            self._asked = trio.Event()
+            asking, self._asking = self._asking, []
+            error: StorageUnavailable | None = None
+            try:
+                await self._tip.check()
+            except StorageUnavailable as failure:
+                log.warning("ledger.unreachable", why=str(failure))
+                error = failure
+            for question in asking:
+                question.error = error
+                question.answered.set()
+
+    async def _follow(self) -> None:
+        backoff = Backoff(self._runtime, first_s=0.05, longest_s=2.0)
+        follow_s = self._store.traits.follow_ms / 1000
+        while True:
+            await trio.sleep(follow_s if self.watchers and not self.alone else ALONE_FOLLOW_S)
+            try:
+                await self._tip.check()
+                backoff = Backoff(self._runtime, first_s=0.05, longest_s=2.0)
+            except StorageUnavailable:
+                await backoff.wait()
+
+    async def _keep_session(self) -> None:
+        while True:
+            await trio.sleep(KEEPER_TICK_S)
+            if self._lost is not None:
+                await self._join_again(self._lost)
+            session = self.session
+            if session is None or self.alone:
+                continue
+            try:
+                await self._give_sign()
+                await self._fence_the_silent(session)
+            except (Refused, Fenced, StorageUnavailable):
+                continue
+
+    async def _join_again(self, ended: SessionEnded) -> None:
+        if ended.reason != "expired":
+            raise Fenced(
+                "Another node joined with this node's id or address, so this one stops. "
+                "Give each node its own --advertise address (and node_id, where set)."
+            )
+        self._lost = None
+        try:
+            session = await self._join(None)
+            log.info("session.joined_again", epoch=session.epoch, node_id=session.node_id)
+        except (Refused, Fenced, StorageUnavailable):
+            self._lost = ended
+
+    async def _give_sign(self) -> None:
+        quiet_s = self._runtime.monotonic() - self._committer.committed_at
+        if quiet_s * 1000 >= self._settings.sign_interval_ms:
+            await self.propose(Say())
+
+    async def _fence_the_silent(self, own: Session) -> None:
+        now = self._runtime.monotonic()
+        for session in list(self.state.sessions.live.values()):
+            if session.epoch == own.epoch:
+                continue
+            number = self.state.sessions.signs[session.epoch]
+            seen, since = self._signs.get(session.epoch, (number, now))
+            if seen != number:
+                since = now
+            self._signs[session.epoch] = (number, since)
+            # Our own elapsed time since we folded the sign; no other machine's clock is in this.
+            if (now - since) * 1000 > session.timeout_ms and self.in_touch():
+                log.info("session.fenced", epoch=session.epoch, node_id=session.node_id)
+                await self.propose(FenceSession(session.epoch, number))
+
+    async def _snapshot_now_and_then(self) -> None:
+        last, took_s = self.state.number, 0.0
+        while True:
+            await trio.sleep(max(self._settings.snapshot_interval_min_s, SNAPSHOT_PATIENCE * took_s))
+            owner = self.state.sessions.owner(SNAPSHOT_OWNER)
+            tail = self.state.number - last
+            if tail < self._settings.snapshot_commits_min or owner is None or owner != self.session:
+                continue
+            started = self._runtime.monotonic()
+            frozen = freeze(self.state)
+            try:
+                await save(self._runtime, self._store, frozen)
+            except StorageUnavailable as error:
+                log.warning("snapshot.failed", why=str(error))
+                continue
+            last, took_s = frozen.number, self._runtime.monotonic() - started
+
+
+async def open_ledger(runtime: Runtime, store: Store, settings: LedgerSettings) -> Ledger:
+    """Load the newest snapshot and the tail. Raises: StorageUnavailable, Corrupt."""
+    state = await load_newest(runtime, store)
+    tip = Tip(runtime, store, state)
+    await tip.catch_up()
+    if state.number and not state.cluster_id:
+        raise Corrupt("The ledger does not begin with a cluster: its first commits are missing.")
+    return Ledger(runtime, store, settings, tip, Committer(runtime, store, tip, settings))

@@ -1,0 +1,1 @@
+"""State and its facets: one noun a file, each with its facts, its validation and its fold. Pure."""

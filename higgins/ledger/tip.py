@@ -1,0 +1,121 @@
+"""The newest commit this node knows, and the only two ways past it: read the next one, or create it.
+
+All folding happens here, one commit at a time, under one turn. Reading never needs the turn: a miss at N+1 proves that
+the tip was N at that moment.
+"""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+import trio
+
+from higgins.ledger.commit import COMMITS_PER_FOLDER, Commit, commit_key, decode_commit
+from higgins.ledger.state.base import Moment
+from higgins.ledger.state.state import State
+from higgins.model.errors import Corrupt, ObjectMissing
+from higgins.runtime import Runtime
+from higgins.storage.store import Store
+
+READ_AHEAD = 64
+
+Listener = Callable[[Commit], None]
+
+
+class Tip:
+    """State at the newest known commit, and the turn of whoever moves it."""
+
+    def __init__(self, runtime: Runtime, store: Store, state: State) -> None:
+        self._runtime = runtime
+        self._store = store
+        self._lock = trio.Lock()
+        self._listeners: list[Listener] = []
+        self.state = state
+        self.seen_at = runtime.monotonic()
+        """When this node last knew itself to be at the tip."""
+
+    def subscribe(self, listener: Listener) -> None:
+        """Call `listener` with every commit, right after it is folded; it must be quick and must not fail."""
+        self._listeners.append(listener)
+
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[None]:
+        """Hold the right to fold."""
+        # Without contention this must not cost a trip through the scheduler.
+        try:
+            self._lock.acquire_nowait()
+        except trio.WouldBlock:
+            await self._lock.acquire()
+        try:
+            yield
+        finally:
+            self._lock.release()
+
+    def fold(self, commit: Commit) -> None:
+        """Fold the next commit. Raises: Corrupt when it does not follow the one before (the node must stop)."""
+        head, state = commit.head, self.state
+        assert head.number == state.number + 1, (head.number, state.number)
+        if head.previous != state.hash or (state.number and head.cluster_id != state.cluster_id):
+            raise Corrupt(
+                f"Commit {head.number} does not follow commit {state.number}: the hash chain is broken. Somebody wrote "
+                "to or deleted from the bucket, or two clusters share it; restore it, or start from a copy."
+            )
+        state.fold(head.facts, Moment(head.number, head.time_ms, head.epoch), head.floor, head.resolved)
+        state.hash = commit.hash
+        for listener in self._listeners:
+            listener(commit)
+
+    async def check(self) -> None:
+        """Come to know everything that was committed before this call. Raises: StorageUnavailable, Corrupt."""
+        while True:
+            number = self.state.number + 1
+            started = self._runtime.monotonic()
+            try:
+                data = await self._store.get(commit_key(number), settled=True)
+            except ObjectMissing:
+                self.seen_at = started
+                return
+            if self.state.number >= number:
+                continue
+            async with self.turn():
+                if self.state.number + 1 == number:
+                    self.fold(_expect(decode_commit(data), number))
+
+    async def catch_up(self) -> None:
+        """Read the whole tail, many commits at a time, then what came meanwhile. Raises: as check."""
+        async with self.turn():
+            while keys := await self._tail_keys():
+                for start in range(0, len(keys), READ_AHEAD):
+                    await self._read_ahead(keys[start : start + READ_AHEAD])
+            if self.state.number:
+                # One settled read of the last makes sure of all before it.
+                await self._store.get(commit_key(self.state.number), settled=True)
+        await self.check()
+
+    async def _tail_keys(self) -> list[int]:
+        following = self.state.number + 1
+        folder = f"ledger/commits/{following // COMMITS_PER_FOLDER:09d}/"
+        rows = await self._store.list(folder, limit=COMMITS_PER_FOLDER)
+        numbers = {int(row.key.rpartition("/")[2]) for row in rows}
+        found: list[int] = []
+        while following in numbers:
+            found.append(following)
+            following += 1
+        return found
+
+    async def _read_ahead(self, numbers: list[int]) -> None:
+        found: dict[int, memoryview] = {}
+
+        async def read(number: int) -> None:
+            found[number] = await self._store.get(commit_key(number))
+
+        async with trio.open_nursery() as nursery:
+            for number in numbers:
+                nursery.start_soon(read, number)
+        for number in numbers:
+            self.fold(_expect(decode_commit(found[number]), number))
+
+
+def _expect(commit: Commit, number: int) -> Commit:
+    if commit.head.number != number:
+        raise Corrupt(f"Commit {number} says that it is number {commit.head.number}: the bucket has been tampered with.")
+    return commit

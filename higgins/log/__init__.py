@@ -1,0 +1,1 @@
+"""The log: batches to objects, offsets to pointers, pointers to batches."""

@@ -1,0 +1,189 @@
+"""The reader: from an offset to batches, by way of index, planner and dereferencer."""
+
+from collections import OrderedDict
+from collections.abc import Iterator
+
+import msgspec
+import trio
+
+from higgins.ledger.commit import Commit, commit_key, decode_commit
+from higgins.ledger.ledger import Ledger
+from higgins.ledger.state.index import Run
+from higgins.log.planner import Cursor, pointer_from, serve
+from higgins.model.errors import ObjectMissing
+from higgins.model.names import TopicId
+from higgins.model.pointer import Buffer, ObjectId, commit_number_of, inline_payload, is_inline
+from higgins.storage.cache import Blob, Cache
+from higgins.storage.dereference import Dereferencer
+from higgins.storage.store import Store
+from higgins_protocol.records.batch import HEADER_BYTES, LENGTH_OVERHEAD, read_header
+from higgins_protocol.records.record import decode_records
+
+RUNS_PER_READ = 256
+CURSORS_MAX = 10_000
+
+
+class Read(msgspec.Struct):
+    """What a read found: pieces to send, their bytes, and the offset behind the last batch."""
+
+    pieces: list[Buffer]
+    length: int
+    next_offset: int
+
+
+class TimedRecord(msgspec.Struct, frozen=True):
+    """A record found by time."""
+
+    offset: int
+    timestamp: int
+
+
+class Reader:
+    """One node's way out of the log. Never behind what this node has acknowledged, never past the high watermark."""
+
+    def __init__(self, store: Store, ledger: Ledger, cache: Cache) -> None:
+        self._store = store
+        self._ledger = ledger
+        self._cache = cache
+        self._dereferencer = Dereferencer(store, cache, self._read_inline)
+        self._cursors: OrderedDict[tuple[TopicId, int, int], tuple[Run, Cursor]] = OrderedDict()
+        ledger.subscribe(self._keep_payload)
+
+    def available(self, topic_id: TopicId, partition: int, offset: int, bytes_max: int) -> int:
+        """About how many bytes lie at and behind an offset, counted up to `bytes_max`."""
+        index = self._ledger.state.runs.index(topic_id, partition)
+        return 0 if index is None else sum(run.length for run in index.find(offset, RUNS_PER_READ, bytes_max))
+
+    def read_now(self, topic_id: TopicId, partition: int, offset: int, bytes_max: int, *, first: bool = True) -> Read | None:
+        """Whole batches from the one that holds `offset`, if they can be had without waiting; None where they cannot.
+
+        At most `bytes_max` bytes; with `first`, at least one batch however large. Raises: Corrupt.
+        """
+        found = Read([], 0, offset)
+        for run, cursor in self._runs(topic_id, partition, offset, bytes_max):
+            views = self._dereferencer.now(pointer_from(run, cursor))
+            if views is None:
+                return None if not found.pieces else found
+            if not self._take(found, topic_id, partition, run, cursor, views, bytes_max, first):
+                break
+        return found
+
+    async def read(self, topic_id: TopicId, partition: int, offset: int, bytes_max: int, *, first: bool = True) -> Read:
+        """The same, waiting for the store. Raises: StorageUnavailable, Corrupt."""
+        found = Read([], 0, offset)
+        for run, cursor in self._runs(topic_id, partition, offset, bytes_max):
+            views = await self._fetch(run, cursor)
+            if not self._take(found, topic_id, partition, run, cursor, views, bytes_max, first):
+                break
+        return found
+
+    async def find_by_time(self, topic_id: TopicId, partition: int, timestamp: int) -> TimedRecord | None:
+        """The first record whose timestamp is not before `timestamp`. Raises: StorageUnavailable, Corrupt."""
+        index = self._ledger.state.runs.index(topic_id, partition)
+        offset = self._ledger.state.runs.log_start(topic_id, partition)
+        while index is not None and (runs := index.first_not_before(timestamp, offset)):
+            found = await self._search(runs[0], timestamp)
+            if found is not None:
+                return found
+            # The header promised more than the records hold (its producer says what it likes): look further.
+            offset = runs[0].last_offset + 1
+        return None
+
+    async def find_newest(self, topic_id: TopicId, partition: int) -> TimedRecord | None:
+        """The first record with the greatest timestamp of all. Raises: StorageUnavailable, Corrupt."""
+        index = self._ledger.state.runs.index(topic_id, partition)
+        if index is None:
+            return None
+        runs = index.newest(self._ledger.state.runs.log_start(topic_id, partition))
+        return await self._search(runs[0], runs[0].max_timestamp) if runs else None
+
+    # ---- within -------------------------------------------------------------------------------------------------
+
+    def _runs(
+        self, topic_id: TopicId, partition: int, offset: int, bytes_max: int
+    ) -> Iterator[tuple[Run, Cursor | None]]:
+        index = self._ledger.state.runs.index(topic_id, partition)
+        if index is None:
+            return
+        known = self._cursors.get((topic_id, partition, offset))
+        for run in index.find(offset, RUNS_PER_READ, bytes_max + (1 << 20)):
+            cursor = known[1] if known is not None and known[0] == run else None
+            yield run, cursor
+
+    def _take(
+        self,
+        found: Read,
+        topic_id: TopicId,
+        partition: int,
+        run: Run,
+        cursor: Cursor | None,
+        views: list[memoryview],
+        bytes_max: int,
+        first: bool,
+    ) -> bool:
+        """Add what fits of a run; False when the answer is full."""
+        wanted = max(found.next_offset, run.base_offset)
+        served = serve(run, cursor, views, wanted, bytes_max - found.length, first and not found.length)
+        found.pieces += served.pieces
+        found.length += served.length
+        if served.next is None:
+            found.next_offset = run.last_offset + 1
+            return found.length < bytes_max
+        found.next_offset = max(served.next.offset, found.next_offset)
+        self._remember(topic_id, partition, run, served.next)
+        return False
+
+    def _remember(self, topic_id: TopicId, partition: int, run: Run, cursor: Cursor) -> None:
+        # A reader that comes back for the next batch need not walk the run's headers again.
+        self._cursors[topic_id, partition, cursor.offset] = (run, cursor)
+        if len(self._cursors) > CURSORS_MAX:
+            self._cursors.popitem(last=False)
+
+    async def _fetch(self, run: Run, cursor: Cursor | None) -> list[memoryview]:
+        pointer = pointer_from(run, cursor)
+        try:
+            return await self._dereferencer.fetch(pointer, self._object_length(run.object_id))
+        except ObjectMissing:
+            # Never an answer: whatever moved the bytes has committed where to. Fold to the tip and look once more.
+            await self._ledger.barrier()
+            return await self._dereferencer.fetch(pointer, self._object_length(run.object_id))
+
+    def _object_length(self, object_id: ObjectId) -> int:
+        record = self._ledger.state.objects.records.get(object_id)
+        return 0 if record is None else record.length
+
+    async def _search(self, run: Run, timestamp: int) -> TimedRecord | None:
+        views = await self._fetch(run, None)
+        base = run.base_offset
+        for view in views:
+            at = 0
+            while at + HEADER_BYTES <= len(view):
+                header = read_header(view, at)
+                size = header.batch_length + LENGTH_OVERHEAD
+                if header.max_timestamp >= timestamp:
+                    found = _first_in_batch(view[at : at + size], base, timestamp)
+                    if found is not None:
+                        return found
+                    await trio.lowlevel.checkpoint()
+                base += header.last_offset_delta + 1
+                at += size
+        return None
+
+    def _keep_payload(self, commit: Commit) -> None:
+        if commit.payload:
+            self._cache.put(inline_payload(commit.head.number), Blob(commit.payload))
+
+    async def _read_inline(self, object_id: ObjectId) -> Blob:
+        assert is_inline(object_id)
+        commit = decode_commit(await self._store.get(commit_key(commit_number_of(object_id))))
+        return Blob(commit.payload)
+
+
+def _first_in_batch(batch: memoryview, base_offset: int, timestamp: int) -> TimedRecord | None:
+    header = read_header(batch)
+    if header.is_log_append_time:
+        return TimedRecord(base_offset, header.max_timestamp)
+    for record in decode_records(batch):
+        if record.timestamp >= timestamp:
+            return TimedRecord(base_offset + record.offset - header.base_offset, record.timestamp)
+    return None

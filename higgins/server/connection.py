@@ -1,0 +1,305 @@
+"""One connection: frames in, answers out in the order of their requests.
+
+Most requests are answered inline by the task that reads. What must wait either fills its slot later from wherever it is
+settled, or costs a task. A slot that becomes ready at the head of the line is sent on the spot by whoever filled it;
+only when the socket is full does a sending task take over.
+"""
+
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeAlias
+
+import structlog
+import trio
+
+from higgins.model.pointer import Buffer
+from higgins.runtime import Runtime
+from higgins.server.buffers import BufferPool
+from higgins.server.settings import ServerSettings
+from higgins.server.transport import Transport
+
+log = structlog.get_logger("higgins.server")
+
+HEAD_BYTES = 64 << 10
+READS_BEFORE_YIELD = 16
+"""How many receives that did not have to wait are done before other tasks get a turn."""
+
+Answer: TypeAlias = Callable[[Sequence[Buffer] | None], None]
+"""Takes a whole response frame in pieces, or None where the request wants none. Called exactly once."""
+
+Dispatch: TypeAlias = Callable[["Connection", memoryview, Answer], "Awaitable[None] | InOrder | None"]
+"""Handles one request frame; what it returns is awaited in a task of its own. Raises: CloseConnection."""
+
+
+class InOrder:
+    """Work that must be done before the next request is looked at, so that two requests keep their order."""
+
+    __slots__ = ("work",)
+
+    def __init__(self, work: Awaitable[None]) -> None:
+        self.work = work
+
+
+class Unsent:
+    """Bytes of answers that clients have not taken yet, over all connections of a node."""
+
+    __slots__ = ("bytes",)
+
+    def __init__(self) -> None:
+        self.bytes = 0
+
+
+class CloseConnection(Exception):
+    """The peer has said something after which nothing can be understood; the message goes to the log."""
+
+
+class _Slot:
+    """A place in the line of answers."""
+
+    __slots__ = ("connection", "pieces", "ready", "request_bytes")
+
+    def __init__(self, connection: "Connection", request_bytes: int) -> None:
+        self.connection = connection
+        self.request_bytes = request_bytes
+        self.pieces: Sequence[Buffer] | None = None
+        self.ready = False
+
+    def fill(self, pieces: Sequence[Buffer] | None) -> None:
+        assert not self.ready
+        self.pieces = pieces
+        self.ready = True
+        self.connection.send_ready()
+
+
+class Connection:
+    """One peer of one listener."""
+
+    def __init__(
+        self,
+        transport: Transport,
+        listener: str,
+        dispatch: Dispatch,
+        *,
+        runtime: Runtime,
+        pool: BufferPool,
+        settings: ServerSettings,
+        unsent: Unsent,
+        hold: Callable[[], Awaitable[None] | None],
+    ) -> None:
+        """`hold` says before each frame whether the node wants no more for now, and until when."""
+        self._transport = transport
+        self.listener = listener
+        self.peer_host = transport.peer_host
+        self._dispatch = dispatch
+        self._runtime = runtime
+        self._pool = pool
+        self._settings = settings
+        self._hold = hold
+        self._node_unsent = unsent
+        self._slots: deque[_Slot] = deque()
+        self._bytes_in_flight = 0
+        self._unsent: list[Buffer] = []
+        self._unsent_bytes = 0
+        self._sending = False
+        self._progress = trio.Event()
+        self._nursery: trio.Nursery | None = None
+        self._head = bytearray(4096)
+        self.closed = False
+        self.stopping = False
+        now = runtime.monotonic()
+        self.active_at = now
+        """When bytes last came in."""
+        self.frame_deadline: float | None = None
+        """When the frame that is coming in must be whole."""
+        self.write_deadline: float | None = None
+
+    def __repr__(self) -> str:
+        state = "closed" if self.closed else f"{len(self._slots)} in flight, {self._unsent_bytes} bytes unsent"
+        return f"<Connection {self.peer_host} {self.listener} {state}>"
+
+    async def run(self) -> None:
+        """Serve the peer until it leaves, misbehaves, or is stopped."""
+        try:
+            async with trio.open_nursery() as nursery:
+                self._nursery = nursery
+                await self._read_frames()
+                await self._settle_all()
+                nursery.cancel_scope.cancel()
+        except* (trio.BrokenResourceError, trio.ClosedResourceError):
+            pass
+        except* CloseConnection as group:
+            log.info("connection.closed", peer=self.peer_host, why=str(group.exceptions[0]))
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        """Close at once; answers still due go nowhere."""
+        if not self.closed:
+            self.closed = True
+            self._left([])
+            self._transport.close()
+            if self._nursery is not None:
+                self._nursery.cancel_scope.cancel()
+
+    def stop(self) -> None:
+        """Read no further request; close once everything asked has been answered."""
+        self.stopping = True
+        if not self._slots and not self._unsent:
+            self.close()
+
+    def overdue(self, now: float) -> str | None:
+        """Why the connection should be closed by now, or None."""
+        settings = self._settings
+        if self.frame_deadline is not None and now > self.frame_deadline:
+            return "a request took too long to arrive"
+        if self.write_deadline is not None and now > self.write_deadline:
+            return "answers were not taken"
+        if not self._slots and (now - self.active_at) * 1000 > settings.connection_idle_ms:
+            return f"idle for {settings.connection_idle_ms // 1000} s"
+        return None
+
+    # ---- reading ------------------------------------------------------------------------------------------------
+
+    async def _read_frames(self) -> None:
+        filled = start = 0
+        straight = 0
+        while not self.stopping:
+            if filled - start >= 4:
+                length = int.from_bytes(self._head[start : start + 4], "big", signed=True)
+                self._check_length(length)
+                end = start + 4 + length
+                if end <= filled:
+                    frame = memoryview(bytes(memoryview(self._head)[start + 4 : end]))
+                    start = end
+                    await self._take(frame)
+                    continue
+                if length + 4 > HEAD_BYTES:
+                    frame = await self._large_frame(length, memoryview(self._head)[start + 4 : filled])
+                    filled = start = 0
+                    await self._take(frame)
+                    continue
+                if self.frame_deadline is None:
+                    self._expect(length)
+            if start:
+                self._head[: filled - start] = self._head[start:filled]
+                filled, start = filled - start, 0
+            if filled == len(self._head):
+                # A quiet connection keeps a small head; one that sends more gets the whole.
+                self._head.extend(bytes(HEAD_BYTES - filled))
+            came = await self._transport.receive_into(memoryview(self._head)[filled:])
+            if not came:
+                return
+            filled += came
+            self.active_at = self._runtime.monotonic()
+            straight += 1
+            if straight >= READS_BEFORE_YIELD:
+                straight = 0
+                await trio.lowlevel.checkpoint()
+
+    def _check_length(self, length: int) -> None:
+        if length < 0 or length > self._settings.frame_bytes_max:
+            raise CloseConnection(
+                f"a frame of {length} bytes was announced; 0 to {self._settings.frame_bytes_max} are allowed "
+                "(a client that speaks TLS or HTTP to this port looks like this)"
+            )
+
+    def _expect(self, length: int) -> None:
+        allowance_s = self._settings.frame_patience_ms / 1000 + length / self._settings.frame_bytes_per_s_min
+        self.frame_deadline = self._runtime.monotonic() + allowance_s
+
+    async def _large_frame(self, length: int, begun: memoryview) -> memoryview:
+        """Receive straight into a buffer of the frame's own size: no joins, no copies but of what came with its head."""
+        self._expect(length)
+        frame = self._pool.lease(length)
+        at = len(begun)
+        frame[:at] = begun
+        begun.release()
+        while at < length:
+            came = await self._transport.receive_into(frame[at:])
+            if not came:
+                raise trio.BrokenResourceError("the peer left in the middle of a frame")
+            at += came
+        self.active_at = self._runtime.monotonic()
+        return frame
+
+    async def _take(self, frame: memoryview) -> None:
+        self.frame_deadline = None
+        slot = _Slot(self, len(frame))
+        self._slots.append(slot)
+        self._bytes_in_flight += slot.request_bytes
+        work = self._dispatch(self, frame, slot.fill)
+        if isinstance(work, InOrder):
+            await work.work
+        elif work is not None:
+            assert self._nursery is not None
+            self._nursery.start_soon(_await, work)
+        while self._must_wait():
+            self._progress = trio.Event()
+            await self._progress.wait()
+        held = self._hold()
+        if held is not None:
+            await held
+
+    def _must_wait(self) -> bool:
+        settings = self._settings
+        return (
+            len(self._slots) >= settings.requests_in_flight_max
+            or self._bytes_in_flight >= settings.request_bytes_in_flight_max
+            or self._unsent_bytes >= settings.unsent_bytes_max
+        )
+
+    # ---- sending ------------------------------------------------------------------------------------------------
+
+    def send_ready(self) -> None:
+        """Send every answer whose turn has come, as far as the socket takes it."""
+        slots = self._slots
+        while slots and slots[0].ready:
+            slot = slots.popleft()
+            self._bytes_in_flight -= slot.request_bytes
+            if slot.pieces:
+                self._unsent += slot.pieces
+        if self._unsent and not self._sending and not self.closed:
+            try:
+                self._left(self._transport.send_now(self._unsent))
+            except trio.BrokenResourceError:
+                self.close()
+                return
+            if self._unsent and self._nursery is not None:
+                self._sending = True
+                self._nursery.start_soon(self._send_rest)
+        self._made_progress()
+
+    async def _send_rest(self) -> None:
+        stall_s = self._settings.write_patience_ms / 1000
+        try:
+            while self._unsent:
+                self.write_deadline = self._runtime.monotonic() + stall_s
+                going, self._unsent = self._unsent, []
+                left = await self._transport.send(going)
+                self._left([*left, *self._unsent] if self._unsent else left)
+                self._made_progress()
+        finally:
+            self._sending = False
+            self.write_deadline = None
+        self._made_progress()
+
+    def _left(self, pieces: list[Buffer]) -> None:
+        before, self._unsent_bytes = self._unsent_bytes, sum(len(piece) for piece in pieces)
+        self._node_unsent.bytes += self._unsent_bytes - before
+        self._unsent = pieces
+
+    def _made_progress(self) -> None:
+        if not self._progress.is_set():
+            self._progress.set()
+        if self.stopping and not self._slots and not self._unsent and not self._sending:
+            self.close()
+
+    async def _settle_all(self) -> None:
+        """The peer has said all it will (or we were asked to stop): answer what is in flight, then leave."""
+        while (self._slots or self._unsent or self._sending) and not self.closed:
+            self._progress = trio.Event()
+            await self._progress.wait()
+
+
+async def _await(work: Awaitable[None]) -> None:
+    await work

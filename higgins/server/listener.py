@@ -1,0 +1,140 @@
+"""Listeners: accept, count, refuse past the limits, sweep what is overdue, stop in good order."""
+
+import errno
+import socket
+from collections import Counter
+from collections.abc import Awaitable, Callable
+
+import structlog
+import trio
+
+from higgins.model.errors import Unfit
+from higgins.runtime import Runtime
+from higgins.server.buffers import BufferPool
+from higgins.server.connection import Connection, Dispatch, Unsent
+from higgins.server.settings import ServerSettings
+from higgins.server.transport import SocketTransport, Transport
+
+log = structlog.get_logger("higgins.server")
+
+SWEEP_S = 5.0
+DESCRIPTORS_SHORT_S = 0.1
+
+
+def open_socket(host: str, port: int, backlog: int) -> socket.socket:
+    """A listening socket. Raises: Unfit, with the fix, when the address cannot be had."""
+    try:
+        found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        family, kind, protocol, _, address = found[0]
+        sock = socket.socket(family, kind, protocol)
+    except OSError as error:
+        raise Unfit(f"Cannot listen on {host}:{port}: {error.strerror}. Give an address of this machine.") from error
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        sock.bind(address)
+        sock.listen(backlog)
+    except OSError as error:
+        sock.close()
+        raise Unfit(f"Cannot listen on {host}:{port}: {error.strerror}. {_fix(error)}") from error
+    sock.setblocking(False)
+    return sock
+
+
+def _fix(error: OSError) -> str:
+    if error.errno == errno.EADDRINUSE:
+        return "Another process has this port (perhaps a Kafka, or another Higgins): stop it, or choose with --listen."
+    if error.errno == errno.EACCES:
+        return "Ports below 1024 need privileges: choose a higher one with --listen."
+    return "Give an address of this machine with --listen."
+
+
+class Server:
+    """All connections of a node, over all its listeners."""
+
+    def __init__(
+        self,
+        runtime: Runtime,
+        dispatch: Dispatch,
+        settings: ServerSettings,
+        hold: Callable[[], Awaitable[None] | None],
+    ) -> None:
+        self._runtime = runtime
+        self._dispatch = dispatch
+        self._settings = settings
+        self._hold = hold
+        self._pool = BufferPool()
+        self._addresses: Counter[str] = Counter()
+        self.connections: set[Connection] = set()
+        self.refused = 0
+        self.unsent = Unsent()
+
+    async def serve_socket(self, sock: socket.socket, listener: str, nursery: trio.Nursery) -> None:
+        """Accept for ever; connections live in `nursery`, so that they may outlive the listener."""
+        while True:
+            try:
+                accepted, _ = sock.accept()
+            except BlockingIOError:
+                await trio.lowlevel.wait_readable(sock)
+                continue
+            except OSError as error:
+                if error.errno in {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}:
+                    log.warning("listener.short", why=error.strerror, fix="raise the limit of open files (ulimit -n)")
+                    await trio.sleep(DESCRIPTORS_SHORT_S)
+                # Anything else concerns a peer that has left already.
+                continue
+            try:
+                transport = SocketTransport(accepted)
+            except OSError:
+                accepted.close()
+                continue
+            if self._admits(transport.peer_host):
+                nursery.start_soon(self.serve, transport, listener)
+            else:
+                self.refused += 1
+                transport.close()
+
+    async def serve(self, transport: Transport, listener: str) -> None:
+        """Serve one peer to its end. A fault of ours ends the connection, never the node."""
+        connection = Connection(
+            transport,
+            listener,
+            self._dispatch,
+            runtime=self._runtime,
+            pool=self._pool,
+            settings=self._settings,
+            unsent=self.unsent,
+            hold=self._hold,
+        )
+        self.connections.add(connection)
+        self._addresses[transport.peer_host] += 1
+        try:
+            await connection.run()
+        except* Exception as group:
+            log.error("connection.failed", peer=transport.peer_host, exc_info=group)
+        finally:
+            self.connections.discard(connection)
+            self._addresses[transport.peer_host] -= 1
+            if not self._addresses[transport.peer_host]:
+                del self._addresses[transport.peer_host]
+
+    async def sweep(self) -> None:
+        """Close what is overdue: one timer for the node instead of three for each connection."""
+        while True:
+            await trio.sleep(SWEEP_S)
+            now = self._runtime.monotonic()
+            for connection in list(self.connections):
+                why = connection.overdue(now)
+                if why is not None:
+                    log.info("connection.closed", peer=connection.peer_host, why=why)
+                    connection.close()
+
+    def stop_reading(self) -> None:
+        """Ask every connection to finish what it has and close."""
+        for connection in list(self.connections):
+            connection.stop()
+
+    def _admits(self, host: str) -> bool:
+        if len(self.connections) >= self._settings.connections_max:
+            return False
+        limit = self._settings.connections_per_address_max
+        return not limit or self._addresses[host] < limit

@@ -1,0 +1,124 @@
+"""Transports: the bytes of one connection, received into memory that the caller owns and sent without being joined."""
+
+import errno
+import socket
+from collections.abc import Sequence
+from typing import Protocol
+
+import trio
+
+from higgins.model.pointer import Buffer
+
+PIECES_PER_SEND = 64
+
+
+class Transport(Protocol):
+    """One peer."""
+
+    peer_host: str
+
+    async def receive_into(self, memory: memoryview) -> int:
+        """Wait for bytes; how many came, 0 at the end. Raises: trio.BrokenResourceError."""
+        ...
+
+    def send_now(self, pieces: Sequence[Buffer]) -> list[Buffer]:
+        """Send what can be sent without waiting; what is left. Raises: trio.BrokenResourceError."""
+        ...
+
+    async def send(self, pieces: Sequence[Buffer]) -> list[Buffer]:
+        """Wait until at least some bytes can be sent, send them; what is left. Raises: trio.BrokenResourceError."""
+        ...
+
+    def close(self) -> None:
+        """Close at once; pending calls end with trio.ClosedResourceError or at the next byte."""
+        ...
+
+
+class SocketTransport:
+    """A non-blocking socket. Receives try first and wait second: bytes are mostly there already."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        sock.setblocking(False)
+        self._sock = sock
+        address = sock.getpeername()
+        self.peer_host = str(address[0]) if isinstance(address, tuple) else "local"
+        if sock.family in {socket.AF_INET, socket.AF_INET6}:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    async def receive_into(self, memory: memoryview) -> int:
+        while True:
+            try:
+                return self._sock.recv_into(memory)
+            except BlockingIOError:
+                await self._wait_readable()
+            except OSError as error:
+                raise _broken(error) from error
+
+    def send_now(self, pieces: Sequence[Buffer]) -> list[Buffer]:
+        left = list(pieces)
+        while left:
+            try:
+                sent = self._sock.sendmsg(left[:PIECES_PER_SEND])
+            except BlockingIOError:
+                return left
+            except OSError as error:
+                raise _broken(error) from error
+            left = _without(left, sent)
+        return left
+
+    async def send(self, pieces: Sequence[Buffer]) -> list[Buffer]:
+        try:
+            await trio.lowlevel.wait_writable(self._sock)
+        except (OSError, ValueError) as error:
+            raise _broken(error) from error
+        return self.send_now(pieces)
+
+    def close(self) -> None:
+        if self._sock.fileno() >= 0:
+            trio.lowlevel.notify_closing(self._sock)
+            self._sock.close()
+
+    async def _wait_readable(self) -> None:
+        try:
+            await trio.lowlevel.wait_readable(self._sock)
+        except (OSError, ValueError) as error:
+            raise _broken(error) from error
+
+
+class StreamTransport:
+    """Any trio stream; what tests and the simulation connect with."""
+
+    def __init__(self, stream: trio.abc.Stream, peer_host: str = "memory") -> None:
+        self._stream = stream
+        self.peer_host = peer_host
+
+    async def receive_into(self, memory: memoryview) -> int:
+        data = await self._stream.receive_some(len(memory))
+        memory[: len(data)] = data
+        return len(data)
+
+    def send_now(self, pieces: Sequence[Buffer]) -> list[Buffer]:
+        return list(pieces)
+
+    async def send(self, pieces: Sequence[Buffer]) -> list[Buffer]:
+        await self._stream.send_all(b"".join(pieces))
+        return []
+
+    def close(self) -> None:
+        # Only the peer's end can be closed without waiting; ours goes with the task that owns it.
+        closing = getattr(self._stream, "close", None)
+        if closing is not None:
+            closing()
+
+
+def _without(pieces: list[Buffer], sent: int) -> list[Buffer]:
+    for i, piece in enumerate(pieces):
+        if sent < len(piece):
+            return [memoryview(piece)[sent:] if sent else piece, *pieces[i + 1 :]]
+        sent -= len(piece)
+    return []
+
+
+def _broken(error: Exception) -> trio.BrokenResourceError:
+    name = errno.errorcode.get(getattr(error, "errno", None) or 0, type(error).__name__)
+    return trio.BrokenResourceError(f"connection lost ({name})")

@@ -1,0 +1,1 @@
+"""Bytes under keys. Knows no offset, topic or fact."""

@@ -1,0 +1,74 @@
+"""The read cache: objects of this node's own flushes and whole objects read from afar, bounded in bytes.
+
+Immutable objects need no invalidation; the least recently used leave first.
+"""
+
+from bisect import bisect_right
+from collections import OrderedDict
+from collections.abc import Sequence
+
+from higgins.model.pointer import Buffer, ObjectId
+
+
+class Blob:
+    """An object's bytes in pieces, as they were written or read."""
+
+    __slots__ = ("length", "pieces", "starts")
+
+    def __init__(self, pieces: Sequence[Buffer]) -> None:
+        self.pieces = [memoryview(piece) for piece in pieces]
+        self.starts: list[int] = []
+        self.length = 0
+        for piece in self.pieces:
+            self.starts.append(self.length)
+            self.length += len(piece)
+
+    def slice(self, position: int, length: int) -> list[memoryview]:
+        """Views of [position, position + length), one for each piece it touches. The range must lie inside."""
+        assert position >= 0 and position + length <= self.length, (position, length, self.length)
+        i = bisect_right(self.starts, position) - 1
+        views: list[memoryview] = []
+        while length > 0:
+            start = position - self.starts[i]
+            view = self.pieces[i][start : start + length]
+            if len(view):
+                views.append(view)
+            position += len(view)
+            length -= len(view)
+            i += 1
+        return views
+
+
+BLOB_OVERHEAD_BYTES = 1024
+"""What a blob costs beside its bytes; a cache full of tiny payloads must stay within its bound too."""
+
+
+class Cache:
+    """Blobs by object id, at most `bytes_max` bytes of them in all, overhead included."""
+
+    def __init__(self, bytes_max: int) -> None:
+        self._blobs: OrderedDict[ObjectId, Blob] = OrderedDict()
+        self._bytes_max = bytes_max
+        self.bytes = 0
+        self.hits = 0
+        self.misses = 0
+
+    def put(self, object_id: ObjectId, blob: Blob) -> None:
+        """Keep a blob, unless it alone is past half the bound."""
+        if blob.length > self._bytes_max // 2 or object_id in self._blobs:
+            return
+        self._blobs[object_id] = blob
+        self.bytes += blob.length + BLOB_OVERHEAD_BYTES
+        while self.bytes > self._bytes_max:
+            _, dropped = self._blobs.popitem(last=False)
+            self.bytes -= dropped.length + BLOB_OVERHEAD_BYTES
+
+    def get(self, object_id: ObjectId) -> Blob | None:
+        """A blob, which becomes the most recently used."""
+        blob = self._blobs.get(object_id)
+        if blob is None:
+            self.misses += 1
+            return None
+        self.hits += 1
+        self._blobs.move_to_end(object_id)
+        return blob
