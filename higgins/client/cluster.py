@@ -157,7 +157,8 @@ class Cluster:
     async def refresh(self, topics: Iterable[str] | None = (), *, create: bool = False) -> ClusterView:
         """Ask for the cluster, and for some topics or (None) all of them; the topics asked before are kept."""
         async with self._asking:
-            wanted = None if topics is None else list(topics)
+            # In order, so that the same run asks the same bytes whatever order a set has.
+            wanted = None if topics is None else sorted(set(topics))
             asked = None if wanted is None else [MetadataRequestTopic(name=name) for name in wanted]
             connection = await self.any_connection("admin")
             answer = await connection.call(
@@ -192,7 +193,7 @@ class Cluster:
                 view = (await self.refresh([name], create=create)).topics.get(name)
             if view is None:
                 raise BrokerRefused(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, f"Topic '{name}' does not exist.")
-            if view.code is ErrorCode.UNKNOWN_TOPIC_OR_PARTITION and not create:
+            if view.code is ErrorCode.UNKNOWN_TOPIC_OR_PARTITION:
                 raise BrokerRefused(view.code, f"Topic '{name}' does not exist.")
             check(view.code, f"Topic '{name}' cannot be used.")
             return view

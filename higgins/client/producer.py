@@ -85,6 +85,11 @@ class Producer:
         view = await self._cluster.topic(topic, create=create)
         if partition is None:
             partition = self._choose(topic, key, len(value or b""), len(view.leaders))
+        elif partition not in view.leaders:
+            raise BrokerRefused(
+                ErrorCode.UNKNOWN_TOPIC_OR_PARTITION,
+                f"Topic '{topic}' has no partition {partition}; it has {len(view.leaders)}, counted from 0.",
+            )
         while self._buffered_bytes >= self._settings.buffer_bytes_max:
             await self._changed.wait()
         lane, bell = self._lane(topic, partition)

@@ -7,7 +7,7 @@ import pytest
 import trio
 
 from higgins.cli.consume import Start, parse_start
-from higgins.cli.produce import _from_json, _from_text
+from higgins.cli.produce import record_from_json, record_from_text
 from higgins.cli.record_format import parse_format, render_json
 from higgins.cli.stdin import read_lines
 from higgins.client import ConsumedRecord
@@ -36,24 +36,25 @@ def test_what_means_nothing_in_a_format_is_said(text):
 
 
 def test_a_record_printed_as_json_can_be_written_again():
-    draft = _from_json(render_json(RECORD), 1, (), None)
+    draft = record_from_json(render_json(RECORD), 1, (), None)
     assert (draft.key, draft.value, draft.headers) == (RECORD.key, RECORD.value, RECORD.headers)
     binary = ConsumedRecord("t", 0, 0, 0, b"\xff\xfe", None, ())
-    again = _from_json(render_json(binary), 1, (), None)
+    again = record_from_json(render_json(binary), 1, (), None)
     assert (again.key, again.value) == (b"\xff\xfe", None)
 
 
 def test_json_lines_take_any_value_and_refuse_what_they_do_not_know():
-    assert _from_json(b'{"value": {"qty": 7}, "key": "k", "headers": {"h": "v"}}', 1, (), 2).value == b'{"qty": 7}'
-    assert _from_json(b"{}", 1, (), None).value is None
+    draft = record_from_json(b'{"value": {"qty": 7}, "key": "k", "headers": {"h": "v"}}', 1, (), 2)
+    assert (draft.key, draft.value, draft.headers, draft.partition) == (b"k", b'{"qty": 7}', (("h", b"v"),), 2)
+    assert record_from_json(b"{}", 1, (), None).value is None
     with pytest.raises(Unfit, match="Line 3 is not a record in JSON"):
-        _from_json(b'{"valeu": 1}', 3, (), None)
+        record_from_json(b'{"valeu": 1}', 3, (), None)
 
 
 def test_a_key_separator_divides_at_its_first_place():
-    assert _from_text(b"k:v:w", 1, ":", (), None).value == b"v:w"
+    assert record_from_text(b"k:v:w", 1, ":", (), None).value == b"v:w"
     with pytest.raises(Unfit, match="Line 9 has no key separator"):
-        _from_text(b"nothing", 9, ":", (), None)
+        record_from_text(b"nothing", 9, ":", (), None)
 
 
 @pytest.mark.parametrize(

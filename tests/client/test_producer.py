@@ -147,6 +147,8 @@ async def test_a_topic_that_does_not_exist_is_said_at_once(broker, with_cluster,
         async with open_producer(cluster) as producer:
             with pytest.raises(BrokerRefused, match="'nowhere' does not exist"):
                 await producer.send("nowhere", b"x")
+            with pytest.raises(BrokerRefused, match="no partition 7; it has 2"):
+                await producer.send("t", b"x", partition=7)
 
     await with_cluster(story)
 

@@ -1,0 +1,227 @@
+"""The commands as people run them: processes against a broker that is a process too."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+
+import pytest
+
+HIGGINS = [sys.executable, "-m", "higgins"]
+PATIENCE_S = 60
+TOPOGRAPHY = """\
+[streams.orders]
+format = "json"
+
+[streams.large]
+base = "orders"
+type = "filter"
+where = "qty > 5"
+"""
+
+
+def environment():
+    """Ours without the settings of whoever runs the tests."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("HIGGINS_")}
+
+
+class Up:
+    """A broker process; `address` is where it listens."""
+
+    def __init__(self, directory, *arguments):
+        self.directory = directory
+        self.process = subprocess.Popen(
+            [*HIGGINS, "up", "--listen", "127.0.0.1:0", *arguments],
+            cwd=directory,
+            env=environment(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        self.banner = []
+        for line in self.process.stdout:
+            self.banner.append(line.rstrip())
+            if "Ctrl-C" in line:
+                break
+        found = re.search(r"listening +(\S+:\d+)", "\n".join(self.banner))
+        assert found, (self.banner, self.process.poll())
+        self.address = found[1]
+
+    def run(self, *arguments, stdin="", code=0):
+        """Run a command against it; returns what it printed, after checking its exit code."""
+        done = subprocess.run(
+            [*HIGGINS, *arguments, "--bootstrap", self.address],
+            cwd=self.directory,
+            env=environment(),
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE_S,
+            check=False,
+        )
+        assert done.returncode == code, (arguments, done.stdout, done.stderr)
+        return done.stdout + done.stderr
+
+    def stop(self, how=signal.SIGTERM):
+        """End it and return its exit code."""
+        self.process.send_signal(how)
+        try:
+            self.process.communicate(timeout=PATIENCE_S)
+        finally:
+            self.process.kill()
+        return self.process.returncode
+
+
+@pytest.fixture(scope="module")
+def broker(tmp_path_factory):
+    up = Up(tmp_path_factory.mktemp("broker"), "--store", "memory://", "--set", "group.initial.rebalance.delay.ms=0")
+    yield up
+    assert up.stop() == 0
+
+
+def test_what_starts_says_what_it_is_and_what_to_run_next(broker):
+    text = "\n".join(broker.banner)
+    assert re.search(r"^Higgins \d", text)
+    assert "memory://: in memory; everything is gone when this process ends" in text
+    assert f"higgins produce greetings --bootstrap {broker.address}" in text
+
+
+def test_lines_written_are_read_back(broker):
+    broker.run("produce", "lines", "--key-separator", ":", "--header", "from=test", stdin="a:1\nb:2\na:3\n")
+    printed = broker.run("consume", "lines", "-e", "-f", "%k=%v %t %p %o %h")
+    assert printed == "a=1 lines 0 0 from=test\nb=2 lines 0 1 from=test\na=3 lines 0 2 from=test\n"
+    assert broker.run("consume", "lines", "--from", "1", "-n", "1") == "2\n"
+    again = broker.run("consume", "lines", "-e", "--json")
+    broker.run("produce", "copy", "--json", stdin=again)
+    assert broker.run("consume", "copy", "-e", "-f", "%k=%v %h") == "a=1 from=test\nb=2 from=test\na=3 from=test\n"
+
+
+def test_topics_are_made_shown_and_deleted(broker):
+    broker.run("topic", "create", "shown", "--partitions", "2")
+    assert re.search(r"^shown +2$", broker.run("topic", "list"), re.MULTILINE)
+    assert len(re.findall(r"^[01] +1 +0 +0 +0$", broker.run("topic", "describe", "shown"), re.MULTILINE)) == 2
+    assert "TOPIC_ALREADY_EXISTS" in broker.run("topic", "create", "shown", code=1)
+    broker.run("topic", "delete", "shown")
+    assert "Topic 'shown' does not exist" in broker.run("consume", "shown", code=1)
+
+
+def test_a_group_goes_on_where_it_stopped(broker):
+    broker.run("produce", "shared", stdin="1\n2\n3\n4\n5\n")
+    assert broker.run("consume", "shared", "--group", "g", "-n", "2") == "1\n2\n"
+    assert broker.run("consume", "shared", "--group", "g", "-n", "3") == "3\n4\n5\n"
+    assert re.search(r"^g +consumer +Empty$", broker.run("group", "list"), re.MULTILINE)
+    assert re.search(r"^shared +0 +5 +5 +0 +-$", broker.run("group", "describe", "g"), re.MULTILINE)
+    assert "GROUP_ID_NOT_FOUND" in broker.run("group", "describe", "nobody", code=1)
+
+
+def test_a_topography_is_applied_and_an_operator_listed_and_deleted(broker):
+    file = broker.directory / "shop.toml"
+    file.write_text(TOPOGRAPHY)
+    assert "Operator 'large'" in broker.run("apply", "shop.toml")
+    assert broker.run("apply", "shop.toml") == "Nothing to change.\n"
+    broker.run("produce", "orders", stdin='{"qty": 3}\n{"qty": 7}\nnot json\n{"qty": 9}\n')
+    assert broker.run("consume", "large", "-n", "2") == '{"qty": 7}\n{"qty": 9}\n'
+    assert re.search(r"^large +orders +large +qty > 5 +1 +\d+ +\w+$", broker.run("operator", "list"), re.MULTILINE)
+    assert "is written by operator 'large'" in broker.run("produce", "large", stdin="x\n", code=1)
+    file.write_text(TOPOGRAPHY.replace('"filter"', '"filtre"').replace("format", "formt"))
+    faults = broker.run("apply", "shop.toml", code=1)
+    assert {int(line) for line in re.findall(r"shop\.toml, line (\d+):", faults)} == {2, 6}
+    broker.run("operator", "delete", "large")
+    assert "large" not in broker.run("operator", "list")
+
+
+def test_a_closed_pipe_ends_quietly(broker):
+    broker.run("produce", "long", stdin="line\n" * 20_000)
+    command = " ".join([*HIGGINS, "consume", "long", "--bootstrap", broker.address])
+    done = subprocess.run(
+        f"{command} | head -n 1", shell=True, capture_output=True, timeout=PATIENCE_S, check=False, env=environment()
+    )
+    assert (done.stdout, done.stderr) == (b"line\n", b"")
+
+
+def test_an_interrupt_ends_quietly(broker):
+    broker.run("produce", "one", stdin="line\n")
+    consuming = subprocess.Popen(
+        [*HIGGINS, "consume", "one", "--bootstrap", broker.address],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=environment(),
+    )
+    assert consuming.stdout.readline() == b"line\n"
+    consuming.send_signal(signal.SIGINT)
+    assert consuming.communicate(timeout=PATIENCE_S) == (b"", b"")
+    assert consuming.returncode == 130
+
+
+def test_what_was_acknowledged_survives_a_restart(tmp_path):
+    first = Up(tmp_path)
+    assert "./higgins-data: acknowledged once it is on disk (fsync)" in "\n".join(first.banner)
+    first.run("produce", "kept", stdin="1\n2\n")
+    assert first.stop(signal.SIGINT) == 0
+    second = Up(tmp_path)
+    try:
+        assert second.run("consume", "kept", "-e") == "1\n2\n"
+        refused = subprocess.run(
+            [*HIGGINS, "up", "--listen", second.address],
+            cwd=tmp_path,
+            env=environment(),
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE_S,
+            check=False,
+        )
+        assert refused.returncode == 1
+        assert refused.stderr.startswith("higgins: ")
+        assert "Traceback" not in refused.stderr
+    finally:
+        assert second.stop() == 0
+
+
+def test_nobody_to_talk_to_is_said_with_what_to_do():
+    done = subprocess.run(
+        [*HIGGINS, "topic", "list", "--bootstrap", "127.0.0.1:1"],
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "Nobody answers at 127.0.0.1:1" in done.stderr
+    assert "higgins up" in done.stderr
+
+
+def test_faults_of_settings_are_told_before_anything_starts(tmp_path):
+    (tmp_path / "higgins.toml").write_text("[store]\nurll = 1\n")
+    done = subprocess.run(
+        [*HIGGINS, "up", "--set", "num.partitions=none"],
+        cwd=tmp_path,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "higgins.toml, line 2: Unknown key 'store.urll'" in done.stderr
+    assert "--set num.partitions=none" in done.stderr
+    assert not (tmp_path / "higgins-data").exists()
+
+
+def test_the_demo_shows_orders_and_what_is_derived(tmp_path):
+    done = subprocess.run(
+        [*HIGGINS, "demo", "--for", "2s", "--rate", "40", "--listen", "127.0.0.1:0"],
+        cwd=tmp_path,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    written = re.findall(r"^orders +#(\d+) \w+: (\d+) x", done.stdout, re.MULTILINE)
+    derived = re.findall(r"^large +#(\d+) \w+: (\d+) x", done.stdout, re.MULTILINE)
+    assert len(written) >= 5
+    assert {number for number, _ in derived} <= {number for number, quantity in written if int(quantity) > 5}
+    assert "kcat -C -b 127.0.0.1:" in done.stdout
