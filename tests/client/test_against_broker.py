@@ -1,5 +1,6 @@
 """The client against the real broker, on streams in memory and a virtual clock."""
 
+import random
 from collections.abc import Awaitable, Callable
 
 import pytest
@@ -9,7 +10,6 @@ from higgins.broker import Broker
 from higgins.client import (
     Admin,
     BrokerRefused,
-    Cluster,
     Consumer,
     GroupMember,
     MemberSettings,
@@ -40,11 +40,39 @@ class InPlace(Runtime):
         return function(*args)
 
 
-@pytest.fixture
-def with_broker() -> Callable[[Callable[[Cluster], Awaitable[None]]], Awaitable[None]]:
-    """Run a story with a client of a broker on a fresh memory store."""
+class Cut(trio.abc.Stream):
+    """A stream that breaks after so many operations, with whatever was under way."""
 
-    async def run(story):
+    def __init__(self, stream, operations):
+        self.stream = stream
+        self.left = operations
+
+    async def _use(self):
+        self.left -= 1
+        if self.left < 0:
+            await self.aclose()
+            raise trio.BrokenResourceError("cut")
+
+    async def send_all(self, data):
+        await self._use()
+        await self.stream.send_all(data)
+
+    async def wait_send_all_might_not_block(self):
+        await self.stream.wait_send_all_might_not_block()
+
+    async def receive_some(self, max_bytes=None):
+        await self._use()
+        return await self.stream.receive_some(max_bytes)
+
+    async def aclose(self):
+        await self.stream.aclose()
+
+
+@pytest.fixture
+def with_broker() -> Callable[..., Awaitable[None]]:
+    """Run a story with a client of a broker on a fresh memory store; with a source of chance, connections are cut."""
+
+    async def run(story, cuts=None):
         runtime = InPlace()
         settings = Settings(
             groups=GroupSettings(initial_rebalance_delay_ms=0),
@@ -52,9 +80,14 @@ def with_broker() -> Callable[[Callable[[Cluster], Awaitable[None]]], Awaitable[
         )
         broker = Broker(runtime, settings, store=memory_store(runtime, StoreSettings(url="memory://")))
 
+        streams = []
+
         async def connect(host, port):
             await trio.lowlevel.checkpoint()
-            return broker.connect()
+            if cuts is None:
+                return broker.connect()
+            streams.append(Cut(broker.connect(), cuts.randrange(4, 40)))
+            return streams[-1]
 
         with trio.fail_after(300):
             async with trio.open_nursery() as nursery:
@@ -62,6 +95,7 @@ def with_broker() -> Callable[[Callable[[Cluster], Awaitable[None]]], Awaitable[
                 async with open_cluster(connect, runtime, [("127.0.0.1", 9092)]) as cluster:
                     await story(cluster)
                 broker.stop()
+        assert cuts is None or sum(one.left < 0 for one in streams) >= 3, "too few cuts to show anything"
 
     return run
 
@@ -185,6 +219,32 @@ async def test_a_member_that_dies_is_replaced_when_its_session_ends(with_broker,
             await dead.heartbeat()
 
     await with_broker(story)
+
+
+@pytest.mark.parametrize("seed", range(8))
+async def test_with_connections_cut_all_the_time_each_record_is_stored_once_and_in_order(
+    with_broker, autojump_clock, seed
+):
+    values = [b"%d" % n for n in range(400)]
+
+    async def story(cluster):
+        await cluster.topic("t", create=True)
+        async with open_producer(cluster, ProducerSettings(batch_records_max=7, linger_ms=3)) as producer:
+            sent = []
+            for n, value in enumerate(values):
+                sent.append(await producer.send("t", value, partition=n % 2))
+                if n % 5 == 0:
+                    await trio.sleep(0.01)
+        assert [one.result for one in sent] == [Stored("t", n % 2, n // 2) for n in range(400)]
+        consumer = Consumer(cluster)
+        consumer.assign({("t", 0): EARLIEST, ("t", 1): EARLIEST})
+        found = {0: [], 1: []}
+        while sum(map(len, found.values())) < 400:
+            for record in await consumer.poll(5):
+                found[record.partition].append(record.value)
+        assert (found[0], found[1]) == (values[::2], values[1::2])
+
+    await with_broker(story, random.Random(seed))
 
 
 async def test_a_topography_is_applied_and_its_stream_is_filled(with_broker, autojump_clock):
