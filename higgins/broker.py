@@ -29,7 +29,7 @@ from higgins.runtime import Runtime
 from higgins.server.connection import Answer, Connection, InOrder
 from higgins.server.listener import Server, open_socket
 from higgins.server.settings import Listener
-from higgins.server.transport import StreamTransport
+from higgins.server.transport import StreamTransport, Transport
 from higgins.settings import Settings
 from higgins.storage.cache import Cache
 from higgins.storage.directory import DirectoryStore
@@ -68,11 +68,14 @@ class Broker:
 
     def connect(self, listener: str | None = None) -> trio.abc.Stream:
         """A connection to this node that no socket carries; for tests and the simulation."""
-        assert self._clients is not None and self._server is not None, "the broker is not running"
         ours, theirs = trio.testing.memory_stream_pair()
-        name = listener or self.listeners[0].name
-        self._clients.start_soon(self._server.serve, StreamTransport(theirs), name)
+        self.accept(StreamTransport(theirs), listener)
         return ours
+
+    def accept(self, transport: Transport, listener: str | None = None) -> None:
+        """Serve a peer that came by another way than a socket, as `connect` and the simulation do."""
+        assert self._clients is not None and self._server is not None, "the broker is not running"
+        self._clients.start_soon(self._server.serve, transport, listener or self.listeners[0].name)
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Serve until `stop`; started once clients are answered.
@@ -185,7 +188,7 @@ class Broker:
             await trio.sleep(DEADLINES_TICK_S)
             now = self._runtime.monotonic()
             for deadline in [one for one in node.deadlines if one.at_s <= now]:
-                node.deadlines.discard(deadline)
+                node.deadlines.pop(deadline, None)
                 deadline.expire()
 
 

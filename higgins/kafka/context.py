@@ -54,7 +54,8 @@ class Node:
         self.operators = operators
         self.config = config
         self.unsent = unsent
-        self.deadlines: set[Deadline] = set()
+        self.deadlines: dict[Deadline, None] = {}
+        """In the order they were set, so that they run out in that order too."""
         self._rules = lru_cache(maxsize=1024)(self._rules_of)
 
     @property

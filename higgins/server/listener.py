@@ -64,7 +64,7 @@ class Server:
         self._hold = hold
         self._pool = BufferPool()
         self._addresses: Counter[str] = Counter()
-        self.connections: set[Connection] = set()
+        self.connections: dict[Connection, None] = {}
         self.refused = 0
         self.unsent = Unsent()
 
@@ -105,14 +105,14 @@ class Server:
             unsent=self.unsent,
             hold=self._hold,
         )
-        self.connections.add(connection)
+        self.connections[connection] = None
         self._addresses[transport.peer_host] += 1
         try:
             await connection.run()
         except* Exception as group:
             log.error("connection.failed", peer=transport.peer_host, exc_info=group)
         finally:
-            self.connections.discard(connection)
+            self.connections.pop(connection, None)
             self._addresses[transport.peer_host] -= 1
             if not self._addresses[transport.peer_host]:
                 del self._addresses[transport.peer_host]

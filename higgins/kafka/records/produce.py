@@ -100,7 +100,7 @@ class _Answer:
         if self._left > 1:
             at_s = node.runtime.monotonic() + max(self._request.timeout_ms, 1) / 1000
             self._deadline = Deadline(at_s, self._expire)
-            node.deadlines.add(self._deadline)
+            node.deadlines[self._deadline] = None
         self._settle_one()
 
     def _append(self, t: int, p: int, topic: Topic, data: PartitionProduceData) -> None:
@@ -193,7 +193,7 @@ class _Answer:
         if self._left:
             return
         if self._deadline is not None:
-            self._call.node.deadlines.discard(self._deadline)
+            self._call.node.deadlines.pop(self._deadline, None)
         if self.deferred is None:
             if self._failed:
                 self._call.close()
