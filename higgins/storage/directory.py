@@ -1,4 +1,4 @@
-"""A local directory as a store: obstore's local store for reads and listings, plus the fsyncs it leaves out.
+"""A local directory as a store: obstore's local store for listings, files of our own for the rest, and every fsync.
 
 A create writes a temporary file, syncs it, links it under its key (which fails when the key is taken) and syncs the
 folder; only then is it acknowledged. `durability = os` leaves both syncs to the kernel.
@@ -33,6 +33,8 @@ Listing: TypeAlias = list[ListedObject]
 
 PIECES_PER_WRITE = 512
 TEMPORARY = "temporary"
+LEFTOVER_AGE_MS = 3600 * 1000
+"""A temporary file this old belongs to a process that died. Were it not so, its link would fail and be tried again."""
 
 
 class DirectoryStore:
@@ -45,10 +47,14 @@ class DirectoryStore:
         self._runtime = runtime
         self._root = root
         self._syncs = settings.durability == "fsync"
+        # Not the process id alone: in a container every life of the node may have the same one.
+        self._owner = f"{os.getpid()}-{runtime.token(6).hex()}"
         self._serial = itertools.count(1)
-        self._folders_made: set[Path] = set()
+        self._folders_made: set[Path] = {root}
         try:
-            (root / TEMPORARY).mkdir(parents=True, exist_ok=True)
+            _make_durably(root)
+            (root / TEMPORARY).mkdir(exist_ok=True)
+            _drop_leftovers(root / TEMPORARY, before_ms=runtime.now_ms() - LEFTOVER_AGE_MS)
         except OSError as error:
             raise Unfit(
                 f"Store directory '{root}' cannot be made: {error.strerror}. "
@@ -78,11 +84,7 @@ class DirectoryStore:
         await self._runtime.offload("commit", self._create, key, pieces)
 
     async def put(self, key: ObjectKey, pieces: Sequence[Buffer]) -> None:
-        try:
-            await self._runtime.offload("put", self._create, key, pieces)
-        except ObjectExists:
-            # A key that nobody else uses: an earlier try of this same put got through.
-            return
+        await self._runtime.offload("put", self._put, key, pieces)
 
     async def get(self, key: ObjectKey, *, settled: bool = False) -> memoryview:
         return await self._runtime.offload("read", self._get, key, settled)
@@ -109,24 +111,30 @@ class DirectoryStore:
 
     def _create(self, key: ObjectKey, pieces: Sequence[Buffer]) -> None:
         path = self._root / key
-        temporary = self._root / TEMPORARY / f"{os.getpid()}-{next(self._serial)}"
+        temporary = self._root / TEMPORARY / f"{self._owner}-{next(self._serial)}"
         try:
             self._make_folder(path.parent)
-            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
+            # Truncates rather than insists: only the link below may ever say that something exists.
+            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
             try:
                 _write_all(descriptor, pieces)
                 self._sync(descriptor, key)
             finally:
                 os.close(descriptor)
-            os.link(temporary, path)
-        except FileExistsError as error:
-            raise ObjectExists(f"Object {key} is there already.") from error
+            _link(temporary, path, key)
         except OSError as error:
             raise _unavailable(key, error) from error
         finally:
             with contextlib.suppress(OSError):
                 temporary.unlink(missing_ok=True)
         self._sync_folder(path.parent, key)
+
+    def _put(self, key: ObjectKey, pieces: Sequence[Buffer]) -> None:
+        try:
+            self._create(key, pieces)
+        except ObjectExists:
+            # A key that nobody else uses: an earlier try of this same put got through, perhaps all but its last sync.
+            self._sync_folder((self._root / key).parent, key)
 
     def _make_folder(self, folder: Path) -> None:
         if folder in self._folders_made:
@@ -195,11 +203,41 @@ class DirectoryStore:
     def _sync_folder(self, folder: Path, key: str) -> None:
         if not self._syncs:
             return
-        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            descriptor = os.open(folder, os.O_RDONLY)
+        except OSError as error:
+            raise _unavailable(key, error) from error
         try:
             self._sync(descriptor, key)
         finally:
             os.close(descriptor)
+
+
+def _link(temporary: Path, path: Path, key: ObjectKey) -> None:
+    try:
+        os.link(temporary, path)
+    except FileExistsError as error:
+        raise ObjectExists(f"Object {key} is there already.") from error
+
+
+def _make_durably(folder: Path) -> None:
+    """Make a folder and those above it. Whatever the durability asked for: it happens once."""
+    if folder.is_dir():
+        return
+    _make_durably(folder.parent)
+    folder.mkdir(exist_ok=True)
+    descriptor = os.open(folder.parent, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _drop_leftovers(folder: Path, *, before_ms: int) -> None:
+    for entry in list(os.scandir(folder)):
+        with contextlib.suppress(OSError):
+            if entry.stat(follow_symlinks=False).st_mtime_ns // 1_000_000 < before_ms:
+                os.unlink(entry.path)
 
 
 def _write_all(descriptor: int, pieces: Sequence[Buffer]) -> None:

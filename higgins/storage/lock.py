@@ -22,8 +22,8 @@ def held_lock(root: Path, name: str) -> Iterator[None]:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             raise Unfit(
-                f"A node with this id or address ({name}) already runs on {root}. Stop it first, or start this one with "
-                "another --listen or --advertise address (and node_id, where set)."
+                f"A node with this id or address ({name}) already runs on {root}. Stop it first, or start this one "
+                "with another --listen or --advertise address (and node_id, where set)."
             ) from error
         yield
     finally:

@@ -36,7 +36,9 @@ async def _probe(store: Store, key: ObjectKey) -> None:
     try:
         await store.create(key, [b"first"])
     except ObjectExists as error:
-        raise Unfit("The store says that an object nobody created exists; it cannot be trusted with commits.") from error
+        raise Unfit(
+            "The store says that an object nobody created exists; it cannot be trusted with commits."
+        ) from error
     try:
         await store.create(key, [b"second"])
     except ObjectExists:
@@ -44,7 +46,8 @@ async def _probe(store: Store, key: ObjectKey) -> None:
     else:
         raise Unfit(
             "The store ignores 'create only if absent' (If-None-Match: *): two nodes would both believe they had "
-            "committed. Use a store that honours it: a local directory, S3, Google Cloud Storage, Azure Blob, R2, versitygw."
+            "committed. Use a store that honours it: a local directory, S3, Google Cloud Storage, Azure Blob, R2, "
+            "versitygw."
         )
     try:
         if bytes(await store.get(key)) != b"first":

@@ -6,7 +6,7 @@ from higgins.runtime import Runtime
 
 
 class Backoff:
-    """Waits that double from `first_s` to `longest_s`, each drawn from its upper half so that nodes do not march in step."""
+    """Waits that double from `first_s` to `longest_s`, each drawn from its upper half: nodes do not march in step."""
 
     def __init__(self, runtime: Runtime, *, first_s: float, longest_s: float) -> None:
         assert 0 < first_s <= longest_s

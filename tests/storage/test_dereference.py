@@ -1,0 +1,142 @@
+"""From pointers to bytes: one read in flight for each range, through the cache where that pays."""
+
+import msgspec
+import pytest
+import trio
+import trio.testing
+
+from higgins.model.errors import ObjectMissing, StorageUnavailable
+from higgins.model.pointer import ObjectId, Pointer, data_object, inline_payload, object_key
+from higgins.storage.cache import Blob, Cache
+from higgins.storage.dereference import WHOLE_OBJECT_BYTES_MAX, Dereferencer
+from tests.storage.fakes import TRAITS, FakeStore
+
+OBJECT = data_object(1, 1)
+BYTES = bytes(range(200))
+NEAR = msgspec.structs.replace(TRAITS, is_remote=False)
+
+
+class World:
+    def __init__(self, *, is_remote: bool = True) -> None:
+        self.store = FakeStore(TRAITS if is_remote else NEAR, {object_key(OBJECT): BYTES})
+        self.inline_reads = 0
+        self.gate = trio.Event()
+        self.dereferencer = Dereferencer(self.store, Cache(1 << 20), self._read_inline)
+
+    async def _read_inline(self, object_id: ObjectId) -> Blob:
+        self.inline_reads += 1
+        await trio.lowlevel.checkpoint()
+        return Blob([b"inline payload"])
+
+    async def wait_at_gate(self, key: str) -> None:
+        await self.gate.wait()
+
+    async def read(self, position: int, length: int, found: list[bytes]) -> None:
+        views = await self.dereferencer.fetch(Pointer(OBJECT, position, length), len(BYTES))
+        found.append(b"".join(views))
+
+
+async def test_a_whole_object_is_read_once_and_served_from_the_cache() -> None:
+    world = World()
+    found: list[bytes] = []
+    await world.read(10, 5, found)
+    await world.read(100, 50, found)
+    assert found == [BYTES[10:15], BYTES[100:150]]
+    assert world.store.count("get_range") == 1
+    assert world.dereferencer.now(Pointer(OBJECT, 0, 3)) is not None
+
+
+async def test_a_near_store_is_read_by_ranges_and_not_cached() -> None:
+    world = World(is_remote=False)
+    found: list[bytes] = []
+    await world.read(10, 5, found)
+    await world.read(10, 5, found)
+    assert found == [BYTES[10:15]] * 2
+    assert world.store.count("get_range") == 2
+    assert world.dereferencer.now(Pointer(OBJECT, 10, 5)) is None
+
+
+async def test_a_large_object_is_read_by_ranges_from_afar_too() -> None:
+    world = World()
+    views = await world.dereferencer.fetch(Pointer(OBJECT, 10, 5), WHOLE_OBJECT_BYTES_MAX + 1)
+    assert b"".join(views) == BYTES[10:15]
+    assert world.dereferencer.now(Pointer(OBJECT, 10, 5)) is None
+
+
+async def test_many_who_want_the_same_object_share_one_read() -> None:
+    world = World()
+    world.store.before_read = world.wait_at_gate
+    found: list[bytes] = []
+    async with trio.open_nursery() as nursery:
+        for i in range(20):
+            nursery.start_soon(world.read, i, 5, found)
+        await trio.testing.wait_all_tasks_blocked()
+        world.gate.set()
+    assert sorted(found) == sorted(BYTES[i : i + 5] for i in range(20))
+    assert world.store.count("get_range") == 1
+
+
+async def test_a_reader_that_leaves_does_not_take_the_read_of_others_with_it() -> None:
+    world = World()
+    world.store.before_read = world.wait_at_gate
+    found: list[bytes] = []
+    async with trio.open_nursery() as nursery:
+        impatient = trio.CancelScope()
+
+        async def leave_early() -> None:
+            with impatient:
+                await world.read(0, 5, found)
+
+        nursery.start_soon(leave_early)
+        await trio.testing.wait_all_tasks_blocked()
+        nursery.start_soon(world.read, 7, 5, found)
+        nursery.start_soon(world.read, 8, 5, found)
+        await trio.testing.wait_all_tasks_blocked()
+        impatient.cancel()
+        await trio.testing.wait_all_tasks_blocked()
+        world.gate.set()
+    assert sorted(found) == [BYTES[7:12], BYTES[8:13]]
+    assert world.store.count("get_range") == 2
+
+
+async def test_a_failed_read_fails_all_who_waited_and_nobody_who_comes_later() -> None:
+    world = World()
+    errors: list[Exception] = []
+    found: list[bytes] = []
+
+    async def fail(key: str) -> None:
+        await world.gate.wait()
+        raise StorageUnavailable("no")
+
+    async def try_it() -> None:
+        try:
+            await world.read(0, 5, found)
+        except StorageUnavailable as error:
+            errors.append(error)
+
+    world.store.before_read = fail
+    async with trio.open_nursery() as nursery:
+        for _ in range(3):
+            nursery.start_soon(try_it)
+        await trio.testing.wait_all_tasks_blocked()
+        world.gate.set()
+    assert len(errors) == 3 and not found
+    assert world.store.count("get_range") == 1
+    world.store.before_read = FakeStore().before_read
+    await world.read(0, 5, found)
+    assert found == [BYTES[:5]]
+
+
+async def test_an_inline_payload_comes_from_its_commit_and_is_kept() -> None:
+    world = World(is_remote=False)
+    pointer = Pointer(inline_payload(7), 0, 6)
+    assert world.dereferencer.now(pointer) is None
+    for _ in range(2):
+        assert b"".join(await world.dereferencer.fetch(pointer, 0)) == b"inline"
+    assert world.inline_reads == 1 and world.store.calls == []
+
+
+async def test_what_is_missing_is_said_to_be() -> None:
+    world = World()
+    with pytest.raises(ObjectMissing):
+        await world.dereferencer.fetch(Pointer(data_object(1, 2), 0, 5), 5)

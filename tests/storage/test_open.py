@@ -1,0 +1,55 @@
+"""From a URL to a store."""
+
+from pathlib import Path
+
+import pytest
+
+from higgins.model.errors import Unfit
+from higgins.runtime import Runtime
+from higgins.storage.directory import DirectoryStore
+from higgins.storage.objectstore import ObjectStore
+from higgins.storage.open import open_store, store_from
+from higgins.storage.settings import StoreSettings
+
+
+def open_url(url: str, **rest: str) -> object:
+    return store_from(Runtime(), StoreSettings(url=url, **rest))  # type: ignore[arg-type]
+
+
+def test_a_path_and_a_file_url_are_the_same_directory(tmp_path: Path) -> None:
+    for url in (f"{tmp_path}/a%20b", f"file://{tmp_path}/a%2520b"):
+        store = open_url(url)
+        assert isinstance(store, DirectoryStore) and store.root == tmp_path / "a%20b"
+
+
+@pytest.mark.parametrize("url", ["memory://", "s3://bucket", "s3://bucket/some/prefix"])
+def test_each_scheme_has_its_store(url: str) -> None:
+    assert isinstance(open_url(url, region="us-east-1", access_key_id="a", secret_access_key="b"), ObjectStore)
+
+
+@pytest.mark.parametrize(
+    ("url", "sentence"),
+    [("ftp://host/path", "unknown scheme 'ftp'"), ("s3://", "names no bucket"), ("s3:///prefix", None)],
+)
+def test_what_cannot_be_a_store_is_refused_with_the_fix(url: str, sentence: str | None) -> None:
+    with pytest.raises(Unfit, match=sentence):
+        open_url(url)
+
+
+async def test_a_bucket_out_of_reach_is_refused_at_the_start() -> None:
+    settings = StoreSettings(
+        url="s3://bucket",
+        endpoint="http://127.0.0.1:1",
+        access_key_id="a",
+        secret_access_key="b",
+        request_timeout_s=0.5,
+    )
+    with pytest.raises(Unfit, match="address, the bucket's name and the credentials"):
+        await open_store(Runtime(), settings)
+
+
+def test_cloud_stores_linger_and_near_ones_do_not(tmp_path: Path) -> None:
+    assert store_from(Runtime(), StoreSettings(url="memory://")).traits.linger_ms == 0
+    assert store_from(Runtime(), StoreSettings(url=str(tmp_path))).traits.linger_ms == 0
+    assert store_from(Runtime(), StoreSettings(url="s3://bucket", region="x")).traits.linger_ms == 250
+    assert store_from(Runtime(), StoreSettings(url="s3://bucket", region="x", linger_ms=7)).traits.linger_ms == 7
