@@ -199,7 +199,8 @@ class Ledger:
                 self._signs.pop(fact.epoch, None)
                 if own is not None and fact.epoch == own.epoch:
                     self._committer.session = None
-                    self._lost = fact
+                    # Who leaves in good order does not come back.
+                    self._lost = None if fact.reason == "left" else fact
         if commit.head.epoch:
             self._signs[commit.head.epoch] = (commit.head.number, now)
 

@@ -37,7 +37,9 @@ class Objects:
         return Objects(Overlay(self.records))
 
     def fold(self, fact: ObjectPut, moment: Moment) -> None:
-        self.records[fact.object_id] = ObjectRecord(fact.length, 0)
+        # Named again by another append of the same proposal, it keeps what already points into it.
+        if fact.object_id not in self.records:
+            self.records[fact.object_id] = ObjectRecord(fact.length, 0)
 
     def count(self, object_id: ObjectId, change: int) -> None:
         """One entry more or fewer points into the object."""

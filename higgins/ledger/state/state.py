@@ -80,7 +80,8 @@ class State:
             elif isinstance(fact, SessionEnded):
                 self.identities.forget(fact.epoch)
             fold_fact(self, fact, moment)
-        if moment.epoch:
+        # A commit may have ended the session that wrote it; then nobody will ask again.
+        if moment.epoch in self.sessions.live:
             self.identities.note(moment.epoch, floor, resolved)
             self.sessions.note_sign(moment)
         self.producers.forget_idle(moment.time_ms)

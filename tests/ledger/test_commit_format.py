@@ -1,0 +1,140 @@
+"""The commit object's bytes: a layout that later versions must read, and damage that is always noticed."""
+
+import hashlib
+
+import msgspec
+import pytest
+from crc32c import crc32c
+
+from higgins.ledger.commit import (
+    FORMAT,
+    LEVEL,
+    CommitHead,
+    commit_key,
+    decode_commit,
+    encode_commit,
+    payload_checksum,
+)
+from higgins.ledger.state.identities import Resolved
+from higgins.ledger.state.runs import RunAppended
+from higgins.ledger.state.sessions import SignOfLife
+from higgins.ledger.state.state import AnyFact
+from higgins.model.errors import Corrupt
+from higgins.model.names import TopicId
+from higgins.model.pointer import ObjectId
+
+PAYLOAD = (b"some ", b"batches")
+
+
+def head(**changes: object) -> CommitHead:
+    made = CommitHead(
+        format=FORMAT,
+        level=LEVEL,
+        era=1,
+        cluster_id="cluster",
+        number=7,
+        previous=bytes(32),
+        epoch=3,
+        nonce=b"nonce-nonce!",
+        time_ms=1_700_000_000_000,
+        floor=5,
+        resolved=(Resolved(5, [0, 3]), Resolved(6, None)),
+        facts=(
+            RunAppended(TopicId(b"t" * 16), 2, 10, 12, ObjectId(99), 0, 12, 1_700_000_000_000, (1, 0, 0, 0, 3)),
+            SignOfLife(),
+        ),
+        payload_length=12,
+        payload_crc=payload_checksum(PAYLOAD),
+    )
+    return msgspec.structs.replace(made, **changes)
+
+
+def encoded(**changes: object) -> bytes:
+    return b"".join(encode_commit(head(**changes), PAYLOAD)[1])
+
+
+def test_a_commit_reads_as_it_was_written() -> None:
+    commit, pieces = encode_commit(head(), PAYLOAD)
+    read = decode_commit(memoryview(b"".join(pieces)))
+    assert read.head == commit.head
+    assert read.hash == commit.hash == hashlib.sha256(pieces[1]).digest()
+    assert b"".join(read.payload) == b"".join(PAYLOAD)
+
+
+def test_the_layout_is_what_the_module_says() -> None:
+    data = encoded()
+    length = int.from_bytes(data[4:8], "big")
+    body = data[12 : 12 + length]
+    assert data[:4] == b"HGC1"
+    assert int.from_bytes(data[8:12], "big") == crc32c(body)
+    assert data[12 + length :] == b"some batches"
+    assert msgspec.msgpack.decode(body) == [
+        1, 1, 1, "cluster", 7, bytes(32), 3, b"nonce-nonce!", 1_700_000_000_000, 5,
+        [[5, [0, 3]], [6, None]],
+        [[21, b"t" * 16, 2, 10, 12, 99, 0, 12, 1_700_000_000_000, [1, 0, 0, 0, 3]], [43]],
+        12, payload_checksum(PAYLOAD),
+    ]  # fmt: skip
+
+
+def test_every_flipped_byte_is_noticed() -> None:
+    data = encoded()
+    for at in range(len(data)):
+        damaged = bytearray(data)
+        damaged[at] ^= 0x41
+        with pytest.raises(Corrupt):
+            decode_commit(memoryview(damaged))
+
+
+def test_every_cut_and_every_excess_is_noticed() -> None:
+    data = encoded()
+    for length in range(len(data)):
+        with pytest.raises(Corrupt):
+            decode_commit(memoryview(data[:length]))
+    with pytest.raises(Corrupt):
+        decode_commit(memoryview(data + b"\0"))
+
+
+@pytest.mark.parametrize("changes", [{"format": FORMAT + 1}, {"level": LEVEL + 1}])
+def test_a_commit_from_a_newer_version_says_so(changes: dict[str, int]) -> None:
+    with pytest.raises(Corrupt, match="run a newer Higgins"):
+        decode_commit(memoryview(encoded(**changes)))
+
+
+def test_a_fact_nobody_knows_is_not_passed_over() -> None:
+    class Unheard(msgspec.Struct, frozen=True, array_like=True, tag=999):
+        what: int
+
+    with pytest.raises(Corrupt, match="newer version"):
+        decode_commit(memoryview(encoded(facts=(Unheard(1),))))
+
+
+def test_tags_of_facts_are_fixed_for_ever() -> None:
+    tags = {fact.__name__: fact.__struct_config__.tag for fact in AnyFact.__args__}
+    assert tags == {
+        "ClusterFormed": 1,
+        "TopicCreated": 10,
+        "TopicDeleted": 11,
+        "TopicOwned": 12,
+        "ObjectPut": 20,
+        "RunAppended": 21,
+        "ProducerIdsGranted": 30,
+        "SessionJoined": 40,
+        "SessionEnded": 41,
+        "LeaseTaken": 42,
+        "SignOfLife": 43,
+        "GroupSaved": 50,
+        "GroupForgotten": 51,
+        "OffsetsCommitted": 60,
+        "AssemblyApplied": 70,
+        "TasksAttached": 71,
+        "TasksDetached": 72,
+        "TaskAdvanced": 73,
+    }
+
+
+def test_keys_sort_as_numbers_do_and_a_thousand_share_a_folder() -> None:
+    numbers = [1, 9, 10, 999, 1000, 1001, 123_456, 10**9]
+    keys = [commit_key(number) for number in numbers]
+    assert keys == sorted(keys)
+    assert commit_key(1) == "ledger/commits/000000000/000000000001"
+    assert commit_key(1000) == "ledger/commits/000000001/000000001000"

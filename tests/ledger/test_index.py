@@ -1,0 +1,100 @@
+"""The index of runs against a plain list."""
+
+import random
+
+import pytest
+
+from higgins.ledger.state import index as index_module
+from higgins.ledger.state.index import Run, RunIndex
+from higgins.model.pointer import ObjectId
+
+
+@pytest.fixture(autouse=True)
+def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Chunks of four make every seam show with few runs.
+    monkeypatch.setattr(index_module, "CHUNK_RUNS", 4)
+
+
+def grown(seed: int, runs: int) -> tuple[RunIndex, list[Run]]:
+    """An index and the list it stands for; offsets may have holes, as compaction will leave them."""
+    chance = random.Random(seed)
+    made, model, offset = RunIndex(), [], 0
+    for i in range(runs):
+        offset += chance.choice((0, 0, 0, 5))
+        count = chance.randint(1, 50)
+        place = (ObjectId(chance.randrange(5)), i * 10, chance.randint(1, 999))
+        run = Run(offset, offset + count - 1, *place, chance.randrange(40))
+        made.append(run)
+        model.append(run)
+        offset += count
+    return made, model
+
+
+def found_in(model: list[Run], offset: int, runs_max: int, bytes_max: int) -> list[Run]:
+    found: list[Run] = []
+    for run in model:
+        if run.last_offset < offset:
+            continue
+        if len(found) == runs_max or sum(one.length for one in found) >= bytes_max:
+            break
+        found.append(run)
+    return found
+
+
+@pytest.mark.parametrize("runs", [0, 1, 3, 4, 5, 8, 9, 30])
+def test_the_index_finds_what_a_list_would(runs: int) -> None:
+    for seed in range(5):
+        index, model = grown(seed, runs)
+        assert len(index) == runs and index.bytes == sum(run.length for run in model)
+        assert index.objects() == [run.object_id for run in model]
+        end = model[-1].last_offset + 3 if model else 3
+        for offset in range(0, end, 3):
+            for runs_max, bytes_max in ((1, 10**9), (7, 10**9), (100, 1), (100, 2000)):
+                assert index.find(offset, runs_max, bytes_max) == found_in(model, offset, runs_max, bytes_max)
+
+
+def test_the_index_finds_by_time_what_a_list_would() -> None:
+    for seed in range(10):
+        index, model = grown(seed, 23)
+        for from_offset in range(0, model[-1].last_offset + 2, 17):
+            ahead = [run for run in model if run.last_offset >= from_offset]
+            for timestamp in range(-1, 42):
+                expected = [run for run in ahead if run.max_timestamp >= timestamp][:1]
+                assert index.first_not_before(timestamp, from_offset) == expected
+            newest = [run for run in ahead if run.max_timestamp == max(one.max_timestamp for one in ahead)][:1]
+            assert index.newest(from_offset) == newest
+
+
+@pytest.mark.parametrize("runs", [0, 1, 3, 4, 5, 8, 9])
+def test_a_frozen_index_thaws_as_it_was_and_grows_on(runs: int) -> None:
+    index, model = grown(1, runs)
+    frozen = [[bytes(column) for column in chunk] for chunk in index.freeze()]
+    thawed = RunIndex.restore(frozen)
+    assert thawed.find(0, 1000, 10**9) == model and thawed.bytes == index.bytes
+    following = Run(10_000, 10_000, ObjectId(1), 0, 1, 1)
+    for one in (index, thawed):
+        one.append(following)
+        assert one.find(0, 1000, 10**9) == [*model, following]
+
+
+def test_what_was_frozen_does_not_grow() -> None:
+    index, model = grown(1, 6)
+    frozen = index.freeze()
+    for i in range(9):
+        index.append(Run(10_000 + i, 10_000 + i, ObjectId(1), 0, 1, 1))
+    thawed = RunIndex.restore([[bytes(column) for column in chunk] for chunk in frozen])
+    assert thawed.find(0, 1000, 10**9) == model
+
+
+def test_columns_that_do_not_fit_together_are_refused() -> None:
+    index, _ = grown(1, 3)
+    frozen = [[bytes(column) for column in chunk] for chunk in index.freeze()]
+    for damaged in (frozen[0][:4], [*frozen[0][:4], b""], [b""] * 5):
+        with pytest.raises(ValueError, match="length"):
+            RunIndex.restore([damaged])
+
+
+def test_a_run_must_lie_behind_all_others() -> None:
+    index, model = grown(1, 3)
+    with pytest.raises(AssertionError):
+        index.append(model[-1])
