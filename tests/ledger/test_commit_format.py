@@ -55,9 +55,10 @@ def encoded(**changes: object) -> bytes:
 
 def test_a_commit_reads_as_it_was_written() -> None:
     commit, pieces = encode_commit(head(), PAYLOAD)
-    read = decode_commit(memoryview(b"".join(pieces)))
+    data = b"".join(pieces)
+    read = decode_commit(memoryview(data))
     assert read.head == commit.head
-    assert read.hash == commit.hash == hashlib.sha256(pieces[1]).digest()
+    assert read.hash == commit.hash == hashlib.sha256(data[12 : 12 + int.from_bytes(data[4:8], "big")]).digest()
     assert b"".join(read.payload) == b"".join(PAYLOAD)
 
 

@@ -1,4 +1,4 @@
-"""Topics, runs, objects, groups, offsets, sessions, leases and identities: what may be, and what State says afterwards."""
+"""Topics, runs, objects, groups, offsets, sessions, leases, identities: what may be, and what State says then."""
 
 import pytest
 
