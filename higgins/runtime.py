@@ -4,6 +4,7 @@ One Runtime per node, handed down from the composition root. The simulation hand
 generator, and an `offload` that runs in place, so that no thread exists and one seed is one history.
 """
 
+import gc
 import random as _random
 import secrets
 import sys
@@ -61,6 +62,16 @@ class Runtime:
         return await trio.to_thread.run_sync(function, *args, limiter=bound)
 
 
+# Values on the hot path form no cycles, so the collector looks rarely.
+COLLECT_EVERY = 20_000
+
+
 def tune_interpreter() -> None:
     """Set the process-wide knobs that a broker wants; called once by the process that owns the loop."""
     sys.setswitchinterval(SWITCH_INTERVAL_S)
+    gc.set_threshold(COLLECT_EVERY, 20, 50)
+
+
+def settle_memory() -> None:
+    """Keep the collector away from everything made so far: modules, codecs, a State just loaded."""
+    gc.freeze()

@@ -12,7 +12,7 @@ from higgins import __version__
 from higgins.broker import Broker
 from higgins.client.tasks import background
 from higgins.config.addresses import Address
-from higgins.runtime import Runtime, tune_interpreter
+from higgins.runtime import Runtime, settle_memory, tune_interpreter
 from higgins.settings import Flags, Settings, load
 
 EXIT_INTERRUPTED = 130
@@ -41,6 +41,7 @@ async def serving(settings: Settings) -> AsyncIterator[Broker]:
                     await nursery.start(broker.run)
                 if starting.cancelled_caught:
                     raise KeyboardInterrupt
+                settle_memory()
                 with block:
                     try:
                         yield broker

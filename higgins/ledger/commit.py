@@ -1,7 +1,7 @@
 """The commit object: a head (who, when, after what), facts, and perhaps an inline payload.
 
 Layout: magic (4), head length (u32), CRC-32C of the head (u32), all big-endian; the head as MessagePack; the payload.
-The hash of a commit is the SHA-256 of its head, which names length and CRC-32C of the payload: a chain of heads.
+The hash of a commit is the BLAKE2b-256 of its head, which names length and CRC-32C of the payload: a chain of heads.
 """
 
 import hashlib
@@ -23,6 +23,7 @@ LEVEL = 1
 
 _PREFIX = struct.Struct(">4sII")
 COMMITS_PER_FOLDER = 1000
+HASH_BYTES = 32
 
 
 class CommitHead(msgspec.Struct, frozen=True, array_like=True):
@@ -62,6 +63,11 @@ def commit_key(number: int) -> ObjectKey:
     return ObjectKey(f"ledger/commits/{number // COMMITS_PER_FOLDER:09d}/{number:012d}")
 
 
+def head_hash(encoded: Buffer) -> bytes:
+    """What the next commit names as its predecessor."""
+    return hashlib.blake2b(encoded, digest_size=HASH_BYTES).digest()
+
+
 def payload_checksum(pieces: Sequence[Buffer]) -> int:
     """CRC-32C over pieces laid side by side."""
     value = 0
@@ -74,7 +80,7 @@ def encode_commit(head: CommitHead, payload: tuple[Buffer, ...]) -> tuple[Commit
     """The commit with its hash, and its bytes in pieces; the payload is not copied."""
     encoded = _ENCODER.encode(head)
     prefix = _PREFIX.pack(MAGIC, len(encoded), crc32c(encoded))
-    return Commit(head, hashlib.sha256(encoded).digest(), payload), [prefix, encoded, *payload]
+    return Commit(head, head_hash(encoded), payload), [prefix, encoded, *payload]
 
 
 def decode_commit(data: memoryview) -> Commit:
@@ -99,4 +105,4 @@ def decode_commit(data: memoryview) -> Commit:
     payload = data[_PREFIX.size + length :]
     if len(payload) != head.payload_length or crc32c(payload) != head.payload_crc:
         raise Corrupt(f"Commit {head.number}'s payload is damaged (CRC-32C).")
-    return Commit(head, hashlib.sha256(encoded).digest(), (payload,) if len(payload) else ())
+    return Commit(head, head_hash(encoded), (payload,) if len(payload) else ())

@@ -34,7 +34,7 @@ from higgins.runtime import Runtime
 from higgins.storage.retry import Backoff
 from higgins.storage.store import Store
 
-NONCE_BYTES = 12
+NONCE_PREFIX_BYTES = 10
 ERA = 1
 
 
@@ -53,7 +53,7 @@ class _Entry:
 
     __slots__ = ("counter", "done", "payload", "payload_bytes", "proposal")
 
-    def __init__(self, proposal: Proposal, payload: tuple[Buffer, ...], done: Done) -> None:
+    def __init__(self, proposal: Proposal, done: Done, payload: tuple[Buffer, ...]) -> None:
         self.proposal = proposal
         self.payload = payload
         self.payload_bytes = sum(len(piece) for piece in payload)
@@ -72,61 +72,119 @@ class Committer:
         self._queue: deque[_Entry] = deque()
         self._wake = trio.Event()
         self._next_counter = 1
+        # A prefix nobody else has drawn and a count: as unique as fresh chance each time, and no system call a commit.
+        self._nonce_prefix = runtime.token(NONCE_PREFIX_BYTES)
+        self._nonces = 0
+        self._commits_at_once = store.traits.reads_are_direct
         self.session: Session | None = None
         self.committed_at = runtime.monotonic()
         """When this node last won a commit."""
-        self.idle = True
-        """Whether no commit is in flight."""
+        self._busy = False
+        """Whether a commit is in flight."""
 
     def submit(self, proposal: Proposal, done: Done, payload: tuple[Buffer, ...] = ()) -> None:
         """Queue a proposal; `done` is called in the loop once its outcome is known, and must not fail.
 
         `payload` rides in the commit when anything of the proposal is accepted.
         """
-        if len(self._queue) >= self._settings.queue_max:
-            done(Outcome(error=StorageUnavailable("Too many proposals wait for the store; try again.")))
+        self.submit_all([(proposal, done, payload)])
+
+    def submit_all(self, asked: Sequence[tuple[Proposal, Done, tuple[Buffer, ...]]]) -> None:
+        """Queue several at once, to go into one commit where they fit."""
+        if len(self._queue) + len(asked) > self._settings.queue_max:
+            for _, done, _ in asked:
+                done(Outcome(error=StorageUnavailable("Too many proposals wait for the store; try again.")))
             return
-        self._queue.append(_Entry(proposal, payload, done))
-        self._wake.set()
+        self._queue += [_Entry(*each) for each in asked]
+        if not self._commits_at_once or not self._commit_now():
+            self._wake.set()
+
+    def _commit_now(self) -> bool:
+        """Commit what is queued without a trip through the scheduler; False where it takes the long way.
+
+        Only on a store whose creates do not wait, and only while nobody else folds.
+        """
+        if self._busy or not self._tip.take_turn_now():
+            return False
+        self._busy = True
+        try:
+            entries, outcomes = self._win_now()
+        finally:
+            self._tip.give_turn()
+            self._busy = False
+        if not outcomes:
+            return False
+        # What these callbacks submit forms the next commit, by way of the task.
+        self._busy = True
+        try:
+            for entry, outcome in zip(entries, outcomes, strict=True):
+                entry.done(outcome)
+        finally:
+            self._busy = False
+        return not self._queue
+
+    def _win_now(self) -> tuple[list[_Entry], list[Outcome]]:
+        """Entries with their outcomes; none, and everything still queued, where it takes the long way."""
+        entries = self._take_queued()
+        draft, outcomes, payload = self._draft(entries)
+        if draft.facts:
+            commit, pieces = self._assemble(draft, entries, outcomes, payload)
+            if self._store.create_now(commit_key(commit.head.number), pieces):
+                self._won(commit)
+                return entries, outcomes
+        self._queue.extendleft(reversed(entries))
+        return [], []
 
     async def run(self) -> None:
         """Commit for ever."""
         while True:
             if not self._queue:
-                self.idle = True
                 self._wake = trio.Event()
                 await self._wake.wait()
-            self.idle = False
+                continue
+            self._busy = True
             await self.commit_queued()
+            self._busy = False
 
     async def commit_queued(self) -> None:
         """One commit of what is queued now. A commit once begun is not cancelled: its outcome would be unknown."""
-        count = min(len(self._queue), self._settings.proposals_per_commit_max)
-        entries = [self._queue.popleft() for _ in range(count)]
-        for entry in entries:
-            entry.counter = self._next_counter
-            self._next_counter += 1
-        async with self._tip.turn():
+        entries = self._take_queued()
+        await self._tip.take_turn()
+        try:
             outcomes = await self._commit(entries)
+        finally:
+            self._tip.give_turn()
         for entry, outcome in zip(entries, outcomes, strict=True):
             entry.done(outcome)
 
     async def _commit(self, entries: list[_Entry]) -> list[Outcome]:
         backoff = Backoff(self._runtime, first_s=0.02, longest_s=0.12)
         while True:
-            state = self._tip.state
-            epoch = self.session.epoch if self.session is not None else 0
-            draft = state.draft(epoch, self._runtime.now_ms())
-            outcomes, payload = self._judge(draft, entries, epoch)
+            draft, outcomes, payload = self._draft(entries)
             if not draft.facts:
                 # Nothing to write, so no commit will prove that these answers were given at the tip: look.
-                if await self._at_tip(state.number):
+                if await self._at_tip(self._tip.state.number):
                     return outcomes
                 continue
             commit, pieces = self._assemble(draft, entries, outcomes, payload)
             if await self._create(commit, pieces):
                 return outcomes
             await backoff.wait()
+
+    def _take_queued(self) -> list[_Entry]:
+        count = min(len(self._queue), self._settings.proposals_per_commit_max)
+        entries = [self._queue.popleft() for _ in range(count)]
+        for entry in entries:
+            if not entry.counter:
+                entry.counter = self._next_counter
+                self._next_counter += 1
+        return entries
+
+    def _draft(self, entries: list[_Entry]) -> tuple[Draft, list[Outcome], list[Buffer]]:
+        epoch = self.session.epoch if self.session is not None else 0
+        draft = self._tip.state.draft(epoch, self._runtime.now_ms())
+        outcomes, payload = self._judge(draft, entries, epoch)
+        return draft, outcomes, payload
 
     def _judge(self, draft: Draft, entries: list[_Entry], epoch: int) -> tuple[list[Outcome], list[Buffer]]:
         outcomes: list[Outcome] = []
@@ -169,7 +227,7 @@ class Committer:
             number=moment.number,
             previous=state.hash,
             epoch=moment.epoch,
-            nonce=self._runtime.token(NONCE_BYTES),
+            nonce=self._next_nonce(),
             time_ms=moment.time_ms,
             # One commit is in flight, so whatever came before these is resolved.
             floor=entries[0].counter,
@@ -179,6 +237,10 @@ class Committer:
             payload_crc=payload_checksum(payload),
         )
         return encode_commit(head, tuple(payload))
+
+    def _next_nonce(self) -> bytes:
+        self._nonces += 1
+        return self._nonce_prefix + self._nonces.to_bytes(8, "big")
 
     async def _create(self, commit: Commit, pieces: Sequence[Buffer]) -> bool:
         """Win the number or learn who did, and fold the winner. Repeats the same bytes while the outcome is unknown."""

@@ -99,6 +99,10 @@ class Ledger:
         """Propose without a task; `done(outcome)` is called in the loop exactly once and must not fail."""
         self._committer.submit(proposal, done, payload)
 
+    def submit_all(self, asked: Sequence[tuple[Proposal, Done, tuple[Buffer, ...]]]) -> None:
+        """Propose several things at once, each with its own outcome; mostly one commit."""
+        self._committer.submit_all(asked)
+
     async def propose(self, proposal: Proposal) -> Result:
         """Commit a proposal and return its result.
 
@@ -131,8 +135,7 @@ class Ledger:
             if not left:
                 finished.set()
 
-        for i, proposal in enumerate(proposals):
-            self._committer.submit(proposal, partial(done, i))
+        self._committer.submit_all([(proposal, partial(done, i), ()) for i, proposal in enumerate(proposals)])
         if proposals:
             await finished.wait()
         return [outcome for outcome in outcomes if outcome is not None]

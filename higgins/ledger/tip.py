@@ -4,8 +4,7 @@ All folding happens here, one commit at a time, under one turn. Reading never ne
 the tip was N at that moment.
 """
 
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 
 import trio
 
@@ -37,18 +36,23 @@ class Tip:
         """Call `listener` with every commit, right after it is folded; it must be quick and must not fail."""
         self._listeners.append(listener)
 
-    @asynccontextmanager
-    async def turn(self) -> AsyncIterator[None]:
-        """Hold the right to fold."""
+    async def take_turn(self) -> None:
+        """Take the right to fold; give it back in a `finally`."""
         # Without contention this must not cost a trip through the scheduler.
+        if not self.take_turn_now():
+            await self._lock.acquire()
+
+    def take_turn_now(self) -> bool:
+        """Take the right to fold if nobody has it."""
         try:
             self._lock.acquire_nowait()
         except trio.WouldBlock:
-            await self._lock.acquire()
-        try:
-            yield
-        finally:
-            self._lock.release()
+            return False
+        return True
+
+    def give_turn(self) -> None:
+        """Give back the right to fold."""
+        self._lock.release()
 
     def fold(self, commit: Commit) -> None:
         """Fold the next commit. Raises: Corrupt when it does not follow the one before (the node must stop)."""
@@ -76,19 +80,25 @@ class Tip:
                 return
             if self.state.number >= number:
                 continue
-            async with self.turn():
+            await self.take_turn()
+            try:
                 if self.state.number + 1 == number:
                     self.fold(_expect(decode_commit(data), number))
+            finally:
+                self.give_turn()
 
     async def catch_up(self) -> None:
         """Read the whole tail, many commits at a time, then what came meanwhile. Raises: as check."""
-        async with self.turn():
+        await self.take_turn()
+        try:
             while keys := await self._tail_keys():
                 for start in range(0, len(keys), READ_AHEAD):
                     await self._read_ahead(keys[start : start + READ_AHEAD])
             if self.state.number:
                 # One settled read of the last makes sure of all before it.
                 await self._store.get(commit_key(self.state.number), settled=True)
+        finally:
+            self.give_turn()
         await self.check()
 
     async def _tail_keys(self) -> list[int]:

@@ -117,7 +117,8 @@ class FlushBuffer:
 
     def due_s(self) -> float:
         """When the first item wants to leave. The buffer must not be empty."""
-        return min(item.due_s for item in self.items)
+        first = self.items[0].due_s
+        return min(item.due_s for item in self.items) if first else first
 
     def take(self, bytes_max: int) -> list[Item | StepItem]:
         """Items from the front, at most `bytes_max` bytes of them but at least one."""

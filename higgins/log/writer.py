@@ -7,6 +7,7 @@ asked: a client that leaves changes nothing.
 
 from collections import deque
 from collections.abc import Sequence
+from functools import partial
 
 import structlog
 import trio
@@ -142,7 +143,8 @@ class Writer:
 
     def _due_s(self, linger_ms: int | None) -> float:
         # A linger counts from the flush before, so that a lone synchronous producer never waits.
-        return self._flushed_at + (self._linger_ms if linger_ms is None else linger_ms) / 1000
+        linger = self._linger_ms if linger_ms is None else linger_ms
+        return self._flushed_at + linger / 1000 if linger else 0.0
 
     def _add(self, item: Item | StepItem) -> None:
         self.bytes_held += item.bytes or 1
@@ -161,9 +163,8 @@ class Writer:
         """Start whatever flush may start now."""
         while self._buffer.items and self._nursery is not None:
             if self._buffer.bytes < self._settings.object_bytes_max:
-                now = self._runtime.monotonic()
                 due = self._buffer.due_s()
-                if due > now:
+                if due and due > self._runtime.monotonic():
                     if due < self._armed_until:
                         self._timer.set()
                     return
@@ -249,13 +250,16 @@ class Writer:
 
     def _submit(self, flush: _Flush) -> None:
         inline = flush.object_id == INLINE
-        for unit in flush.layout.units:
-            proposal = unit.proposal if inline else _sized(unit.proposal, flush.length)
-
-            def done(outcome: Outcome, unit: Unit = unit) -> None:
-                self._unit_done(flush, unit, outcome)
-
-            self._ledger.submit(proposal, done, tuple(unit.payload) if inline else ())
+        self._ledger.submit_all(
+            [
+                (
+                    unit.proposal if inline else _sized(unit.proposal, flush.length),
+                    partial(self._unit_done, flush, unit),
+                    tuple(unit.payload) if inline else (),
+                )
+                for unit in flush.layout.units
+            ]
+        )
 
     def _unit_done(self, flush: _Flush, unit: Unit, outcome: Outcome) -> None:
         flush.waiting -= 1

@@ -284,6 +284,9 @@ class Connection:
         self._made_progress()
 
     def _left(self, pieces: list[Buffer]) -> None:
+        if not pieces and not self._unsent_bytes:
+            self._unsent = pieces
+            return
         before, self._unsent_bytes = self._unsent_bytes, sum(len(piece) for piece in pieces)
         self._node_unsent.bytes += self._unsent_bytes - before
         self._unsent = pieces

@@ -40,6 +40,8 @@ class SocketTransport:
     def __init__(self, sock: socket.socket) -> None:
         sock.setblocking(False)
         self._sock = sock
+        self._drained = False
+        """Whether the last receive took all there was; trying again at once would only cost a system call."""
         address = sock.getpeername()
         self.peer_host = str(address[0]) if isinstance(address, tuple) else "local"
         if sock.family in {socket.AF_INET, socket.AF_INET6}:
@@ -47,24 +49,34 @@ class SocketTransport:
 
     async def receive_into(self, memory: memoryview) -> int:
         while True:
-            try:
-                return self._sock.recv_into(memory)
-            except BlockingIOError:
+            if self._drained:
                 await self._wait_readable()
+            try:
+                came = self._sock.recv_into(memory)
+            except BlockingIOError:
+                self._drained = True
+                continue
             except OSError as error:
                 raise _broken(error) from error
+            self._drained = came < len(memory)
+            return came
 
     def send_now(self, pieces: Sequence[Buffer]) -> list[Buffer]:
-        left = list(pieces)
+        left = pieces
         while left:
             try:
-                sent = self._sock.sendmsg(left[:PIECES_PER_SEND])
+                if len(left) == 1:
+                    sent = self._sock.send(left[0])
+                    if sent == len(left[0]):
+                        return []
+                else:
+                    sent = self._sock.sendmsg(left[:PIECES_PER_SEND])
             except BlockingIOError:
-                return left
+                return list(left)
             except OSError as error:
                 raise _broken(error) from error
             left = _without(left, sent)
-        return left
+        return []
 
     async def send(self, pieces: Sequence[Buffer]) -> list[Buffer]:
         try:
@@ -111,7 +123,7 @@ class StreamTransport:
             closing()
 
 
-def _without(pieces: list[Buffer], sent: int) -> list[Buffer]:
+def _without(pieces: Sequence[Buffer], sent: int) -> list[Buffer]:
     for i, piece in enumerate(pieces):
         if sent < len(piece):
             return [memoryview(piece)[sent:] if sent else piece, *pieces[i + 1 :]]

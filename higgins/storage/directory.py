@@ -83,6 +83,9 @@ class DirectoryStore:
     async def create(self, key: ObjectKey, pieces: Sequence[Buffer]) -> None:
         await self._runtime.offload("commit", self._create, key, pieces)
 
+    def create_now(self, key: ObjectKey, pieces: Sequence[Buffer]) -> bool:
+        return False
+
     async def put(self, key: ObjectKey, pieces: Sequence[Buffer]) -> None:
         await self._runtime.offload("put", self._put, key, pieces)
 

@@ -50,6 +50,15 @@ class ObjectStore:
 
         await self._call("commit", key, call)
 
+    def create_now(self, key: ObjectKey, pieces: Sequence[Buffer]) -> bool:
+        if not self._traits.reads_are_direct:
+            return False
+        try:
+            obstore.put(self._once, key, _owned(pieces), mode="create", use_multipart=False)
+        except (BaseError, OSError):
+            return False
+        return True
+
     async def put(self, key: ObjectKey, pieces: Sequence[Buffer]) -> None:
         def call() -> None:
             obstore.put(self._patient, key, _owned(pieces), use_multipart=False)

@@ -52,6 +52,10 @@ class Store(Protocol):
         """
         ...
 
+    def create_now(self, key: ObjectKey, pieces: Sequence[Buffer]) -> bool:
+        """The same without waiting, where a store can. False: it cannot, or it failed; then `create` says more."""
+        ...
+
     async def put(self, key: ObjectKey, pieces: Sequence[Buffer]) -> None:
         """Put under a key that nobody else uses. Repeating it with the same bytes is harmless.
 

@@ -27,6 +27,7 @@ EARLIEST = -2
 MAX_TIMESTAMP = -3
 MAX_TIMESTAMP_SINCE = 7
 LEADER_EPOCH = 0
+LEADER_EPOCH_SINCE = 4
 
 
 async def handle(call: Call, request: ListOffsetsRequest) -> ListOffsetsResponse:
@@ -55,14 +56,14 @@ async def _answer(
         return ListOffsetsPartitionResponse(index, ErrorCode.UNKNOWN_LEADER_EPOCH)
     runs = call.node.state.runs
     if asked.timestamp == LATEST:
-        return _found(index, TimedRecord(runs.next_offset(topic.id, index), -1))
+        return _found(call, index, TimedRecord(runs.next_offset(topic.id, index), -1))
     if asked.timestamp == EARLIEST:
-        return _found(index, TimedRecord(runs.log_start(topic.id, index), -1))
+        return _found(call, index, TimedRecord(runs.log_start(topic.id, index), -1))
     try:
         if asked.timestamp >= 0:
-            return _found(index, await call.node.reader.find_by_time(topic.id, index, asked.timestamp))
+            return _found(call, index, await call.node.reader.find_by_time(topic.id, index, asked.timestamp))
         if asked.timestamp == MAX_TIMESTAMP and call.version >= MAX_TIMESTAMP_SINCE:
-            return _found(index, await call.node.reader.find_newest(topic.id, index))
+            return _found(call, index, await call.node.reader.find_newest(topic.id, index))
     except (StorageUnavailable, ObjectMissing):
         return ListOffsetsPartitionResponse(index, ErrorCode.KAFKA_STORAGE_ERROR)
     except Corrupt:
@@ -70,7 +71,8 @@ async def _answer(
     return ListOffsetsPartitionResponse(index, ErrorCode.UNSUPPORTED_VERSION)
 
 
-def _found(index: int, record: TimedRecord | None) -> ListOffsetsPartitionResponse:
+def _found(call: Call, index: int, record: TimedRecord | None) -> ListOffsetsPartitionResponse:
     if record is None:
-        return ListOffsetsPartitionResponse(index, leader_epoch=-1)
-    return ListOffsetsPartitionResponse(index, 0, record.timestamp, record.offset, LEADER_EPOCH)
+        return ListOffsetsPartitionResponse(index)
+    leader_epoch = LEADER_EPOCH if call.version >= LEADER_EPOCH_SINCE else -1
+    return ListOffsetsPartitionResponse(index, 0, record.timestamp, record.offset, leader_epoch)

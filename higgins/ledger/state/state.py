@@ -4,8 +4,7 @@ Every node folds the same facts in the same order into the same State. Only comm
 itself; what a commit not yet won would do is folded into a Draft.
 """
 
-from functools import cached_property
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from higgins.ledger.state.base import Fact, Moment
 from higgins.ledger.state.groups import GroupForgotten, Groups, GroupSaved
@@ -55,7 +54,7 @@ class State:
         self.number = 0
         """The newest folded commit; 0 before the first."""
         self.hash = bytes(32)
-        """SHA-256 of that commit's head."""
+        """The hash of that commit's head."""
         self.time_ms = 0
         self.cluster_id = ""
         self.topics = Topics({}, {})
@@ -90,10 +89,24 @@ class State:
 
 
 class Draft:
-    """An overlay on State for one commit not yet won. Facets are laid over on first use."""
+    """An overlay on State for one commit not yet won.
+
+    Facts are folded only when another proposal is judged after them, so that a commit of one proposal lays nothing over.
+    """
+
+    topics: Topics
+    objects: Objects
+    producers: Producers
+    runs: Runs
+    sessions: Sessions
+    groups: Groups
+    offsets: Offsets
+    tasks: Tasks
 
     def __init__(self, state: State, moment: Moment) -> None:
         self._state = state
+        self._unfolded: list[Fact] = []
+        self._is_overlay = False
         self.moment = moment
         self.facts: list[Fact] = []
         self.payload_bytes = 0
@@ -104,37 +117,15 @@ class Draft:
         """Whether no cluster has been formed yet."""
         return self._state.number == 0
 
-    @cached_property
-    def topics(self) -> Topics:
-        return self._state.topics.draft()
-
-    @cached_property
-    def objects(self) -> Objects:
-        return self._state.objects.draft()
-
-    @cached_property
-    def producers(self) -> Producers:
-        return self._state.producers.draft()
-
-    @cached_property
-    def runs(self) -> Runs:
-        return self._state.runs.draft()
-
-    @cached_property
-    def sessions(self) -> Sessions:
-        return self._state.sessions.draft()
-
-    @cached_property
-    def groups(self) -> Groups:
-        return self._state.groups.draft()
-
-    @cached_property
-    def offsets(self) -> Offsets:
-        return self._state.offsets.draft()
-
-    @cached_property
-    def tasks(self) -> Tasks:
-        return self._state.tasks.draft()
+    def __getattr__(self, facet: str) -> Any:
+        # While nothing is folded, State's own facets serve for reading; then each is laid over on first use.
+        if facet.startswith("_"):
+            raise AttributeError(facet)
+        found = getattr(self._state, facet)
+        if self._is_overlay:
+            found = found.draft()
+            setattr(self, facet, found)
+        return found
 
     @property
     def place(self) -> Place:
@@ -142,10 +133,17 @@ class Draft:
         return Place(inline_payload(self.moment.number), self.payload_bytes)
 
     def add(self, facts: list[Fact]) -> None:
-        """Take facts into the draft; later proposals of the same commit see them."""
-        for fact in facts:
-            fold_fact(self, fact, self.moment)
+        """Take facts into the commit."""
         self.facts += facts
+        self._unfolded += facts
+
+    def settle(self) -> None:
+        """Make the facts taken so far visible to the next proposal."""
+        if self._unfolded:
+            self._is_overlay = True
+            unfolded, self._unfolded = self._unfolded, []
+            for fact in unfolded:
+                fold_fact(self, fact, self.moment)
 
 
 def fold_fact(into: State | Draft, fact: Fact, moment: Moment) -> None:

@@ -124,6 +124,7 @@ def validate(draft: Draft, proposal: Proposal, payload_bytes: int = 0) -> Result
 
     `payload_bytes` is the inline payload that rides along when anything of the proposal is accepted.
     """
+    draft.settle()
     facts, result = _VALIDATORS[type(proposal)](draft, proposal)
     if facts:
         draft.add(facts)
