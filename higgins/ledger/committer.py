@@ -56,7 +56,7 @@ class _Entry:
     def __init__(self, proposal: Proposal, done: Done, payload: tuple[Buffer, ...]) -> None:
         self.proposal = proposal
         self.payload = payload
-        self.payload_bytes = sum(len(piece) for piece in payload)
+        self.payload_bytes = len(payload[0]) if len(payload) == 1 else sum(len(piece) for piece in payload)
         self.done = done
         self.counter = 0
 
@@ -215,9 +215,11 @@ class Committer:
         state = self._tip.state
         moment = draft.moment
         resolved = tuple(
-            Resolved(entry.counter, outcome.result)
-            for entry, outcome in zip(entries, outcomes, strict=True)
-            if outcome.error is None
+            [
+                Resolved(entry.counter, outcome.result)
+                for entry, outcome in zip(entries, outcomes, strict=True)
+                if outcome.error is None
+            ]
         )
         head = CommitHead(
             format=FORMAT,

@@ -53,7 +53,7 @@ class Item:
         self.stamps = stamps
         """LogAppendTime: the records are stamped when they are flushed."""
         self.due_s = due_s
-        self.bytes = sum(len(view) for _, view in batches)
+        self.bytes = len(batches[0][1]) if len(batches) == 1 else sum(len(view) for _, view in batches)
         self.gap_retries = 2
         self.gap_until_s: float | None = None
 
@@ -153,7 +153,7 @@ def lay_out(items: Sequence[Item | StepItem], now_ms: int, object_id: ObjectId, 
     for (topic_id, partition), group in sorted(appends.items()) if len(appends) > 1 else appends.items():
         start = 0 if inline else position
         batches = [batch for item in group for batch in _stamped(item, now_ms, layout)]
-        append, payload, end = _append(topic_id, partition, batches, object_id, start)
+        append, payload, end = append_of(topic_id, partition, batches, object_id, start)
         layout.units.append(Unit(append, group, payload))
         layout.rows.append(_row(append, start, end))
         position = end
@@ -165,9 +165,10 @@ def lay_out(items: Sequence[Item | StepItem], now_ms: int, object_id: ObjectId, 
     return layout
 
 
-def _append(
+def append_of(
     topic_id: TopicId, partition: int, batches: Sequence[tuple[BatchHeader, Buffer]], object_id: ObjectId, position: int
 ) -> tuple[Append, list[Buffer], int]:
+    """An append of batches that lie side by side from `position` on, their bytes, and the position behind them."""
     entries: list[BatchEntry] = []
     payload: list[Buffer] = []
     for header, view in batches:
@@ -196,7 +197,7 @@ def _step(item: StepItem, object_id: ObjectId, position: int) -> tuple[Unit, lis
     pieces: list[Buffer] = []
     rows: list[FooterRow] = []
     for (topic_id, partition), batches in sorted(grouped.items()):
-        append, payload, end = _append(topic_id, partition, batches, object_id, position)
+        append, payload, end = append_of(topic_id, partition, batches, object_id, position)
         appends.append(append)
         pieces += payload
         rows.append(_row(append, position, end))

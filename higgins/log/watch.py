@@ -35,7 +35,10 @@ class Watch:
             events.discard(event)
             if not events:
                 del self._armed[key]
-                self._topics[key[0]].discard(key[1])
+                watched = self._topics[key[0]]
+                watched.discard(key[1])
+                if not watched:
+                    del self._topics[key[0]]
         self._ledger.watchers -= 1
 
     def _notice(self, commit: Commit) -> None:
@@ -45,7 +48,7 @@ class Watch:
             if isinstance(fact, RunAppended):
                 self._wake((fact.topic_id, fact.partition))
             elif isinstance(fact, TopicDeleted):
-                for partition in list(self._topics.pop(fact.topic_id, ())):
+                for partition in list(self._topics.get(fact.topic_id, ())):
                     self._wake((fact.topic_id, partition))
 
     def _wake(self, key: TopicPartition) -> None:

@@ -17,7 +17,7 @@ from higgins.ledger.committer import Outcome
 from higgins.ledger.ledger import Ledger
 from higgins.ledger.state.runs import INLINE, Append
 from higgins.ledger.state.tasks import TaskStep
-from higgins.log.buffer import FlushBuffer, Item, Layout, Settled, StepDraft, StepItem, Unit, lay_out
+from higgins.log.buffer import FlushBuffer, Item, Layout, Settled, StepDraft, StepItem, Unit, append_of, lay_out
 from higgins.log.segment import footer
 from higgins.log.settings import LogSettings
 from higgins.model.errors import Fenced, HigginsError, StorageUnavailable
@@ -93,9 +93,22 @@ class Writer:
         *,
         stamps: bool = False,
         linger_ms: int | None = None,
+        more: bool = False,
     ) -> None:
-        """Take checked batches of one partition; `settled` is called in the loop once they are committed or refused."""
-        self._add(Item(topic_id, partition, batches, settled, stamps=stamps, due_s=self._due_s(linger_ms)))
+        """Take checked batches of one partition; `settled` is called in the loop once they are committed or refused.
+
+        With `more`, another append of the same request follows, and nothing is flushed before it.
+        """
+        item = Item(topic_id, partition, batches, settled, stamps=stamps, due_s=self._due_s(linger_ms))
+        self.bytes_held += item.bytes or 1
+        self._buffer.add(item)
+        if not more:
+            self._pump()
+
+    def flush(self) -> None:
+        """Flush what may be flushed now; for a request whose last partition was refused."""
+        if self._buffer.items:
+            self._pump()
 
     def step(
         self, step: StepDraft, batches: Sequence[tuple[TopicId, int, Buffer]], settled: Settled
@@ -106,7 +119,10 @@ class Writer:
             settled(Fenced("This node has no session; the task goes on elsewhere, or here after it has joined again."), -1)
             return
         headed = [(topic_id, partition, read_header(view), view) for topic_id, partition, view in batches]
-        self._add(StepItem(step, session.epoch, headed, settled, self._due_s(None)))
+        item = StepItem(step, session.epoch, headed, settled, self._due_s(None))
+        self.bytes_held += item.bytes or 1
+        self._buffer.add(item)
+        self._pump()
 
     @property
     def is_full(self) -> bool:
@@ -146,11 +162,6 @@ class Writer:
         linger = self._linger_ms if linger_ms is None else linger_ms
         return self._flushed_at + linger / 1000 if linger else 0.0
 
-    def _add(self, item: Item | StepItem) -> None:
-        self.bytes_held += item.bytes or 1
-        self._buffer.add(item)
-        self._pump()
-
     def _next_deadline(self, now: float) -> float:
         deadlines = [item.gap_until_s for item in self._parked if item.gap_until_s is not None]
         if self._buffer.items:
@@ -187,7 +198,9 @@ class Writer:
         inline = self._buffer.bytes <= self._inline_bytes_max
         items = self._buffer.take(self._settings.object_bytes_max)
         self._flushed_at = self._runtime.monotonic()
-        if inline:
+        if inline and len(items) == 1 and isinstance(items[0], Item) and not items[0].stamps:
+            self._submit_alone(items[0])
+        elif inline:
             layout = lay_out(items, self._runtime.now_ms(), INLINE, inline=True)
             flush = _Flush(items, layout, INLINE)
             self._inline_in_flight = True
@@ -201,6 +214,23 @@ class Writer:
             assert self._nursery is not None
             self._nursery.start_soon(self._put, flush)
         return True
+
+    def _submit_alone(self, item: Item) -> None:
+        """The short road of a flush that is one partition's batches and rides in its commit."""
+        append, payload, _ = append_of(item.topic_id, item.partition, item.batches, INLINE, 0)
+        self._inline_in_flight = True
+        self._ledger.submit_all([(append, partial(self._alone_done, item), tuple(payload))])
+
+    def _alone_done(self, item: Item, outcome: Outcome) -> None:
+        self._inline_in_flight = False
+        if outcome.error is not None:
+            self._fail([item], outcome.error)
+            if isinstance(outcome.error, Fenced):
+                self._fail_all(outcome.error)
+        else:
+            self._settle_item(item, outcome.result, -1)
+        if self._buffer.items:
+            self._pump()
 
     def _next_object_id(self, epoch: int) -> ObjectId:
         if epoch != self._counter_epoch:
@@ -284,12 +314,14 @@ class Writer:
                 self._release(item)
                 item.settled(result, stamped_ms)
                 continue
-            offsets = result[start : start + len(item.batches)]
+            self._settle_item(item, result[start : start + len(item.batches)], stamped_ms)
             start += len(item.batches)
-            if GAP in offsets and len(offsets) == 1 and self._park(item):
-                continue
-            self._release(item)
-            item.settled(offsets, stamped_ms if item.stamps else -1)
+
+    def _settle_item(self, item: Item, offsets: list[int], stamped_ms: int) -> None:
+        if GAP in offsets and len(offsets) == 1 and self._park(item):
+            return
+        self._release(item)
+        item.settled(offsets, stamped_ms if item.stamps else -1)
 
     def _fail(self, items: Sequence[Item | StepItem], error: HigginsError) -> None:
         for item in items:

@@ -117,10 +117,11 @@ class StreamTransport:
         return []
 
     def close(self) -> None:
-        # Only the peer's end can be closed without waiting; ours goes with the task that owns it.
-        closing = getattr(self._stream, "close", None)
-        if closing is not None:
-            closing()
+        # What has two halves has to have both closed, or the peer never learns of it.
+        for half in (getattr(self._stream, name, self._stream) for name in ("send_stream", "receive_stream")):
+            closing = getattr(half, "close", None)
+            if closing is not None:
+                closing()
 
 
 def _without(pieces: Sequence[Buffer], sent: int) -> list[Buffer]:

@@ -58,7 +58,8 @@ def test_a_commit_reads_as_it_was_written() -> None:
     data = b"".join(pieces)
     read = decode_commit(memoryview(data))
     assert read.head == commit.head
-    assert read.hash == commit.hash == hashlib.sha256(data[12 : 12 + int.from_bytes(data[4:8], "big")]).digest()
+    encoded_head = data[12 : 12 + int.from_bytes(data[4:8], "big")]
+    assert read.hash == commit.hash == hashlib.blake2b(encoded_head, digest_size=32).digest()
     assert b"".join(read.payload) == b"".join(PAYLOAD)
 
 

@@ -59,7 +59,9 @@ class _Answer:
         self._rows: list[list[PartitionProduceResponse | None]] = [
             [None] * len(topic.partition_data) for topic in request.topic_data
         ]
-        self._left = sum(len(rows) for rows in self._rows) + 1
+        self._left = 1
+        for rows in self._rows:
+            self._left += len(rows)
         self._failed = False
         self._deadline: Deadline | None = None
 
@@ -67,8 +69,11 @@ class _Answer:
         by_name = self._call.node.state.topics.by_name
         for topic in self._request.topic_data:
             found = by_name.get(topic.name)
-            if found is None or any(not 0 <= data.index < found.partitions for data in topic.partition_data):
+            if found is None:
                 return False
+            for data in topic.partition_data:
+                if not 0 <= data.index < found.partitions:
+                    return False
         return True
 
     async def append_all_at_tip(self) -> None:
@@ -86,9 +91,11 @@ class _Answer:
         node = self._call.node
         by_name = node.state.topics.by_name
         valid_acks = self._request.acks in {-1, 0, 1}
+        waiting = self._left - 1
         for t, data in enumerate(self._request.topic_data):
             topic = by_name.get(data.name)
             for p, partition in enumerate(data.partition_data):
+                waiting -= 1
                 if not valid_acks:
                     self._refuse(t, p, partition.index, ErrorCode.INVALID_REQUIRED_ACKS, "acks is 0, 1 or all (-1).")
                 elif topic is None or not 0 <= partition.index < topic.partitions:
@@ -96,14 +103,15 @@ class _Answer:
                 elif topic.owner:
                     self._refuse(t, p, partition.index, ErrorCode.POLICY_VIOLATION, _owned(topic))
                 else:
-                    self._append(t, p, topic, partition)
+                    self._append(t, p, topic, partition, more=waiting > 0)
+        node.writer.flush()
         if self._left > 1:
             at_s = node.runtime.monotonic() + max(self._request.timeout_ms, 1) / 1000
             self._deadline = Deadline(at_s, self._expire)
             node.deadlines[self._deadline] = None
         self._settle_one()
 
-    def _append(self, t: int, p: int, topic: Topic, data: PartitionProduceData) -> None:
+    def _append(self, t: int, p: int, topic: Topic, data: PartitionProduceData, *, more: bool) -> None:
         rules = self._call.node.append_rules(topic)
         try:
             batches = split(data.records or b"", batch_bytes_max=rules.batch_bytes_max)
@@ -123,6 +131,7 @@ class _Answer:
             partial(self._settled, t, p, data.index),
             stamps=rules.stamps,
             linger_ms=rules.linger_ms,
+            more=more,
         )
 
     def _check(self, batches: Sequence[tuple[BatchHeader, memoryview]], rules: AppendRules) -> None:
