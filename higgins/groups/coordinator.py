@@ -272,7 +272,9 @@ class Coordinator:
     # ---- the ledger
 
     def _now_ms(self) -> int:
-        return int(self._runtime.monotonic() * 1_000)
+        # A microsecond's grace: at a deadline of whole milliseconds, seconds times a thousand may fall just short of it,
+        # and a clock that stands still until the next sleep would then never get past it.
+        return int(self._runtime.monotonic() * 1_000 + 0.001)
 
     async def _reach_tip(self) -> bool:
         """Come to know every commit there is; False when the store cannot be reached in time."""
