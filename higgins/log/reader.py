@@ -1,7 +1,7 @@
 """The reader: from an offset to batches, by way of index, planner and dereferencer."""
 
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import msgspec
 import trio
@@ -10,7 +10,7 @@ from higgins.ledger.commit import Commit, commit_key, decode_commit
 from higgins.ledger.ledger import Ledger
 from higgins.ledger.state.index import Run
 from higgins.log.planner import Cursor, pointer_from, serve
-from higgins.model.errors import ObjectMissing
+from higgins.model.errors import HigginsError, ObjectMissing
 from higgins.model.names import TopicId
 from higgins.model.pointer import Buffer, ObjectId, commit_number_of, inline_payload, is_inline
 from higgins.storage.cache import Blob, Cache
@@ -21,6 +21,12 @@ from higgins_protocol.records.record import decode_records
 
 RUNS_PER_READ = 256
 CURSORS_MAX = 10_000
+
+READS_AT_ONCE = 16
+"""Runs read side by side: one after another, a hundred small runs far away would outlast any client's patience."""
+
+READ_PATIENCE_S = 0.25
+"""A read that has something serves it once it has taken this long."""
 
 
 class Read(msgspec.Struct):
@@ -69,11 +75,23 @@ class Reader:
         return found
 
     async def read(self, topic_id: TopicId, partition: int, offset: int, bytes_max: int, *, first: bool = True) -> Read:
-        """The same, waiting for the store. Raises: StorageUnavailable, Corrupt."""
+        """The same, waiting for the store; what took long to get is served without waiting for more.
+
+        Raises: StorageUnavailable, Corrupt.
+        """
         found = Read([], 0, offset)
-        for run, cursor in self._runs(topic_id, partition, offset, bytes_max):
-            views = await self._fetch(run, cursor)
-            if not self._take(found, topic_id, partition, run, cursor, views, bytes_max, first):
+        begun = trio.current_time()
+        runs = list(self._runs(topic_id, partition, offset, bytes_max))
+        for start in range(0, len(runs), READS_AT_ONCE):
+            window = runs[start : start + READS_AT_ONCE]
+            for (run, cursor), views in zip(window, await self._fetch_all(window), strict=True):
+                if isinstance(views, HigginsError):
+                    if found.length:
+                        return found
+                    raise views
+                if not self._take(found, topic_id, partition, run, cursor, views, bytes_max, first):
+                    return found
+            if found.length and trio.current_time() - begun > READ_PATIENCE_S:
                 break
         return found
 
@@ -138,6 +156,26 @@ class Reader:
         self._cursors[topic_id, partition, cursor.offset] = (run, cursor)
         if len(self._cursors) > CURSORS_MAX:
             self._cursors.popitem(last=False)
+
+    async def _fetch_all(self, runs: Sequence[tuple[Run, Cursor | None]]) -> list[list[memoryview] | HigginsError]:
+        """The bytes of each run, or why they cannot be had; those that must come from afar travel side by side."""
+        ready = [self._dereferencer.now(pointer_from(run, cursor)) for run, cursor in runs]
+        found: list[list[memoryview] | HigginsError] = [[] if views is None else views for views in ready]
+
+        async def fetch(i: int) -> None:
+            try:
+                found[i] = await self._fetch(*runs[i])
+            except HigginsError as error:
+                found[i] = error
+
+        missing = [i for i, views in enumerate(ready) if views is None]
+        if len(missing) == 1:
+            await fetch(missing[0])
+        elif missing:
+            async with trio.open_nursery() as nursery:
+                for i in missing:
+                    nursery.start_soon(fetch, i)
+        return found
 
     async def _fetch(self, run: Run, cursor: Cursor | None) -> list[memoryview]:
         pointer = pointer_from(run, cursor)
