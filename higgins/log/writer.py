@@ -76,6 +76,7 @@ class Writer:
         self._flushed_at = -1e9
         self._counter = 0
         self._counter_epoch = 0
+        self._draining = False
         self._room = trio.Event()
         self._empty = trio.Event()
         self.bytes_held = 0
@@ -136,7 +137,11 @@ class Writer:
             await self._room.wait()
 
     async def drain(self) -> None:
-        """Wait until everything taken so far is settled."""
+        """Wait until everything taken is settled; from now on nothing lingers."""
+        self._draining = True
+        for item in self._buffer.items:
+            item.due_s = 0.0
+        self._timer.set()
         while self.bytes_held:
             self._empty = trio.Event()
             await self._empty.wait()
@@ -159,6 +164,8 @@ class Writer:
 
     def _due_s(self, linger_ms: int | None) -> float:
         # A linger counts from the flush before, so that a lone synchronous producer never waits.
+        if self._draining:
+            return 0.0
         linger = self._linger_ms if linger_ms is None else linger_ms
         return self._flushed_at + linger / 1000 if linger else 0.0
 

@@ -108,7 +108,7 @@ class Connection:
         self.stopping = False
         now = runtime.monotonic()
         self.active_at = now
-        """When bytes last came in."""
+        """When bytes last came in, or an answer was last due."""
         self.frame_deadline: float | None = None
         """When the frame that is coming in must be whole."""
         self.write_deadline: float | None = None
@@ -154,7 +154,7 @@ class Connection:
             return "a request took too long to arrive"
         if self.write_deadline is not None and now > self.write_deadline:
             return "answers were not taken"
-        if not self._slots and (now - self.active_at) * 1000 > settings.connection_idle_ms:
+        if not self._slots and not self._sending and (now - self.active_at) * 1000 > settings.connection_idle_ms:
             return f"idle for {settings.connection_idle_ms // 1000} s"
         return None
 
@@ -258,6 +258,9 @@ class Connection:
             self._bytes_in_flight -= slot.request_bytes
             if slot.pieces:
                 self._unsent += slot.pieces
+                if self._sending:
+                    self._count(sum(len(piece) for piece in slot.pieces))
+        self.active_at = self._runtime.monotonic()
         if self._unsent and not self._sending and not self.closed:
             try:
                 self._left(self._transport.send_now(self._unsent))
@@ -287,9 +290,12 @@ class Connection:
         if not pieces and not self._unsent_bytes:
             self._unsent = pieces
             return
-        before, self._unsent_bytes = self._unsent_bytes, sum(len(piece) for piece in pieces)
-        self._node_unsent.bytes += self._unsent_bytes - before
+        self._count(sum(len(piece) for piece in pieces) - self._unsent_bytes)
         self._unsent = pieces
+
+    def _count(self, more: int) -> None:
+        self._unsent_bytes += more
+        self._node_unsent.bytes += more
 
     def _made_progress(self) -> None:
         if not self._progress.is_set():

@@ -6,10 +6,12 @@ from typing import Any
 import msgspec
 import pytest
 import trio
+import trio.testing
 
 from higgins.broker import Broker
 from higgins.kafka.settings import BrokerConfig
 from higgins.server.settings import ServerSettings
+from higgins.server.transport import StreamTransport
 from higgins.settings import Settings
 from higgins.storage.objectstore import memory_store
 from higgins.storage.settings import StoreSettings
@@ -25,6 +27,12 @@ class House:
 
     def connect(self) -> Peer:
         return Peer(self.broker.connect())
+
+    def connect_in_lockstep(self) -> Peer:
+        """A connection without a buffer: who sends waits until the other side has taken it."""
+        ours, theirs = trio.testing.lockstep_stream_pair()
+        self.broker._clients.start_soon(self.broker._server.serve, StreamTransport(theirs), "lockstep")
+        return Peer(ours)
 
 
 Start = Callable[..., Awaitable[House]]

@@ -63,6 +63,11 @@ class Peer:
         assert found == correlation_id, "answers come in the order of their requests"
         return response
 
+    @property
+    def is_due(self) -> bool:
+        """Whether an answer has not been received yet."""
+        return bool(self._asked)
+
     async def receive_frame(self) -> bytes:
         return await self._read(int.from_bytes(await self._read(4), "big"))
 
