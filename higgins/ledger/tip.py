@@ -91,17 +91,25 @@ class Tip:
         """Read the whole tail, many commits at a time, then what came meanwhile. Raises: as check."""
         await self.take_turn()
         try:
-            while keys := await self._tail_keys():
+            keys, newest = await self._tail_keys()
+            while keys:
                 for start in range(0, len(keys), READ_AHEAD):
                     await self._read_ahead(keys[start : start + READ_AHEAD])
+                keys, newest = await self._tail_keys()
             if self.state.number:
                 # One settled read of the last makes sure of all before it.
                 await self._store.get(commit_key(self.state.number), settled=True)
         finally:
             self.give_turn()
         await self.check()
+        if self.state.number < newest:
+            raise Corrupt(
+                f"Commit {self.state.number + 1} is missing, but commit {newest} is there: somebody deleted from the "
+                "bucket. Restore it, or start from a copy."
+            )
 
-    async def _tail_keys(self) -> list[int]:
+    async def _tail_keys(self) -> tuple[list[int], int]:
+        """The numbers that follow without a hole, as far as their folder goes; and the greatest number listed."""
         following = self.state.number + 1
         folder = f"ledger/commits/{following // COMMITS_PER_FOLDER:09d}/"
         rows = await self._store.list(folder, limit=COMMITS_PER_FOLDER)
@@ -110,7 +118,7 @@ class Tip:
         while following in numbers:
             found.append(following)
             following += 1
-        return found
+        return found, max(numbers, default=0)
 
     async def _read_ahead(self, numbers: list[int]) -> None:
         found: dict[int, memoryview] = {}
@@ -127,5 +135,5 @@ class Tip:
 
 def _expect(commit: Commit, number: int) -> Commit:
     if commit.head.number != number:
-        raise Corrupt(f"Commit {number} says that it is number {commit.head.number}: the bucket has been tampered with.")
+        raise Corrupt(f"Commit {number} says that it is number {commit.head.number}: somebody changed the bucket.")
     return commit
