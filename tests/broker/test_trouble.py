@@ -1,0 +1,145 @@
+"""The broker over a store that is slow, or away: what clients are told meanwhile, and what is true afterwards."""
+
+from collections.abc import Sequence
+
+import pytest
+import trio
+
+from higgins.model.errors import StorageUnavailable
+from higgins.model.pointer import Buffer
+from higgins.storage.objectstore import memory_store
+from higgins.storage.settings import StoreSettings
+from higgins.storage.store import ListedObject, Store, StoreTraits
+from higgins_protocol.errors import ErrorCode
+from higgins_protocol.messages.create_topics import CreatableTopic, CreateTopicsRequest
+from higgins_protocol.messages.delete_topics import DeleteTopicsRequest, DeleteTopicState
+from higgins_protocol.messages.metadata import MetadataRequest, MetadataRequestTopic
+from tests.broker.peer import StoryRuntime, batch, produce_request
+
+
+class Balky:
+    """A store whose writes can be held, and that can be away altogether."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self.is_held = False
+        self.is_away = False
+        self._freed = trio.Event()
+
+    def free(self) -> None:
+        self.is_held = False
+        self._freed.set()
+
+    @property
+    def traits(self) -> StoreTraits:
+        return self._store.traits
+
+    async def create(self, key: str, pieces: Sequence[Buffer]) -> None:
+        await self._pause()
+        await self._store.create(key, pieces)
+
+    def create_now(self, key: str, pieces: Sequence[Buffer]) -> bool:
+        return not self.is_held and not self.is_away and self._store.create_now(key, pieces)
+
+    async def put(self, key: str, pieces: Sequence[Buffer]) -> None:
+        await self._pause()
+        await self._store.put(key, pieces)
+
+    async def get(self, key: str, *, settled: bool = False) -> memoryview:
+        await self._fail_if_away()
+        return await self._store.get(key, settled=settled)
+
+    async def get_range(self, key: str, position: int, length: int) -> memoryview:
+        await self._fail_if_away()
+        return await self._store.get_range(key, position, length)
+
+    def get_range_now(self, key: str, position: int, length: int) -> memoryview | None:
+        return None if self.is_away else self._store.get_range_now(key, position, length)
+
+    async def list(self, prefix: str, *, after: str = "", limit: int = 1000) -> list[ListedObject]:
+        await self._fail_if_away()
+        return await self._store.list(prefix, after=after, limit=limit)
+
+    async def _pause(self) -> None:
+        await self._fail_if_away()
+        while self.is_held:
+            await self._freed.wait()
+
+    async def _fail_if_away(self) -> None:
+        await trio.lowlevel.checkpoint()
+        if self.is_away:
+            raise StorageUnavailable("The store is away.")
+
+
+@pytest.fixture
+def store() -> Balky:
+    return Balky(memory_store(StoryRuntime(), StoreSettings(url="memory://")))
+
+
+def code(row):
+    return ErrorCode(row.error_code).name
+
+
+SIZES = pytest.mark.parametrize("size", [10, 500_000], ids=["inline", "as an object"])
+
+
+@SIZES
+async def test_a_commit_that_takes_too_long_is_answered_in_time_and_happens_all_the_same(
+    autojump_clock, peer, store, size
+):
+    store.is_held = True
+    begun = trio.current_time()
+    answer = await peer.ask(produce_request("t", batch(bytes(size)), timeout_ms=2_000))
+    assert code(answer.responses[0].partition_responses[0]) == "REQUEST_TIMED_OUT"
+    assert 2 <= trio.current_time() - begun < 3
+    assert await peer.values("t") == [], "nothing is seen before its commit"
+    store.free()
+    await trio.sleep(1)
+    assert await peer.values("t") == [bytes(size)]
+
+
+@SIZES
+async def test_an_answer_never_comes_before_the_commit(autojump_clock, peer, store, size):
+    store.is_held = True
+    await peer.send(produce_request("t", batch(bytes(size)), timeout_ms=60_000))
+    assert await peer.is_silent(20)
+    store.free()
+    (row,) = (await peer.receive()).responses[0].partition_responses
+    assert (row.error_code, row.base_offset) == (0, 0)
+
+
+@SIZES
+async def test_records_outlast_a_store_that_was_away(autojump_clock, peer, store, size):
+    store.is_away = True
+    await peer.send(produce_request("t", batch(b"a" + bytes(size)), timeout_ms=60_000))
+    await trio.sleep(5)
+    store.is_away = False
+    (row,) = (await peer.receive()).responses[0].partition_responses
+    assert (row.error_code, row.base_offset) == (0, 0)
+    assert (await peer.produce("t", batch(b"b"))).base_offset == 1
+    assert await peer.values("t") == [b"a" + bytes(size), b"b"]
+
+
+async def test_refusals_are_not_given_from_memory(autojump_clock, peer, store):
+    await peer.produce("t", batch(b"a"))
+    store.is_away = True
+    # Each of these would be a lie if another node had just made the topic.
+    assert code(await peer.produce("nowhere", batch(b"a"))) == "KAFKA_STORAGE_ERROR"
+    assert code(await peer.fetch("nowhere", 0)) == "NOT_LEADER_OR_FOLLOWER"
+    assert code(await peer.fetch("t", 99)) == "NOT_LEADER_OR_FOLLOWER"
+    assert ErrorCode((await peer.offset_at("t", -1))[0]).name == "NOT_LEADER_OR_FOLLOWER"
+    asked = MetadataRequest([MetadataRequestTopic(name="nowhere")])
+    assert code((await peer.ask(asked)).topics[0]) == "LEADER_NOT_AVAILABLE"
+    assert code((await peer.ask(CreateTopicsRequest([CreatableTopic("new", 1, 1)]))).topics[0]) == "NOT_CONTROLLER"
+    assert code((await peer.ask(DeleteTopicsRequest([DeleteTopicState("t")]))).responses[0]) == "NOT_CONTROLLER"
+    store.is_away = False
+    assert code(await peer.fetch("nowhere", 0)) == "UNKNOWN_TOPIC_OR_PARTITION"
+    assert await peer.values("t") == [b"a"]
+
+
+async def test_what_needs_no_store_is_served_without_it(autojump_clock, peer, store):
+    await peer.produce("t", batch(b"a"))
+    store.is_away = True
+    found = (await peer.ask(MetadataRequest([MetadataRequestTopic(name="t")]))).topics
+    assert [(topic.name, len(topic.partitions)) for topic in found] == [("t", 1)]
+    assert (await peer.fetch("t", 1)).error_code == 0, "the end of the log is known"
