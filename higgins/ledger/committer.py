@@ -37,6 +37,12 @@ from higgins.storage.store import Store
 NONCE_PREFIX_BYTES = 10
 ERA = 1
 
+SHARED_S = 1.0
+"""How long after a foreign commit a node still expects others to commit."""
+
+YIELD_RANGE = (0.2, 1.2)
+"""How long a winner gives way, in the store's own measure of how soon news is looked for."""
+
 
 class Outcome(msgspec.Struct, frozen=True):
     """What came of a proposal: a result, or the reason why not."""
@@ -81,6 +87,10 @@ class Committer:
         """When this node last won a commit."""
         self._busy = False
         """Whether a commit is in flight."""
+        self._won_number = 0
+        self._foreign_at = -SHARED_S
+        self._yield_s = store.traits.follow_ms / 1000
+        tip.subscribe(self._notice)
 
     def submit(self, proposal: Proposal, done: Done, payload: tuple[Buffer, ...] = ()) -> None:
         """Queue a proposal; `done` is called in the loop once its outcome is known, and must not fail.
@@ -143,8 +153,17 @@ class Committer:
                 await self._wake.wait()
                 continue
             self._busy = True
+            await self._give_way()
             await self.commit_queued()
             self._busy = False
+
+    async def _give_way(self) -> None:
+        """Whoever has just won lets others try first, where there are others: else the node nearest to the store wins
+        every time, and the farthest never says a word until it is taken for dead."""
+        state = self._tip.state
+        is_shared = self._runtime.monotonic() - self._foreign_at < SHARED_S
+        if is_shared and state.number == self._won_number and state.number:
+            await trio.sleep(self._yield_s * self._runtime.random.uniform(*YIELD_RANGE))
 
     async def commit_queued(self) -> None:
         """One commit of what is queued now. A commit once begun is not cancelled: its outcome would be unknown."""
@@ -158,18 +177,33 @@ class Committer:
             entry.done(outcome)
 
     async def _commit(self, entries: list[_Entry]) -> list[Outcome]:
-        backoff = Backoff(self._runtime, first_s=0.02, longest_s=0.12)
+        has_looked = False
         while True:
             draft, outcomes, payload = self._draft(entries)
-            if not draft.facts:
-                # Nothing to write, so no commit will prove that these answers were given at the tip: look.
-                if await self._at_tip(self._tip.state.number):
+            number = self._tip.state.number
+            if draft.facts:
+                commit, pieces = self._assemble(draft, entries, outcomes, payload)
+                if await self._create(commit, pieces):
                     return outcomes
-                continue
-            commit, pieces = self._assemble(draft, entries, outcomes, payload)
-            if await self._create(commit, pieces):
+            elif has_looked:
                 return outcomes
-            await backoff.wait()
+            # Nothing to write: no commit proves that these answers were given at the tip, so look. A lost race: others
+            # may be many commits ahead, and whoever only tries the next number would never catch up with them.
+            await self._look()
+            has_looked = True
+            if not draft.facts and self._tip.state.number == number:
+                return outcomes
+
+    async def _look(self) -> None:
+        """Come to the tip, however long the store takes to show it. Holds the turn."""
+        backoff = Backoff(self._runtime, first_s=0.05, longest_s=2.0)
+        while True:
+            try:
+                await self._tip.check(in_turn=True)
+            except StorageUnavailable:
+                await backoff.wait()
+                continue
+            return
 
     def _take_queued(self) -> list[_Entry]:
         count = min(len(self._queue), self._settings.proposals_per_commit_max)
@@ -281,20 +315,11 @@ class Committer:
         self._note_win()
         self._tip.fold(commit)
 
+    def _notice(self, commit: Commit) -> None:
+        if commit.head.nonce.startswith(self._nonce_prefix):
+            self._won_number = commit.head.number
+        else:
+            self._foreign_at = self._runtime.monotonic()
+
     def _note_win(self) -> None:
         self.committed_at = self._tip.seen_at = self._runtime.monotonic()
-
-    async def _at_tip(self, number: int) -> bool:
-        """Whether no commit follows `number`; folds the one that does."""
-        backoff = Backoff(self._runtime, first_s=0.05, longest_s=2.0)
-        while True:
-            try:
-                found = decode_commit(await self._store.get(commit_key(number + 1), settled=True))
-            except ObjectMissing:
-                self._tip.seen_at = self._runtime.monotonic()
-                return True
-            except StorageUnavailable:
-                await backoff.wait()
-                continue
-            self._tip.fold(found)
-            return False

@@ -4,14 +4,14 @@ All folding happens here, one commit at a time, under one turn. Reading never ne
 the tip was N at that moment.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import trio
 
 from higgins.ledger.commit import COMMITS_PER_FOLDER, Commit, commit_key, decode_commit
 from higgins.ledger.state.base import Moment
 from higgins.ledger.state.state import State
-from higgins.model.errors import Corrupt, ObjectMissing
+from higgins.model.errors import Corrupt, HigginsError, ObjectMissing, StorageUnavailable
 from higgins.runtime import Runtime
 from higgins.storage.store import Store
 
@@ -68,23 +68,66 @@ class Tip:
         for listener in self._listeners:
             listener(commit)
 
-    async def check(self) -> None:
-        """Come to know everything that was committed before this call. Raises: StorageUnavailable, Corrupt."""
+    async def check(self, *, in_turn: bool = False) -> None:
+        """Come to know everything that was committed before this call. `in_turn`: the caller holds the turn.
+
+        Where there is much to read, ever more is read side by side: another node may commit as fast as this one reads.
+
+        Raises: StorageUnavailable, Corrupt.
+        """
+        ahead = 1
         while True:
-            number = self.state.number + 1
+            first = self.state.number + 1
             started = self._runtime.monotonic()
-            try:
-                data = await self._store.get(commit_key(number), settled=True)
-            except ObjectMissing:
+            found, at_tip = await self._read_from(first, ahead)
+            if found:
+                await self._fold_all(found, first, in_turn=in_turn)
+            if at_tip:
                 self.seen_at = started
                 return
-            if self.state.number >= number:
-                continue
-            await self.take_turn()
+            ahead = min(2 * ahead, READ_AHEAD)
+
+    async def _read_from(self, first: int, count: int) -> tuple[list[memoryview], bool]:
+        """Up to `count` commits that follow each other, and whether the one after them was not there yet."""
+        read: list[memoryview | HigginsError] = await self._read_settled(range(first, first + count))
+        found: list[memoryview] = []
+        for each in read:
+            if isinstance(each, ObjectMissing):
+                return found, True
+            if isinstance(each, HigginsError):
+                if not found:
+                    raise each
+                break
+            found.append(each)
+        return found, False
+
+    async def _read_settled(self, numbers: range) -> list[memoryview | HigginsError]:
+        found: dict[int, memoryview | HigginsError] = {}
+
+        async def read(number: int) -> None:
             try:
+                found[number] = await self._store.get(commit_key(number), settled=True)
+            except (ObjectMissing, StorageUnavailable) as error:
+                found[number] = error
+
+        if len(numbers) == 1:
+            await read(numbers[0])
+        else:
+            async with trio.open_nursery() as nursery:
+                for number in numbers:
+                    nursery.start_soon(read, number)
+        return [found[number] for number in numbers]
+
+    async def _fold_all(self, found: Sequence[memoryview], first: int, *, in_turn: bool) -> None:
+        if not in_turn:
+            await self.take_turn()
+        try:
+            for number, data in enumerate(found, first):
+                # Somebody else may have folded some of them meanwhile.
                 if self.state.number + 1 == number:
                     self.fold(_expect(decode_commit(data), number))
-            finally:
+        finally:
+            if not in_turn:
                 self.give_turn()
 
     async def catch_up(self) -> None:
