@@ -18,6 +18,10 @@ Settled: TypeAlias = Callable[[Sequence[int] | HigginsError, int], None]
 stamped on the records, or -1."""
 
 
+Producer: TypeAlias = tuple[int, TopicId, int]
+"""Producer id, topic id, partition: who counts one sequence."""
+
+
 class StepDraft(msgspec.Struct, frozen=True):
     """What a task wants committed together with its output."""
 
@@ -34,7 +38,9 @@ class StepDraft(msgspec.Struct, frozen=True):
 class Item:
     """Batches of one partition that somebody waits for."""
 
-    __slots__ = ("batches", "bytes", "due_s", "gap_retries", "gap_until_s", "partition", "settled", "stamps", "topic_id")
+    __slots__ = (
+        "batches", "bytes", "due_s", "gap_retries", "gap_until_s", "partition", "settled", "stamps", "topic_id",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -58,7 +64,7 @@ class Item:
         self.gap_until_s: float | None = None
 
     @property
-    def producer(self) -> tuple[int, TopicId, int]:
+    def producer(self) -> Producer:
         """Whose sequence this continues, and where; producer id -1 for plain producers."""
         return self.batches[0][0].producer_id, self.topic_id, self.partition
 
@@ -93,6 +99,23 @@ class Unit:
         self.proposal = proposal
         self.items = items
         self.payload = payload
+
+    def drop(self, dropped: Sequence[Item]) -> None:
+        """Leave some appends of a unit in an object out of its proposal; the positions of the others stay."""
+        if not dropped:
+            return
+        assert isinstance(self.proposal, Append)
+        kept: list[Item | StepItem] = []
+        entries: list[BatchEntry] = []
+        start = 0
+        for item in self.items:
+            count = len(item.batches)
+            if item not in dropped:
+                kept.append(item)
+                entries += self.proposal.batches[start : start + count]
+            start += count
+        self.items = kept
+        self.proposal = msgspec.structs.replace(self.proposal, batches=tuple(entries))
 
 
 class Layout:

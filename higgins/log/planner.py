@@ -43,7 +43,9 @@ def pointer_from(run: Run, cursor: Cursor | None) -> Pointer:
     return Pointer(run.object_id, position, run.position + run.length - position)
 
 
-def serve(run: Run, cursor: Cursor | None, views: Sequence[memoryview], offset: int, bytes_max: int, first: bool) -> Served:
+def serve(
+    run: Run, cursor: Cursor | None, views: Sequence[memoryview], offset: int, bytes_max: int, first: bool
+) -> Served:
     """Batches of a run from the one that holds `offset` on, at most `bytes_max` bytes (the first one whole if `first`).
 
     `views` are the bytes from the cursor on; a batch lies inside one view. Raises: Corrupt.

@@ -60,7 +60,9 @@ class Reader:
         index = self._ledger.state.runs.index(topic_id, partition)
         return 0 if index is None else sum(run.length for run in index.find(offset, RUNS_PER_READ, bytes_max))
 
-    def read_now(self, topic_id: TopicId, partition: int, offset: int, bytes_max: int, *, first: bool = True) -> Read | None:
+    def read_now(
+        self, topic_id: TopicId, partition: int, offset: int, bytes_max: int, *, first: bool = True
+    ) -> Read | None:
         """Whole batches from the one that holds `offset`, if they can be had without waiting; None where they cannot.
 
         At most `bytes_max` bytes; with `first`, at least one batch however large. Raises: Corrupt.

@@ -1,6 +1,7 @@
 """The segment: our format of a data object. Batches of all partitions of one flush, and a footer that lists them.
 
-Layout: batches side by side, sorted by topic and partition; the footer as MessagePack; its length (u32, big-endian); magic.
+Layout: batches side by side, sorted by topic and partition; the footer as MessagePack; its length (u32, big-endian);
+magic.
 The ledger's pointers are the truth; the footer lets a bucket explain itself when only the objects are left.
 """
 

@@ -17,7 +17,18 @@ from higgins.ledger.committer import Outcome
 from higgins.ledger.ledger import Ledger
 from higgins.ledger.state.runs import INLINE, Append
 from higgins.ledger.state.tasks import TaskStep
-from higgins.log.buffer import FlushBuffer, Item, Layout, Settled, StepDraft, StepItem, Unit, append_of, lay_out
+from higgins.log.buffer import (
+    FlushBuffer,
+    Item,
+    Layout,
+    Producer,
+    Settled,
+    StepDraft,
+    StepItem,
+    Unit,
+    append_of,
+    lay_out,
+)
 from higgins.log.segment import footer
 from higgins.log.settings import LogSettings
 from higgins.model.errors import Fenced, HigginsError, StorageUnavailable
@@ -38,7 +49,7 @@ GAP = -ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER
 class _Flush:
     """Items on their way as one object, or inline."""
 
-    __slots__ = ("failed", "items", "layout", "length", "object_id", "ready", "waiting")
+    __slots__ = ("failed", "items", "layout", "length", "lost", "object_id", "ready", "waiting")
 
     def __init__(self, items: list[Item | StepItem], layout: Layout, object_id: ObjectId) -> None:
         self.items = items
@@ -47,6 +58,8 @@ class _Flush:
         self.length = 0
         self.ready = False
         self.failed: StorageUnavailable | None = None
+        self.lost: set[Producer] = set()
+        """Producers whose earlier batches failed for good while these were on their way."""
         self.waiting = len(layout.units)
 
 
@@ -117,7 +130,7 @@ class Writer:
         """Take one epoch of a task: output and progress are committed together, with everybody else's data."""
         session = self._ledger.session
         if session is None:
-            settled(Fenced("This node has no session; the task goes on elsewhere, or here after it has joined again."), -1)
+            settled(Fenced("This node has no session; the task goes on elsewhere, or here once it joined again."), -1)
             return
         headed = [(topic_id, partition, read_header(view), view) for topic_id, partition, view in batches]
         item = StepItem(step, session.epoch, headed, settled, self._due_s(None))
@@ -279,8 +292,10 @@ class Writer:
         while self._flushes and self._flushes[0].ready:
             flush = self._flushes.popleft()
             if flush.failed is None:
-                self._submitted += 1
-                self._submit(flush)
+                self._drop_lost(flush)
+                if flush.layout.units:
+                    self._submitted += 1
+                    self._submit(flush)
             else:
                 self._fail(flush.items, flush.failed)
                 self._fail_successors(flush)
@@ -345,14 +360,24 @@ class Writer:
         assert flush.failed is not None
         lost = {item.producer for item in flush.items if isinstance(item, Item) and item.producer[0] >= 0}
         for follower in self._flushes:
-            if any(isinstance(item, Item) and item.producer in lost for item in follower.items):
-                follower.failed = flush.failed
+            follower.lost |= lost
         kept, self._buffer = self._buffer.items, FlushBuffer()
         for item in kept:
             if isinstance(item, Item) and item.producer in lost:
                 self._fail([item], flush.failed)
             else:
                 self._buffer.add(item)
+
+    def _drop_lost(self, flush: _Flush) -> None:
+        """Fail what continues a lost batch. Its bytes are in the object already; nothing will point to them."""
+        if not flush.lost:
+            return
+        for unit in flush.layout.units:
+            lost = [item for item in unit.items if isinstance(item, Item) and item.producer in flush.lost]
+            unit.drop(lost)
+            self._fail(lost, StorageUnavailable("A batch before this one could not be stored; try again."))
+        flush.layout.units = [unit for unit in flush.layout.units if unit.items]
+        flush.waiting = len(flush.layout.units)
 
     def _release(self, item: Item | StepItem) -> None:
         self.bytes_held -= item.bytes or 1
