@@ -1,0 +1,96 @@
+"""What the stories ask of a client: one small port, and in each client's folder an adapter to it (`client.py`).
+
+Standard library only, since it is imported in the environment of whichever client is being tried. What a client cannot
+do is no failure of the broker: it stands in `missing` with its reason, and the stories that need it are skipped.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Literal, NamedTuple, Protocol
+
+Headers = tuple[tuple[str, bytes], ...]
+Acks = Literal["0", "1", "all"]
+
+
+class Record(NamedTuple):
+    """A record as a client hands it out."""
+
+    partition: int
+    offset: int
+    timestamp_ms: int
+    key: bytes | None
+    value: bytes | None
+    headers: Headers = ()
+
+
+class Start(NamedTuple):
+    """Where to begin: `value` is an offset or milliseconds since the epoch."""
+
+    at: Literal["begin", "end", "offset", "time"]
+    value: int = 0
+
+
+BEGIN = Start("begin")
+END = Start("end")
+
+
+class Skip(Exception):
+    """The client cannot do what the story needs; the message says why."""
+
+
+class Producer(Protocol):
+    """One producer. Records of one partition are stored in the order of `send`."""
+
+    def send(
+        self,
+        topic: str,
+        value: bytes,
+        *,
+        partition: int = 0,
+        key: bytes | None = None,
+        headers: Headers = (),
+        timestamp_ms: int | None = None,
+    ) -> None:
+        """Queue a record; blocks while the client's own buffer is full."""
+
+    def flush(self) -> None:
+        """Wait until everything is delivered. Raises when anything was not."""
+
+    def close(self) -> None: ...
+
+
+class Reader(Protocol):
+    """Reads given partitions, without a group."""
+
+    def poll(self, timeout_s: float) -> Sequence[Record]:
+        """What has come, after at most about `timeout_s`."""
+
+    def close(self) -> None: ...
+
+
+class Member(Reader, Protocol):
+    """One member of a group; used from a thread of its own."""
+
+    def assigned(self) -> set[int]:
+        """The partitions it has at the moment."""
+
+    def commit(self) -> None:
+        """Commit what was polled; a rebalance in the way is no error."""
+
+
+class Client(Protocol):
+    """A client under trial."""
+
+    missing: Mapping[str, str]
+    """Capability → why the client does not have it."""
+
+    def topics(self) -> set[str]:
+        """The names of all topics, from a fresh connection."""
+
+    def create_topic(self, name: str, partitions: int) -> None:
+        """Create through the client's own admin calls."""
+
+    def producer(self, *, acks: Acks = "all", codec: str = "none", idempotent: bool = False) -> Producer: ...
+
+    def reader(self, topic: str, partitions: Sequence[int], start: Start) -> Reader: ...
+
+    def member(self, group: str, topic: str) -> Member: ...
