@@ -1,0 +1,266 @@
+"""The reader: whole batches from the one that holds an offset, as they were stored, in answers of a bounded size."""
+
+import pytest
+from trio.testing import MockClock
+
+from higgins.ledger.state.index import Run
+from higgins.ledger.state.topics import CreateTopic, DeleteTopic
+from higgins.log.planner import Cursor, Served, pointer_from, serve
+from higgins.log.reader import TimedRecord
+from higgins.model.errors import Corrupt, ObjectMissing, StorageUnavailable
+from higgins.model.names import TopicId
+from higgins.model.pointer import Buffer, ObjectId, Pointer
+from higgins_protocol.records.batch import PREFIX_BYTES, read_header, split
+from higgins_protocol.records.record import decode_records
+from tests.ledger.nodes import TOPIC, beside
+from tests.log.world import LARGE, NOON_MS, SMALL, Log, batch, records_in, running_log
+
+OBJECT = ObjectId(7)
+
+
+# ---- the planner ----------------------------------------------------------------------------------------------------
+
+
+class Stored:
+    """A run of batches at a position in an object."""
+
+    def __init__(self, *sizes: int, value_bytes: int = 10, base: int = 100, position: int = 1000) -> None:
+        self.batches = [batch(*[bytes(value_bytes)] * size) for size in sizes]
+        self.data = memoryview(b"".join(self.batches))
+        self.run = Run(base, base + sum(sizes) - 1, OBJECT, position, len(self.data), NOON_MS)
+
+    def serve(
+        self, offset: int, bytes_max: int = 1 << 20, *, first: bool = True, cursor: Cursor | None = None
+    ) -> Served:
+        start = 0 if cursor is None else cursor.position - self.run.position
+        return serve(self.run, cursor, [self.data[start:]], offset, bytes_max, first)
+
+
+def offsets_in(pieces: list[Buffer]) -> list[int]:
+    """The offsets of all records served; every batch must be whole and its checksum right."""
+    data = memoryview(b"".join(pieces))
+    return [record.offset for _, view in split(data, batch_bytes_max=1 << 30) for record in decode_records(view)]
+
+
+@pytest.mark.parametrize("value_bytes", [10, 40_000], ids=["copied", "not copied"])
+@pytest.mark.parametrize(
+    ("offset", "first_served"), [(100, 100), (101, 101), (102, 101), (103, 101), (104, 104), (0, 100)]
+)
+def test_serving_begins_with_the_batch_that_holds_the_offset(value_bytes: int, offset: int, first_served: int) -> None:
+    served = Stored(1, 3, 2, value_bytes=value_bytes).serve(offset)
+    assert offsets_in(served.pieces) == list(range(first_served, 106)) and served.next is None
+    assert served.length == sum(len(piece) for piece in served.pieces)
+
+
+def test_large_batches_are_served_without_copying_them() -> None:
+    stored = Stored(1, 1, value_bytes=40_000)
+    prefix, view, *_ = stored.serve(100).pieces
+    assert len(prefix) == PREFIX_BYTES and isinstance(view, memoryview) and view.obj is stored.data.obj
+
+
+def test_serving_stops_at_the_budget_and_goes_on_from_its_cursor() -> None:
+    stored = Stored(2, 2, 2, 2)
+    size = len(stored.batches[0])
+    served = stored.serve(100, 2 * size + 5)
+    assert offsets_in(served.pieces) == [100, 101, 102, 103]
+    assert served.next == Cursor(104, stored.run.position + 2 * size)
+    assert pointer_from(stored.run, served.next) == Pointer(OBJECT, 1000 + 2 * size, 2 * size)
+    again = stored.serve(104, 1 << 20, cursor=served.next)
+    assert offsets_in(again.pieces) == [104, 105, 106, 107] and again.next is None
+
+
+def test_the_first_batch_is_served_whole_however_small_the_budget() -> None:
+    stored = Stored(2, 2)
+    assert offsets_in(stored.serve(102, 1).pieces) == [102, 103]
+    rest = stored.serve(100, 1, first=False)
+    assert rest.pieces == [] and rest.length == 0 and rest.next == Cursor(100, 1000)
+
+
+@pytest.mark.parametrize("cut", [1, 30, 61, 62])
+def test_bytes_that_end_early_are_corruption(cut: int) -> None:
+    stored = Stored(1, 1)
+    stored.data = stored.data[:-cut]
+    with pytest.raises(Corrupt):
+        stored.serve(100)
+
+
+def test_bytes_that_hold_other_offsets_than_the_run_are_corruption() -> None:
+    stored = Stored(1, 2)
+    stored.run = Run(100, 107, OBJECT, 1000, len(stored.data), NOON_MS)
+    with pytest.raises(Corrupt):
+        stored.serve(100)
+
+
+def test_bytes_that_are_no_batches_are_corruption() -> None:
+    for filling in (b"\0", b"\xff"):
+        with pytest.raises(Corrupt):
+            serve(Run(0, 9, OBJECT, 0, 500, 0), None, [memoryview(filling * 500)], 0, 1 << 20, True)
+
+
+# ---- the reader -----------------------------------------------------------------------------------------------------
+
+
+async def filled(log: Log, sizes: list[int]) -> None:
+    for i, size in enumerate(sizes):
+        await log.append(batch(*[bytes([i]) * size] * 3, timestamp=NOON_MS + 100 * i)).result()
+
+
+SIZES = [SMALL, LARGE // 3, SMALL, SMALL, LARGE, SMALL, LARGE // 4, SMALL]
+
+
+@pytest.mark.parametrize("bytes_max", [1, 400, 1500, 1 << 20])
+async def test_everything_is_read_from_everywhere_in_answers_of_any_size(
+    autojump_clock: MockClock, bytes_max: int
+) -> None:
+    async with running_log() as log:
+        await filled(log, SIZES)
+        for offset in range(3 * len(SIZES)):
+            found = await log.records(offset=offset, bytes_max=bytes_max)
+            first = offset - offset % 3
+            assert [record.offset for record in found] == list(range(first, 3 * len(SIZES)))
+            assert all(record.value and record.value[0] == record.offset // 3 for record in found)
+
+
+async def test_an_answer_keeps_to_its_budget_once_it_has_one_batch(autojump_clock: MockClock) -> None:
+    async with running_log() as log:
+        await filled(log, SIZES)
+        for bytes_max in range(100, 6000, 97):
+            read = await log.reader.read(TOPIC, 0, 0, bytes_max)
+            assert read.length <= bytes_max or len({r.offset // 3 for r in records_in(read)}) == 1
+        assert (await log.reader.read(TOPIC, 0, 0, 100, first=False)).length == 0
+
+
+async def test_there_is_nothing_at_the_end_and_nothing_in_an_empty_partition(autojump_clock: MockClock) -> None:
+    async with running_log(partitions=2) as log:
+        await filled(log, [SMALL])
+        for partition, offset in ((0, 3), (1, 0)):
+            read = await log.reader.read(TOPIC, partition, offset, 1 << 20)
+            assert (read.pieces, read.length, read.next_offset) == ([], 0, offset)
+
+
+async def test_what_this_node_wrote_is_read_without_waiting(autojump_clock: MockClock) -> None:
+    async with running_log() as log:
+        await filled(log, SIZES)
+        before = len(log.store.calls)
+        read = log.reader.read_now(TOPIC, 0, 0, 1 << 20)
+        assert read is not None and len(records_in(read)) == 3 * len(SIZES)
+        assert len(log.store.calls) == before
+
+
+async def test_what_another_node_wrote_is_read_from_the_store_once(autojump_clock: MockClock) -> None:
+    async with running_log() as log:
+        await filled(log, SIZES)
+        async with running_log(beside(log.store), port=9093) as other:
+            assert other.reader.read_now(TOPIC, 0, 0, 1 << 20) is None
+            for _ in range(3):
+                assert len(await other.records()) == 3 * len(SIZES)
+            ranges = [key for call, key in other.store.calls if call == "get_range"]
+            assert sorted(ranges) == log.objects()
+            read = other.reader.read_now(TOPIC, 0, 0, 1 << 20)
+            assert read is not None and len(records_in(read)) == 3 * len(SIZES)
+
+
+async def test_a_read_that_fails_behind_something_found_serves_what_was_found(autojump_clock: MockClock) -> None:
+    async with running_log() as log:
+        await filled(log, [LARGE, LARGE])
+        async with running_log(beside(log.store), port=9093) as other:
+            second = log.objects()[1]
+
+            async def fail(key: str) -> None:
+                if key == second:
+                    raise StorageUnavailable("not now")
+
+            other.store.before_read = fail
+            assert [record.offset for record in records_in(await other.reader.read(TOPIC, 0, 0, 1 << 20))] == [0, 1, 2]
+            with pytest.raises(StorageUnavailable):
+                await other.reader.read(TOPIC, 0, 3, 1 << 20)
+
+
+async def test_an_object_that_is_gone_is_looked_for_at_the_tip_first(autojump_clock: MockClock) -> None:
+    async with running_log() as log:
+        await filled(log, [LARGE])
+        async with running_log(beside(log.store), port=9093) as other:
+            (key,) = log.objects()
+            kept = log.store.objects.pop(key)
+            looked: list[str] = []
+
+            async def bring_back(read: str) -> None:
+                looked.append(read)
+                if read.startswith("ledger/"):
+                    log.store.objects[key] = kept
+
+            other.store.before_read = bring_back
+            assert len(await other.records()) == 3
+            del log.store.objects[key]
+        async with running_log(beside(log.store), port=9094) as third:
+            with pytest.raises(ObjectMissing):
+                await third.records()
+
+
+async def test_bytes_changed_in_the_bucket_are_not_served_as_batches(autojump_clock: MockClock) -> None:
+    async with running_log() as log:
+        await filled(log, [LARGE])
+        (key,) = log.objects()
+        log.store.objects[key] = bytes(len(log.store.objects[key]))
+        async with running_log(beside(log.store), port=9093) as other:
+            with pytest.raises(Corrupt):
+                await other.records()
+
+
+async def test_a_namesake_of_a_deleted_topic_is_empty(autojump_clock: MockClock) -> None:
+    async with running_log() as log:
+        await filled(log, [SMALL])
+        await log.ledger.propose(DeleteTopic(TOPIC))
+        namesake = TopicId(b"n" * 16)
+        await log.ledger.propose(CreateTopic("t", namesake, 1))
+        assert (await log.reader.read(namesake, 0, 0, 1 << 20)).length == 0
+        assert (await log.reader.read(TOPIC, 0, 0, 1 << 20)).length == 0
+
+
+# ---- by time --------------------------------------------------------------------------------------------------------
+
+
+async def test_the_record_is_found_by_time_not_the_batch(autojump_clock: MockClock) -> None:
+    async with running_log() as log:
+        await filled(log, SIZES)
+        written = await log.records()
+        for timestamp in range(NOON_MS - 1, NOON_MS + 100 * len(SIZES), 7):
+            later = [record for record in written if record.timestamp >= timestamp]
+            expected = TimedRecord(later[0].offset, later[0].timestamp) if later else None
+            assert await log.reader.find_by_time(TOPIC, 0, timestamp) == expected
+        assert await log.reader.find_newest(TOPIC, 0) == TimedRecord(written[-1].offset, written[-1].timestamp)
+
+
+async def test_of_timestamps_out_of_order_the_first_that_fits_is_found(autojump_clock: MockClock) -> None:
+    async with running_log() as log:
+        for late in (50, 10, 70, 30):
+            await log.append(batch(b"a", timestamp=NOON_MS + late)).result()
+        for timestamp, offset in ((0, 0), (40, 0), (51, 2), (70, 2)):
+            found = await log.reader.find_by_time(TOPIC, 0, NOON_MS + timestamp)
+            assert found is not None and found.offset == offset
+        assert await log.reader.find_by_time(TOPIC, 0, NOON_MS + 71) is None
+        assert await log.reader.find_newest(TOPIC, 0) == TimedRecord(2, NOON_MS + 70)
+
+
+async def test_log_append_time_belongs_to_the_whole_batch(autojump_clock: MockClock) -> None:
+    async with running_log() as log:
+        await log.append(batch(b"a", b"b", timestamp=5), stamps=True).result()
+        assert await log.reader.find_by_time(TOPIC, 0, 6) == TimedRecord(0, NOON_MS)
+        assert await log.reader.find_newest(TOPIC, 0) == TimedRecord(0, NOON_MS)
+
+
+async def test_a_header_that_promises_more_than_its_records_hold_is_passed(autojump_clock: MockClock) -> None:
+    async with running_log() as log:
+        lying = bytearray(batch(b"a", timestamp=NOON_MS))
+        lying[35:43] = (NOON_MS + 1000).to_bytes(8, "big")
+        assert read_header(memoryview(lying)).max_timestamp == NOON_MS + 1000
+        await log.append(bytes(lying)).result()
+        assert await log.reader.find_by_time(TOPIC, 0, NOON_MS + 500) is None
+        await log.append(batch(b"b", timestamp=NOON_MS + 600)).result()
+        assert await log.reader.find_by_time(TOPIC, 0, NOON_MS + 500) == TimedRecord(1, NOON_MS + 600)
+
+
+async def test_there_is_no_time_in_an_empty_partition(autojump_clock: MockClock) -> None:
+    async with running_log() as log:
+        assert await log.reader.find_by_time(TOPIC, 0, 0) is None
+        assert await log.reader.find_newest(TOPIC, 0) is None

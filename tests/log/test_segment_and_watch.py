@@ -1,0 +1,97 @@
+"""The footer of a segment, and the wake-ups of who waits for a partition."""
+
+import pytest
+import trio
+from trio.testing import MockClock, wait_all_tasks_blocked
+
+from higgins.ledger.state.topics import DeleteTopic
+from higgins.log.segment import FooterRow, footer, read_footer
+from higgins.model.errors import Corrupt
+from higgins.model.names import TopicId
+from tests.ledger.nodes import TOPIC, beside
+from tests.log.world import Log, running_log
+
+ROWS = [FooterRow(TopicId(bytes([i]) * 16), i, 100 * i, 100, i) for i in range(5)]
+
+
+def test_a_footer_is_read_from_the_end_of_its_segment() -> None:
+    for rows in ([], ROWS):
+        assert read_footer(b"batches" * 9 + footer(rows)) == rows
+
+
+def test_the_footers_layout_is_fixed() -> None:
+    row = footer(ROWS[1:2])
+    assert row == bytes.fromhex("91 95 c4 10" + "01" * 16 + "01 64 64 01" + "00000018") + b"HGD1"
+
+
+def test_a_damaged_footer_is_noticed() -> None:
+    data = footer(ROWS)
+    for damaged in (b"", data[:5], data[:-1], data[1:], data[:-8] + b"\xff\xff\xff\xff" + data[-4:]):
+        with pytest.raises(Corrupt):
+            read_footer(damaged)
+
+
+async def wait_for(log: Log, partitions: list[int], woken: list[float]) -> None:
+    event = trio.Event()
+    keys = [(TOPIC, partition) for partition in partitions]
+    log.watch.arm(keys, event)
+    try:
+        await event.wait()
+        woken.append(trio.current_time())
+    finally:
+        log.watch.disarm(keys, event)
+
+
+async def test_who_waits_for_a_partition_is_woken_by_its_commit_only(autojump_clock: MockClock) -> None:
+    async with running_log(partitions=3) as log, trio.open_nursery() as nursery:
+        woken: list[float] = []
+        nursery.start_soon(wait_for, log, [0, 2], woken)
+        await trio.sleep(1)
+        await log.put(partition=1).result()
+        await trio.sleep(1)
+        assert woken == []
+        await log.put(partition=2).result()
+        await wait_all_tasks_blocked()
+        assert woken == [2.0]
+
+
+async def test_all_who_wait_are_woken(autojump_clock: MockClock) -> None:
+    async with running_log() as log, trio.open_nursery() as nursery:
+        woken: list[float] = []
+        for _ in range(10):
+            nursery.start_soon(wait_for, log, [0], woken)
+        await wait_all_tasks_blocked()
+        assert log.ledger.watchers == 10
+        await log.put().result()
+        await wait_all_tasks_blocked()
+        assert len(woken) == 10 and log.ledger.watchers == 0
+
+
+async def test_who_left_is_not_remembered(autojump_clock: MockClock) -> None:
+    async with running_log() as log:
+        woken: list[float] = []
+        with trio.move_on_after(1):
+            await wait_for(log, [0], woken)
+        await log.put().result()
+        assert woken == [] and log.ledger.watchers == 0
+
+
+async def test_the_end_of_a_topic_wakes_who_waits_for_it(autojump_clock: MockClock) -> None:
+    async with running_log(partitions=2) as log, trio.open_nursery() as nursery:
+        woken: list[float] = []
+        nursery.start_soon(wait_for, log, [1], woken)
+        await wait_all_tasks_blocked()
+        await log.ledger.propose(DeleteTopic(TOPIC))
+        await wait_all_tasks_blocked()
+        assert len(woken) == 1
+
+
+async def test_a_commit_of_another_node_wakes_soon(autojump_clock: MockClock) -> None:
+    async with running_log() as log, running_log(beside(log.store), port=9093) as other, trio.open_nursery() as nursery:
+        woken: list[float] = []
+        nursery.start_soon(wait_for, other, [0], woken)
+        await trio.sleep(2)
+        put_s = trio.current_time()
+        await log.put().result()
+        await trio.sleep(0.5)
+        assert len(woken) == 1 and woken[0] - put_s <= 0.02
