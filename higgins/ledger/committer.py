@@ -37,11 +37,11 @@ from higgins.storage.store import Store
 NONCE_PREFIX_BYTES = 10
 ERA = 1
 
-SHARED_S = 1.0
-"""How long after a foreign commit a node still expects others to commit."""
-
 YIELD_RANGE = (0.2, 1.2)
 """How long a winner gives way, in the store's own measure of how soon news is looked for."""
+
+CHASE_AHEAD = 4
+"""Commits read side by side after a lost race: the winner may have won again while we were learning that we lost."""
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -88,7 +88,6 @@ class Committer:
         self._busy = False
         """Whether a commit is in flight."""
         self._won_number = 0
-        self._foreign_at = -SHARED_S
         self._yield_s = store.traits.follow_ms / 1000
         tip.subscribe(self._notice)
 
@@ -158,12 +157,12 @@ class Committer:
             self._busy = False
 
     async def _give_way(self) -> None:
-        """Whoever has just won lets others try first, where there are others: else the node nearest to the store wins
-        every time, and the farthest never says a word until it is taken for dead."""
+        """Whoever has just won lets others try first, where others live: else the node nearest to the store wins every
+        time, and the farthest never says a word until it is taken for dead."""
         state = self._tip.state
-        is_shared = self._runtime.monotonic() - self._foreign_at < SHARED_S
-        if is_shared and state.number == self._won_number and state.number:
-            await trio.sleep(self._yield_s * self._runtime.random.uniform(*YIELD_RANGE))
+        if len(state.sessions.live) > 1 and state.number == self._won_number:
+            others_first_s = self._yield_s * self._runtime.random.uniform(*YIELD_RANGE)
+            await trio.sleep_until(self.committed_at + others_first_s)
 
     async def commit_queued(self) -> None:
         """One commit of what is queued now. A commit once begun is not cancelled: its outcome would be unknown."""
@@ -189,17 +188,17 @@ class Committer:
                 return outcomes
             # Nothing to write: no commit proves that these answers were given at the tip, so look. A lost race: others
             # may be many commits ahead, and whoever only tries the next number would never catch up with them.
-            await self._look()
+            await self._look(lost=bool(draft.facts))
             has_looked = True
             if not draft.facts and self._tip.state.number == number:
                 return outcomes
 
-    async def _look(self) -> None:
+    async def _look(self, *, lost: bool) -> None:
         """Come to the tip, however long the store takes to show it. Holds the turn."""
         backoff = Backoff(self._runtime, first_s=0.05, longest_s=2.0)
         while True:
             try:
-                await self._tip.check(in_turn=True)
+                await self._tip.check(in_turn=True, ahead=CHASE_AHEAD if lost else 1)
             except StorageUnavailable:
                 await backoff.wait()
                 continue
@@ -318,8 +317,6 @@ class Committer:
     def _notice(self, commit: Commit) -> None:
         if commit.head.nonce.startswith(self._nonce_prefix):
             self._won_number = commit.head.number
-        else:
-            self._foreign_at = self._runtime.monotonic()
 
     def _note_win(self) -> None:
         self.committed_at = self._tip.seen_at = self._runtime.monotonic()
