@@ -98,6 +98,7 @@ class Connection:
         self._node_unsent = unsent
         self._slots: deque[_Slot] = deque()
         self._bytes_in_flight = 0
+        self._tasks = 0
         self._unsent: list[Buffer] = []
         self._unsent_bytes = 0
         self._sending = False
@@ -232,7 +233,8 @@ class Connection:
             await work.work
         elif work is not None:
             assert self._nursery is not None
-            self._nursery.start_soon(_await, work)
+            self._tasks += 1
+            self._nursery.start_soon(self._do, work)
         while self._must_wait():
             self._progress = trio.Event()
             await self._progress.wait()
@@ -240,10 +242,18 @@ class Connection:
         if held is not None:
             await held
 
+    async def _do(self, work: Awaitable[None]) -> None:
+        try:
+            await work
+        finally:
+            self._tasks -= 1
+            self._made_progress()
+
     def _must_wait(self) -> bool:
         settings = self._settings
         return (
             len(self._slots) >= settings.requests_in_flight_max
+            or self._tasks >= settings.tasks_in_flight_max
             or self._bytes_in_flight >= settings.request_bytes_in_flight_max
             or self._unsent_bytes >= settings.unsent_bytes_max
         )
@@ -308,7 +318,3 @@ class Connection:
         while (self._slots or self._unsent or self._sending) and not self.closed:
             self._progress = trio.Event()
             await self._progress.wait()
-
-
-async def _await(work: Awaitable[None]) -> None:
-    await work

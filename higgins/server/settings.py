@@ -20,8 +20,10 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
     listeners: tuple[Listener, ...] = (Listener("127.0.0.1:9092", "127.0.0.1", 9092, "127.0.0.1", 9092),)
     frame_bytes_max: int = 100 * 1024 * 1024
     """socket.request.max.bytes"""
-    requests_in_flight_max: int = 16
-    """Requests of one connection under way before reading stops."""
+    requests_in_flight_max: int = 1_000
+    """Requests of one connection under way before reading stops: as many single records as arrive in a linger."""
+    tasks_in_flight_max: int = 16
+    """Of these, the ones that cost a task (long polls, joins)."""
     request_bytes_in_flight_max: int = 8 * 1024 * 1024
     connections_max: int = 10_000
     connections_per_address_max: int = 0

@@ -3,6 +3,7 @@
 The check lives where the offset is assigned, so it is good on every node and after every restart.
 """
 
+from collections import OrderedDict
 from collections.abc import MutableMapping
 
 import msgspec
@@ -135,7 +136,7 @@ class Producers:
     @staticmethod
     def restore(frozen: tuple[int, tuple[Grant, ...], list[tuple[ProducerKey, ProducerRecord]]]) -> "Producers":
         next_id, grants, records = frozen
-        return Producers(dict(records), next_id, grants)
+        return Producers(OrderedDict(records), next_id, grants)
 
 
 def grant_producer_ids(producers: Producers, proposal: GrantProducerIds) -> tuple[list[Fact], int]:

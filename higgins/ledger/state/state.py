@@ -4,6 +4,7 @@ Every node folds the same facts in the same order into the same State. Only comm
 itself; what a commit not yet won would do is folded into a Draft.
 """
 
+from collections import OrderedDict
 from typing import Any, TypeAlias
 
 from higgins.ledger.state.base import Fact, Moment
@@ -59,7 +60,8 @@ class State:
         self.cluster_id = ""
         self.topics = Topics({}, {})
         self.objects = Objects({})
-        self.producers = Producers({})
+        # Ordered, because a plain dict is slow to name its first key once many before it were deleted.
+        self.producers = Producers(OrderedDict())
         self.runs = Runs({}, {})
         self.sessions = Sessions({}, {}, {})
         self.groups = Groups({})
