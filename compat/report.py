@@ -33,7 +33,7 @@ def cell(outcomes: Mapping[str, str], stories: Sequence[str]) -> str:
     if all(outcome == "pass" for outcome in found.values()):
         return "yes"
     if all(outcome == "skip" for outcome in found.values()):
-        return "no"
+        return "the client cannot"
     wrong = [f"{story}: {outcome}" for story, outcome in found.items() if outcome not in {"pass", "skip"}]
     if wrong:
         return "; ".join(wrong)

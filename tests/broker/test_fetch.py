@@ -77,7 +77,7 @@ async def test_the_bound_of_a_request_is_shared_by_its_partitions(autojump_clock
     everything = [("many", one, 0) for one in range(4)]
     assert sizes(await peer.ask(fetch_request(everything))) == [2, 2, 2, 2]
     assert sizes(await peer.ask(fetch_request(everything, partition_bytes=size))) == [1, 1, 1, 1]
-    assert sizes(await peer.ask(fetch_request(everything, max_bytes=5 * size))) == [2, 2, 1, 0]
+    assert sizes(await peer.ask(fetch_request(everything, max_bytes=5 * size + 10))) == [2, 2, 1, 0]
     assert sizes(await peer.ask(fetch_request(everything, max_bytes=1))) == [1, 0, 0, 0], "one batch whole, once"
     assert sizes(await peer.ask(fetch_request(everything[::-1], max_bytes=3 * size))) == [2, 1, 0, 0], "in their order"
 
@@ -111,7 +111,10 @@ async def test_an_error_or_nothing_asked_for_is_answered_at_once(autojump_clock,
 async def test_a_newer_leader_epoch_than_there_is_is_unknown(autojump_clock, peer):
     for epoch, wanted in ((-1, "NONE"), (0, "NONE"), (1, "UNKNOWN_LEADER_EPOCH")):
         asked = FetchPartition(0, current_leader_epoch=epoch, partition_max_bytes=1)
-        assert codes(await peer.ask(FetchRequest(topics=[FetchTopic("t", [asked])]))) == [wanted]
+        begun = trio.current_time()
+        request = FetchRequest(topics=[FetchTopic("t", [asked])], max_wait_ms=5_000, min_bytes=1)
+        assert codes(await peer.ask(request)) == [wanted]
+        assert (trio.current_time() - begun < 1) == (wanted != "NONE"), "an error is answered at once"
 
 
 async def test_a_session_is_never_opened_and_never_found(autojump_clock, peer):

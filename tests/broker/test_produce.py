@@ -56,7 +56,11 @@ async def test_acks_0_is_stored_without_an_answer(autojump_clock, peer):
     assert await peer.values("t") == [b"a", b"b", b"c"]
 
 
-@pytest.mark.parametrize("topic, data", [("nowhere", batch(b"a")), ("t", batch(b"a")[:-1]), ("t", None)])
+@pytest.mark.parametrize(
+    "topic, data",
+    [("nowhere", batch(b"a")), ("t", batch(b"a")[:-1]), ("t", None)],
+    ids=["an unknown topic", "a batch cut off", "no batch"],
+)
 async def test_acks_0_closes_where_there_would_be_an_error(autojump_clock, peer, topic, data):
     await peer.send(produce_request(topic, data, acks=0), answered=False)
     assert await peer.is_closed()

@@ -14,16 +14,17 @@ from higgins_protocol.errors import ErrorCode
 from higgins_protocol.messages.create_topics import CreatableTopic, CreateTopicsRequest
 from higgins_protocol.messages.delete_topics import DeleteTopicsRequest, DeleteTopicState
 from higgins_protocol.messages.metadata import MetadataRequest, MetadataRequestTopic
-from tests.broker.peer import StoryRuntime, batch, produce_request
+from tests.broker.peer import StoryRuntime, batch, produce_many, produce_request
 
 
 class Balky:
-    """A store whose writes can be held, and that can be away altogether."""
+    """A store whose writes can be held, whose reads can be slow, and that can be away altogether."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
         self.is_held = False
         self.is_away = False
+        self.read_s = 0.0
         self._freed = trio.Event()
 
     def free(self) -> None:
@@ -47,6 +48,7 @@ class Balky:
 
     async def get(self, key: str, *, settled: bool = False) -> memoryview:
         await self._fail_if_away()
+        await trio.sleep(self.read_s)
         return await self._store.get(key, settled=settled)
 
     async def get_range(self, key: str, position: int, length: int) -> memoryview:
@@ -118,6 +120,51 @@ async def test_records_outlast_a_store_that_was_away(autojump_clock, peer, store
     assert (row.error_code, row.base_offset) == (0, 0)
     assert (await peer.produce("t", batch(b"b"))).base_offset == 1
     assert await peer.values("t") == [b"a" + bytes(size), b"b"]
+
+
+async def test_a_refusal_under_way_does_not_let_the_next_request_overtake(autojump_clock, peer, store):
+    store.read_s = 0.1
+    await peer.send(produce_many([("nowhere", 0, batch(b"x")), ("t", 0, batch(b"first"))]))
+    await peer.send(produce_request("t", batch(b"second")))
+    answers = [await peer.receive() for _ in range(2)]
+    assert [code(topic.partition_responses[0]) for one in answers for topic in one.responses] == [
+        "UNKNOWN_TOPIC_OR_PARTITION",
+        "NONE",
+        "NONE",
+    ]
+    assert await peer.values("t") == [b"first", b"second"]
+
+
+async def test_at_the_end_the_idle_are_closed_at_once_and_the_others_answered_first(autojump_clock, start, store):
+    house = await start()
+    idle, busy = house.connect(), house.connect()
+    await busy.create("t")
+    store.is_held = True
+    await busy.send(produce_request("t", batch(b"a")))
+    await trio.sleep(1)
+    house.broker.stop()
+    begun = trio.current_time()
+    assert await idle.is_closed()
+    assert trio.current_time() - begun < 1
+    await busy.send(produce_request("t", batch(b"too late")), answered=False)
+    await trio.sleep(1)
+    store.free()
+    assert (await busy.receive()).responses[0].partition_responses[0].error_code == 0
+    assert await busy.is_closed()
+    assert await (await start()).connect().values("t") == [b"a"]
+
+
+async def test_what_is_taken_in_the_last_moment_does_not_linger(autojump_clock, start, store):
+    house = await start()
+    peer = house.connect()
+    await peer.create("t", configs={"higgins.linger.ms": "60000"})
+    await peer.produce("t", batch(b"a"))
+    store.read_s = 0.15
+    await peer.send(produce_many([("nowhere", 0, batch(b"x")), ("t", 0, batch(b"b"))]))
+    await trio.sleep(0.1)
+    house.broker.stop()
+    answer = await peer.receive()
+    assert [code(topic.partition_responses[0]) for topic in answer.responses] == ["UNKNOWN_TOPIC_OR_PARTITION", "NONE"]
 
 
 async def test_refusals_are_not_given_from_memory(autojump_clock, peer, store):
