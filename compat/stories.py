@@ -469,16 +469,20 @@ def missing(client: Client, needs: Sequence[str], why: Mapping[str, str]) -> Non
 
 
 def main(folder: str, name: str, bootstrap: str) -> int:
+    skipped = ""
     try:
         client = open_client(Path(folder), bootstrap)
         missing(client, NEEDS[name], client.missing)
         STORIES[name](client)
     except Skip as skip:
-        print(skip, file=sys.stderr)
-        return EXIT_SKIPPED
+        skipped = str(skip)
     except Exception:
         traceback.print_exc()
         return 1
+    if skipped:
+        # Last of all, behind whatever the client says when it is dropped.
+        print(skipped, file=sys.stderr)
+        return EXIT_SKIPPED
     return 0
 
 

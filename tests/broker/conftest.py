@@ -25,8 +25,8 @@ class House:
     def __init__(self, broker: Broker) -> None:
         self.broker = broker
 
-    def connect(self) -> Peer:
-        return Peer(self.broker.connect())
+    def connect(self, listener: str | None = None) -> Peer:
+        return Peer(self.broker.connect(listener))
 
     def connect_in_lockstep(self) -> Peer:
         """A connection without a buffer: who sends waits until the other side has taken it."""

@@ -2,6 +2,7 @@
 
 import pytest
 
+from higgins.server.settings import Listener, ServerSettings
 from higgins_protocol.errors import ErrorCode
 from higgins_protocol.messages.api_versions import ApiVersionsRequest
 from higgins_protocol.messages.init_producer_id import InitProducerIdRequest
@@ -111,6 +112,15 @@ async def test_any_replication_factor_is_taken_and_echoed(autojump_clock, start)
     peer = (await start(replication_factor_default=3)).connect()
     (topic,) = (await peer.ask(named("made"))).topics
     assert all(len(one.replica_nodes) == len(one.isr_nodes) == 3 for one in topic.partitions)
+
+
+async def test_each_listener_tells_its_own_address(autojump_clock, start):
+    inside = Listener("inside", "10.0.0.1", 9092, "broker.internal", 19092)
+    outside = Listener("outside", "0.0.0.0", 9093, "kafka.example.com", 443)
+    house = await start(server=ServerSettings(listeners=(inside, outside)))
+    for name, wanted in (("inside", ("broker.internal", 19092)), ("outside", ("kafka.example.com", 443))):
+        (node,) = (await house.connect(name).ask(named())).brokers
+        assert (node.host, node.port) == wanted
 
 
 async def test_the_cluster_has_one_id_for_ever(autojump_clock, start):

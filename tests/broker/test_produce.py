@@ -244,6 +244,16 @@ async def test_a_repeat_is_answered_with_its_first_offset(autojump_clock, peer):
     assert await peer.values("t") == [b"other", b"0", b"1", b"2", b"3", b"4", b"5"]
 
 
+async def test_five_batches_sent_without_waiting_may_all_be_sent_again(autojump_clock, peer):
+    producer = await producer_id(peer)
+    for _ in range(2):
+        for n in range(5):
+            await peer.send(produce_request("t", numbered(producer, 2 * n, b"a", b"b")))
+    rows = [(await peer.receive()).responses[0].partition_responses[0] for _ in range(10)]
+    assert [(code(row), row.base_offset) for row in rows] == [("NONE", offset) for offset in (0, 2, 4, 6, 8)] * 2
+    assert len(await peer.values("t")) == 10
+
+
 async def test_a_gap_is_refused_and_what_closes_it_taken(autojump_clock, peer):
     producer = await producer_id(peer)
     assert code(await peer.produce("t", numbered(producer, 5, b"x"))) == "OUT_OF_ORDER_SEQUENCE_NUMBER"

@@ -13,6 +13,7 @@ from higgins.storage.store import ListedObject, Store, StoreTraits
 from higgins_protocol.errors import ErrorCode
 from higgins_protocol.messages.create_topics import CreatableTopic, CreateTopicsRequest
 from higgins_protocol.messages.delete_topics import DeleteTopicsRequest, DeleteTopicState
+from higgins_protocol.messages.init_producer_id import InitProducerIdRequest
 from higgins_protocol.messages.metadata import MetadataRequest, MetadataRequestTopic
 from tests.broker.peer import StoryRuntime, batch, produce_many, produce_request
 
@@ -108,6 +109,24 @@ async def test_an_answer_never_comes_before_the_commit(autojump_clock, peer, sto
     store.free()
     (row,) = (await peer.receive()).responses[0].partition_responses
     assert (row.error_code, row.base_offset) == (0, 0)
+
+
+@SIZES
+async def test_a_repeat_of_what_is_still_under_way_is_stored_once(autojump_clock, start, store, size):
+    house = await start()
+    first, second = house.connect(), house.connect()
+    await first.create("t")
+    producer = (await first.ask(InitProducerIdRequest(transactional_id=None))).producer_id
+    data = batch(bytes(size), producer_id=producer, producer_epoch=0, base_sequence=0)
+    store.is_held = True
+    for peer in (first, second):
+        await peer.send(produce_request("t", data))
+        await trio.sleep(1)
+    store.free()
+    for peer in (first, second):
+        (row,) = (await peer.receive()).responses[0].partition_responses
+        assert (row.error_code, row.base_offset) == (0, 0)
+    assert await first.values("t") == [bytes(size)]
 
 
 @SIZES
