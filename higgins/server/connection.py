@@ -187,6 +187,8 @@ class Connection:
             if filled == len(self._head):
                 # A quiet connection keeps a small head; one that sends more gets the whole.
                 self._head.extend(bytes(HEAD_BYTES - filled))
+            if self._slots:
+                self._transport.acknowledge()
             came = await self._transport.receive_into(memoryview(self._head)[filled:])
             if not came:
                 return

@@ -21,6 +21,13 @@ class Transport(Protocol):
         """Wait for bytes; how many came, 0 at the end. Raises: trio.BrokenResourceError."""
         ...
 
+    def acknowledge(self) -> None:
+        """Tell the peer's TCP at once that its bytes have come, when no answer will say so for a while.
+
+        A client that leaves Nagle's algorithm on holds its next small request back until then, up to 40 ms.
+        """
+        ...
+
     def send_now(self, pieces: Sequence[Buffer]) -> list[Buffer]:
         """Send what can be sent without waiting; what is left. Raises: trio.BrokenResourceError."""
         ...
@@ -44,8 +51,10 @@ class SocketTransport:
         """Whether the last receive took all there was; trying again at once would only cost a system call."""
         address = sock.getpeername()
         self.peer_host = str(address[0]) if isinstance(address, tuple) else "local"
+        self._quick_ack: int | None = None
         if sock.family in {socket.AF_INET, socket.AF_INET6}:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            self._quick_ack = getattr(socket, "TCP_QUICKACK", None)
 
     async def receive_into(self, memory: memoryview) -> int:
         while True:
@@ -60,6 +69,14 @@ class SocketTransport:
                 raise _broken(error) from error
             self._drained = came < len(memory)
             return came
+
+    def acknowledge(self) -> None:
+        if self._quick_ack is not None:
+            try:
+                self._sock.setsockopt(socket.IPPROTO_TCP, self._quick_ack, 1)
+            except OSError:
+                # A peer that has left needs no acknowledgement.
+                self._quick_ack = None
 
     def send_now(self, pieces: Sequence[Buffer]) -> list[Buffer]:
         left = pieces
@@ -108,6 +125,9 @@ class StreamTransport:
         data = await self._stream.receive_some(len(memory))
         memory[: len(data)] = data
         return len(data)
+
+    def acknowledge(self) -> None:
+        return
 
     def send_now(self, pieces: Sequence[Buffer]) -> list[Buffer]:
         return list(pieces)
