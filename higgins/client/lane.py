@@ -144,12 +144,16 @@ class Lane:
         waiting = next((one for one in self._queue if one.place is not Place.IN_FLIGHT), None)
         if waiting is None:
             return None
-        moments = [self._expires_ms(self._queue[0])]
+        moments: list[int] = []
+        if self._queue[0].place is not Place.IN_FLIGHT:
+            moments.append(self._expires_ms(self._queue[0]))
+        lingers_until_ms = waiting.created_ms + self._settings.linger_ms
         if self._pause_until_ms > now_ms:
             moments.append(self._pause_until_ms)
-        elif waiting.place is Place.OPEN and not self.flushing:
-            moments.append(waiting.created_ms + self._settings.linger_ms)
-        return max(now_ms + 1, min(moments))
+        elif waiting.place is Place.OPEN and not self.flushing and lingers_until_ms > now_ms:
+            moments.append(lingers_until_ms)
+        # Past both, it waits for those in flight, and only an answer can change that.
+        return max(now_ms + 1, min(moments)) if moments else None
 
     def answered(self, batch: Batch, code: ErrorCode, base_offset: int, message: str, now_ms: int) -> None:
         """The broker has answered for a batch."""

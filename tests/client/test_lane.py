@@ -147,6 +147,16 @@ def test_a_batch_lingers_until_it_is_full_or_flushed():
     assert story.take() is not None
 
 
+def test_a_lane_whose_window_is_full_waits_for_answers_and_not_for_time():
+    story = Story(idempotent=False, linger_ms=20).add(b"a", b"b").later(20)
+    under_way = story.take()
+    assert story.later(5).take() is None
+    assert story.lane.wake_at_ms(story.now_ms) is None
+    story.answer(under_way, OK, 0)
+    assert story.lane.wake_at_ms(story.now_ms) == 10_000
+    assert story.take().records[0].value == b"b"
+
+
 def test_sequences_wrap_after_the_greatest():
     story = Story().add(b"a", b"b")
     story.lane._next_sequence = 2_147_483_647
