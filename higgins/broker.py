@@ -26,7 +26,7 @@ from higgins.log.writer import Writer
 from higgins.model.errors import HigginsError
 from higgins.operators.engine import Engine
 from higgins.runtime import Runtime
-from higgins.server.connection import Answer, Connection, InOrder
+from higgins.server.connection import Answer, Connection, InOrder, Unsent
 from higgins.server.listener import Server, open_socket
 from higgins.server.settings import Listener
 from higgins.server.transport import StreamTransport, Transport
@@ -97,12 +97,19 @@ class Broker:
         settings, runtime = self._settings, self._runtime
         ledger = await open_ledger(runtime, store, settings.ledger)
         cache = Cache(settings.store.cache_bytes_max)
-        writer = Writer(runtime, store, ledger, cache, settings.log)
+        unsent = Unsent()
+        writer = Writer(runtime, store, ledger, cache, settings.log, gathering=unsent.corked)
         reader = Reader(store, ledger, cache)
         watch = Watch(ledger)
         groups = Coordinator(runtime, ledger, settings.groups)
         operators = Engine(runtime, ledger, settings.operators, writer=writer, reader=reader, watch=watch)
-        server = Server(runtime, self._dispatch, settings.server, lambda: writer.room() if writer.is_full else None)
+        server = Server(
+            runtime,
+            self._dispatch,
+            settings.server,
+            unsent=unsent,
+            hold=lambda: writer.room() if writer.is_full else None,
+        )
         node = Node(
             runtime=runtime,
             ledger=ledger,
@@ -113,7 +120,7 @@ class Broker:
             groups=groups,
             operators=operators,
             config=settings.broker,
-            unsent=server.unsent,
+            unsent=unsent,
         )
         self.node, self._server = node, server
         self._router = Router(node)

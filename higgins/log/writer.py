@@ -6,7 +6,8 @@ asked: a client that leaves changes nothing.
 """
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 
 import structlog
@@ -66,7 +67,18 @@ class _Flush:
 class Writer:
     """One node's way into the log."""
 
-    def __init__(self, runtime: Runtime, store: Store, ledger: Ledger, cache: Cache, settings: LogSettings) -> None:
+    def __init__(
+        self,
+        runtime: Runtime,
+        store: Store,
+        ledger: Ledger,
+        cache: Cache,
+        settings: LogSettings,
+        *,
+        gathering: Callable[[], AbstractContextManager[None]] = nullcontext,
+    ) -> None:
+        """`gathering` surrounds the settling of many items, so that their answers can be sent together."""
+        self._gathering = gathering
         self._runtime = runtime
         self._store = store
         self._ledger = ledger
@@ -315,10 +327,11 @@ class Writer:
 
     def _unit_done(self, flush: _Flush, unit: Unit, outcome: Outcome) -> None:
         flush.waiting -= 1
-        if outcome.error is not None:
-            self._fail(unit.items, outcome.error)
-        else:
-            self._settle(unit, outcome.result, flush.layout.stamped_ms)
+        with self._gathering():
+            if outcome.error is not None:
+                self._fail(unit.items, outcome.error)
+            else:
+                self._settle(unit, outcome.result, flush.layout.stamped_ms)
         if flush.waiting:
             return
         if flush.object_id == INLINE:

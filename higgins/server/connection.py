@@ -6,7 +6,8 @@ only when the socket is full does a sending task take over.
 """
 
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TypeAlias
 
 import structlog
@@ -41,12 +42,33 @@ class InOrder:
 
 
 class Unsent:
-    """Bytes of answers that clients have not taken yet, over all connections of a node."""
+    """Answers that clients have not taken yet, over all connections of a node; and the cork on them."""
 
-    __slots__ = ("bytes",)
+    __slots__ = ("_corks", "_held", "bytes")
 
     def __init__(self) -> None:
         self.bytes = 0
+        self._corks = 0
+        self._held: dict[Connection, None] = {}
+
+    @contextmanager
+    def corked(self) -> Iterator[None]:
+        """Inside, answers are gathered; at the end each connection sends all of its own in one go."""
+        self._corks += 1
+        try:
+            yield
+        finally:
+            self._corks -= 1
+            if not self._corks:
+                held, self._held = self._held, {}
+                for connection in held:
+                    connection.send_ready()
+
+    def holds(self, connection: "Connection") -> bool:
+        """Whether a connection that wants to send has to wait for the cork."""
+        if self._corks:
+            self._held[connection] = None
+        return self._corks > 0
 
 
 class CloseConnection(Exception):
@@ -264,6 +286,8 @@ class Connection:
 
     def send_ready(self) -> None:
         """Send every answer whose turn has come, as far as the socket takes it."""
+        if self._node_unsent.holds(self):
+            return
         slots = self._slots
         while slots and slots[0].ready:
             slot = slots.popleft()

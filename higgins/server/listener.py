@@ -56,6 +56,8 @@ class Server:
         runtime: Runtime,
         dispatch: Dispatch,
         settings: ServerSettings,
+        *,
+        unsent: Unsent,
         hold: Callable[[], Awaitable[None] | None],
     ) -> None:
         self._runtime = runtime
@@ -66,7 +68,7 @@ class Server:
         self._addresses: Counter[str] = Counter()
         self.connections: dict[Connection, None] = {}
         self.refused = 0
-        self.unsent = Unsent()
+        self._unsent = unsent
 
     async def serve_socket(self, sock: socket.socket, listener: str, nursery: trio.Nursery) -> None:
         """Accept for ever; connections live in `nursery`, so that they may outlive the listener."""
@@ -102,7 +104,7 @@ class Server:
             runtime=self._runtime,
             pool=self._pool,
             settings=self._settings,
-            unsent=self.unsent,
+            unsent=self._unsent,
             hold=self._hold,
         )
         self.connections[connection] = None
