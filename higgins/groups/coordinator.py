@@ -272,7 +272,7 @@ class Coordinator:
     # ---- the ledger
 
     def _now_ms(self) -> int:
-        # A microsecond's grace: at a deadline of whole milliseconds, seconds times a thousand may fall just short of it,
+        # A microsecond's grace: at a deadline of whole milliseconds, seconds times a thousand may fall just short,
         # and a clock that stands still until the next sleep would then never get past it.
         return int(self._runtime.monotonic() * 1_000 + 0.001)
 

@@ -96,7 +96,7 @@ def decode_commit(data: memoryview) -> Commit:
     try:
         head = _DECODER.decode(encoded)
     except msgspec.MsgspecError as error:
-        raise Corrupt(f"A commit's head cannot be read ({error}); it may come from a newer version of Higgins.") from error
+        raise Corrupt(f"A commit's head cannot be read ({error}); a newer Higgins may have written it.") from error
     if head.format != FORMAT or head.level > LEVEL:
         raise Corrupt(
             f"Commit {head.number} has format {head.format} and level {head.level}; this version reads "

@@ -53,7 +53,9 @@ class _Question:
 class Ledger:
     """Facts in numbered commits, folded into State."""
 
-    def __init__(self, runtime: Runtime, store: Store, settings: LedgerSettings, tip: Tip, committer: Committer) -> None:
+    def __init__(
+        self, runtime: Runtime, store: Store, settings: LedgerSettings, tip: Tip, committer: Committer
+    ) -> None:
         """Use `open_ledger`."""
         self._runtime = runtime
         self._store = store

@@ -71,7 +71,8 @@ class Tip:
     async def check(self, *, in_turn: bool = False, ahead: int = 1) -> None:
         """Come to know everything that was committed before this call. `in_turn`: the caller holds the turn.
 
-        `ahead` commits are read at first. Where there is much to read, ever more is read side by side: another node may commit as fast as this one reads.
+        `ahead` commits are read at first. Where there is much to read, ever more is read side by side: another node may
+        commit as fast as this one reads.
 
         Raises: StorageUnavailable, Corrupt.
         """

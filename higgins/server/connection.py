@@ -233,7 +233,7 @@ class Connection:
         self.frame_deadline = self._runtime.monotonic() + allowance_s
 
     async def _large_frame(self, length: int, begun: memoryview) -> memoryview:
-        """Receive straight into a buffer of the frame's own size: no joins, no copies but of what came with its head."""
+        """Receive straight into a buffer of the frame's own size: nothing copied but what came with its head."""
         self._expect(length)
         frame = self._pool.lease(length)
         at = len(begun)

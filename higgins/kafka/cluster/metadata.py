@@ -39,7 +39,8 @@ CLUSTER_OPERATIONS = sum(1 << code for code in (5, 7, 8, 9, 10, 11, 12))
 def handle(call: Call, request: MetadataRequest) -> MetadataResponse | Awaitable[MetadataResponse]:
     asked = _asked(call, request)
     if asked is None:
-        return _respond(call, request, [_known(call, request, topic) for topic in call.node.state.topics.by_name.values()])
+        every = call.node.state.topics.by_name.values()
+        return _respond(call, request, [_known(call, request, topic) for topic in every])
     found = [_look_up(call, topic) for topic in asked]
     if all(isinstance(each, Topic) for each in found):
         return _respond(call, request, [_known(call, request, each) for each in found if isinstance(each, Topic)])

@@ -160,7 +160,9 @@ class _Fetch:
 
     def _is_refused_now(self) -> bool:
         return any(
-            self._judge(topic.topic, asked).code in SETTLED for topic in self._request.topics for asked in topic.partitions
+            self._judge(topic.topic, asked).code in SETTLED
+            for topic in self._request.topics
+            for asked in topic.partitions
         )
 
     async def _sleep(self, seconds: float) -> None:
@@ -178,7 +180,8 @@ class _Fetch:
                     await event.wait()
                 finally:
                     self._node.watch.disarm(waited, event)
-                if any(row.topic is not None and row.topic.id not in self._node.state.topics.by_id for row in self._rows):
+                by_id = self._node.state.topics.by_id
+                if any(row.topic is not None and row.topic.id not in by_id for row in self._rows):
                     return
 
     def _available(self) -> int:

@@ -243,14 +243,14 @@ def _check_time(header: BatchHeader, now_ms: int, rules: AppendRules) -> None:
     if header.max_timestamp - now_ms > rules.timestamp_after_max_ms:
         raise RecordError(
             ErrorCode.INVALID_TIMESTAMP,
-            f"timestamp {header.max_timestamp} lies more than {rules.timestamp_after_max_ms} ms ahead of the broker's clock "
-            "(message.timestamp.after.max.ms)",
+            f"timestamp {header.max_timestamp} lies more than {rules.timestamp_after_max_ms} ms ahead of the "
+            "broker's clock (message.timestamp.after.max.ms)",
         )
     if 0 <= header.base_timestamp < now_ms - rules.timestamp_before_max_ms:
         raise RecordError(
             ErrorCode.INVALID_TIMESTAMP,
-            f"timestamp {header.base_timestamp} lies more than {rules.timestamp_before_max_ms} ms behind the broker's clock "
-            "(message.timestamp.before.max.ms)",
+            f"timestamp {header.base_timestamp} lies more than {rules.timestamp_before_max_ms} ms behind the "
+            "broker's clock (message.timestamp.before.max.ms)",
         )
 
 

@@ -61,7 +61,7 @@ ProducerKey = tuple[TopicId, int, int]
 
 
 class Producers:
-    """The facet of producers. Records are kept in the order of their last write, so that old ones leave from the front."""
+    """The facet of producers. Records are kept in the order of their last write: old ones leave from the front."""
 
     def __init__(
         self, records: MutableMapping[ProducerKey, ProducerRecord], next_id: int = 1, grants: tuple[Grant, ...] = ()

@@ -93,7 +93,7 @@ class State:
 class Draft:
     """An overlay on State for one commit not yet won.
 
-    Facts are folded only when another proposal is judged after them, so that a commit of one proposal lays nothing over.
+    Facts are folded only when another proposal is judged after them: a commit of one proposal lays nothing over.
     """
 
     topics: Topics
