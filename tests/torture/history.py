@@ -1,0 +1,57 @@
+"""History of a torture run: one JSON object per line, written by clients (real or simulated), read by checker.py.
+
+Every event has "e" (kind) and "t" (monotonic nanoseconds; virtual time in a simulation). Kinds:
+
+ producer  p, kind: plain|idempotent|txn, inorder, retries     declares a producer session (a new name per session)
+ send      id, p, k, v, tx|null                                invocation: value v ("producer/seq"), partition "topic:0"
+ sent      id, ok: 1 written | 0 surely not | -1 unknown, o    completion; o = offset when ok is 1
+ txn       x, r: begin|commit?|commit|abort?|abort|unknown     commit? and abort? are invocations
+ assign    c, s, g|null, k: {k: start|null}                    a new session s of consumer c (assign, seek or rebalance)
+ poll      c, s, iso: rc|ru, t0, r: [[k, offset, v], ...]      invoked at t0, completed at t
+ ocommit   g, c, k: {k: offset}, ok: 1|0|-1, t0
+ ofetch    g, k: {k: offset}, t0
+ wm        k, lo, hi, t0                                       ListOffsets earliest/latest
+ final     k, iso, lo, hi, complete, r: [[offset, v], ...]     the whole partition, read when all is quiet
+ eos       g, in: [topics], out: [topics]                      declares a consume-transform-produce pipeline
+ derived   in, out                                             declares a derived topic and its input
+ nemesis   ...                                                 free form
+
+A value that copies an input record ends in "<k@offset" (its source). v null = payload failed its own CRC.
+"""
+
+import json
+import threading
+import time
+
+
+class History:
+    def __init__(self, path, clock=time.monotonic_ns):
+        self.f = open(path, "a", buffering=1 << 20)  # noqa: SIM115 - held for the whole run
+        self.lock, self.clock, self.n = threading.Lock(), clock, 0
+        self.dumps = json.JSONEncoder(separators=(",", ":")).encode
+
+    def id(self):
+        with self.lock:
+            self.n += 1
+            return self.n
+
+    def now(self):
+        return self.clock()
+
+    def add(self, e, **kw):
+        kw["e"] = e
+        kw.setdefault("t", self.clock())
+        line = self.dumps(kw) + "\n"
+        with self.lock:
+            self.f.write(line)
+
+    def close(self):
+        with self.lock:
+            self.f.close()
+
+
+def load(path):
+    with open(path) as f:
+        for line in f:
+            if line.endswith("\n"):
+                yield json.loads(line)
