@@ -203,6 +203,9 @@ class _Answer:
             return
         if self._deadline is not None:
             self._call.node.deadlines.pop(self._deadline, None)
+            # The deadline knows this answer: left in place, the circle would keep the request's records until the
+            # collector comes by.
+            self._deadline = None
         if self.deferred is None:
             if self._failed:
                 self._call.close()
