@@ -1,0 +1,85 @@
+"""One sitting: peers measured alternately on the same machine, and the ratios between them.
+
+usage: python -m tests.bench.sitting [--peers memory,kafka] [--only produce-1,consume-1] [--rounds 3] [--megabytes 1000]
+
+Every round starts each peer afresh, one at a time, measures it with measure.py and ends it. A figure is the median of
+its rounds; a ratio is the first peer's figure over each other's. Peers: kafka, memory, directory, directory-os, s3,
+s3-slow (every request to the store takes 40 ms more). Needs two cores, a C compiler and librdkafka's headers.
+"""
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import time
+from collections import defaultdict
+
+from tests.bench.peers import DRIVER_CORE, HERE, Peer, driver, objects_in, started
+
+FIGURES = (
+    "mb_s", "records_s", "broker_cpu_s_per_gb", "broker_cpu_us_per_record", "p50_ms", "p99_ms", "rss_mb", "puts_s",
+)  # fmt: skip
+CASES = "produce-1,consume-1,produce-8,consume-8,produce-slow,single,tail"
+PATIENCE_S = 900
+
+Figures = dict[tuple[str, str], dict[str, list[float]]]
+
+
+def measure(name: str, peer: Peer, case: str, megabytes: int) -> dict[str, float]:
+    """One case on one running peer; consuming needs its producing before it, so cases may be pairs joined by +."""
+    before, begun_s = objects_in(peer.folder), time.monotonic()
+    command = [sys.executable, str(HERE / "measure.py"), peer.address, "--pid", str(peer.pid), "--name", name, "--json"]
+    command += ["--only", case, "--driver", str(driver()), "--core", DRIVER_CORE, "--megabytes", str(megabytes)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    if not lines or "error" in lines[-1]:
+        sys.exit(f"{name} {case}: {lines[-1]['error'] if lines else done.stderr.strip()}")
+    result: dict[str, float] = lines[-1]
+    if peer.folder is not None:
+        result["puts_s"] = round((objects_in(peer.folder) - before) / (time.monotonic() - begun_s), 2)
+    return result
+
+
+def with_what_it_needs(case: str) -> str:
+    """Whoever consumes must have produced in the same run of measure.py."""
+    return f"{case.replace('consume', 'produce')},{case}" if case.startswith("consume") else case
+
+
+def show(figures: Figures, peers: list[str], cases: list[str]) -> None:
+    first, *others = peers
+    for case in cases:
+        for figure in FIGURES:
+            medians = {p: statistics.median(v) for p in peers if (v := figures[p, case].get(figure))}
+            if first not in medians:
+                continue
+            ratios = [f"{medians[first] / medians[other]:.2f} x {other}" for other in others if medians.get(other)]
+            values = "  ".join(f"{peer} {medians[peer]:,.2f}" for peer in peers if peer in medians)
+            print(f"{case:13} {figure:26} {values}   {'  '.join(ratios)}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--peers", default="memory,kafka")
+    parser.add_argument("--only", default=CASES)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--megabytes", type=int, default=1000)
+    options = parser.parse_args()
+    peers, cases = options.peers.split(","), options.only.split(",")
+    figures: Figures = defaultdict(lambda: defaultdict(list))
+    for round_number in range(options.rounds):
+        for name in peers:
+            with started(name) as peer:
+                measure(name, peer, "warm", options.megabytes)
+                for case in cases:
+                    result = measure(name, peer, with_what_it_needs(case), options.megabytes)
+                    for figure in FIGURES:
+                        if result.get(figure) is not None:
+                            figures[name, case][figure].append(result[figure])
+                    said = f"# round {round_number + 1} {name} {case}: {result['mb_s']} MB/s"
+                    print(said, file=sys.stderr, flush=True)
+    show(figures, peers, cases)
+
+
+if __name__ == "__main__":
+    main()
