@@ -67,6 +67,7 @@ class Ledger:
         self._asked = trio.Event()
         self._signs: dict[int, tuple[int, float]] = {}
         self._lost: SessionEnded | None = None
+        self._watched = trio.Event()
         self.watchers = 0
         """How many wait for something another node may commit; they make the follower look often."""
         tip.subscribe(self._notice)
@@ -84,6 +85,15 @@ class Ledger:
     def subscribe(self, listener: Callable[[Commit], None]) -> None:
         """Call `listener` with every commit right after it is folded; it must be quick and must not fail."""
         self._tip.subscribe(listener)
+
+    def watch(self) -> None:
+        """Somebody begins to wait for what another node may commit; `unwatch` ends it."""
+        self.watchers += 1
+        self._watched.set()
+
+    def unwatch(self) -> None:
+        """Somebody has ceased to wait."""
+        self.watchers -= 1
 
     def in_touch(self) -> bool:
         """Whether the tip was seen within a third of the session timeout: else others may have moved on."""
@@ -228,7 +238,14 @@ class Ledger:
         backoff = Backoff(self._runtime, first_s=0.05, longest_s=2.0)
         follow_s = self._store.traits.follow_ms / 1000
         while True:
-            await trio.sleep(follow_s if self.watchers and not self.alone else ALONE_FOLLOW_S)
+            if self.alone:
+                await trio.sleep(ALONE_FOLLOW_S)
+            else:
+                # Who begins to wait in the middle of a pause is not made to wait for its end.
+                with trio.move_on_after(0 if self.watchers else ALONE_FOLLOW_S):
+                    await self._watched.wait()
+                await trio.sleep(follow_s)
+            self._watched = trio.Event()
             try:
                 await self._tip.check()
                 backoff = Backoff(self._runtime, first_s=0.05, longest_s=2.0)

@@ -24,7 +24,7 @@ class Watch:
         for key in partitions:
             self._armed.setdefault(key, set()).add(event)
             self._topics.setdefault(key[0], set()).add(key[1])
-        self._ledger.watchers += 1
+        self._ledger.watch()
 
     def disarm(self, partitions: Iterable[TopicPartition], event: trio.Event) -> None:
         """Forget an event, set or not."""
@@ -39,7 +39,7 @@ class Watch:
                 watched.discard(key[1])
                 if not watched:
                     del self._topics[key[0]]
-        self._ledger.watchers -= 1
+        self._ledger.unwatch()
 
     def _notice(self, commit: Commit) -> None:
         if not self._armed:

@@ -106,7 +106,7 @@ def test_a_fact_nobody_knows_is_not_passed_over() -> None:
     class Unheard(msgspec.Struct, frozen=True, array_like=True, tag=999):
         what: int
 
-    with pytest.raises(Corrupt, match="newer version"):
+    with pytest.raises(Corrupt, match="newer Higgins"):
         decode_commit(memoryview(encoded(facts=(Unheard(1),))))
 
 
