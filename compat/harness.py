@@ -115,7 +115,7 @@ class Trial:
     def tell(self, story: str) -> Result:
         """Run one story in a process of its own; it always ends."""
         begun = time.monotonic()
-        command = [self._python, str(COMPAT / "stories.py"), str(self._folder), story, self.address]
+        command = [self._python, str(COMPAT / "tell.py"), str(self._folder), story, self.address]
         with tempfile.TemporaryFile("w+") as errors:
             process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, text=True)
             timely = self._attend(process, begun + STORY_S)
@@ -205,7 +205,7 @@ def allowed(folder: Path) -> list[str]:
 
 
 def all_stories() -> list[str]:
-    command = [sys.executable, str(COMPAT / "stories.py"), "--list"]
+    command = [sys.executable, str(COMPAT / "tell.py"), "--list"]
     return subprocess.run(command, capture_output=True, text=True, timeout=COMMAND_S, check=True).stdout.split()
 
 

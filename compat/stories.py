@@ -1,99 +1,30 @@
-"""The stories every client is put through, and the process that tells one: `stories.py FOLDER STORY BOOTSTRAP`.
+"""The stories: what a client does with a broker, and what is true afterwards. The one of groups has a file of its own."""
 
-Standard library only; `stories.py --list` names them. Runs in the environment of the client in FOLDER, whose
-`client.py` has `open_client(bootstrap)`.
-What only the harness can do (restart the broker, apply a topography) is asked of it: a line of JSON on standard output,
-answered by a line on standard input. Exit code 0 is a pass, 77 a skip with its reason on standard error.
-"""
-
-import importlib.util
 import json
-import os
-import sys
 import threading
 import time
-import traceback
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
-from pathlib import Path
-from typing import TypeAlias
 
 from port import BEGIN, END, Acks, Client, Producer, Reader, Record, Skip, Start
+from telling import (
+    PATIENCE_S,
+    POLL_S,
+    ask,
+    by_partition,
+    new_topic,
+    numbers,
+    read,
+    read_from,
+    same,
+    story,
+    values,
+    write,
+)
 
-EXIT_SKIPPED = 77
-PATIENCE_S = 30.0
-POLL_S = 0.25
 CODECS = ("none", "gzip", "snappy", "lz4", "zstd")
 LARGE_BYTES = 900 * 1024
 PARTITIONS_DEFAULT = 4
 """What the broker under trial is told to make a topic with that nobody has created."""
-
-Story: TypeAlias = Callable[[Client], None]
-STORIES: dict[str, Story] = {}
-NEEDS: dict[str, tuple[str, ...]] = {}
-
-
-def story(name: str, *needs: str) -> Callable[[Story], Story]:
-    """Register a story; it is skipped for a client that lacks one of the capabilities it needs."""
-
-    def register(function: Story) -> Story:
-        STORIES[name], NEEDS[name] = function, needs
-        return function
-
-    return register
-
-
-def ask(what: str, **details: object) -> None:
-    """Have the harness do something. Raises: Skip, where it may not; RuntimeError, where it failed."""
-    print(json.dumps({"ask": what, **details}), flush=True)
-    answer = json.loads(sys.stdin.readline())
-    if answer["outcome"] == "skip":
-        raise Skip(answer["why"])
-    if answer["outcome"] != "done":
-        raise RuntimeError(f"the harness could not {what}: {answer['why']}")
-
-
-def new_topic(partitions: int = 1) -> str:
-    """A topic of its own for each story, made by the harness so that a client's admin calls are tried only once."""
-    name = f"story-{time.time_ns()}"
-    ask("create", topic=name, partitions=partitions)
-    return name
-
-
-def write(client: Client, topic: str, values: Iterable[str], *, acks: Acks = "all", codec: str = "none") -> None:
-    """Write values to partition 0 and wait for their delivery."""
-    producer = client.producer(acks=acks, codec=codec)
-    for value in values:
-        producer.send(topic, value.encode())
-    producer.flush()
-    producer.close()
-
-
-def read(reader: Reader, count: int, patience_s: float = PATIENCE_S) -> list[Record]:
-    """The next `count` records, or as many as came in time; closes the reader."""
-    found: list[Record] = []
-    deadline = time.monotonic() + patience_s
-    while len(found) < count and time.monotonic() < deadline:
-        found += reader.poll(POLL_S)
-    reader.close()
-    return found
-
-
-def read_from(client: Client, topic: str, count: int, start: Start = BEGIN, partitions: int = 1) -> list[Record]:
-    return read(client.reader(topic, range(partitions), start), count)
-
-
-def values(records: Iterable[Record]) -> list[str]:
-    return [(record.value or b"").decode() for record in records]
-
-
-def same(found: object, wanted: object, what: str) -> None:
-    assert found == wanted, f"{what}: wanted {wanted!s:.400}, found {found!s:.400}"
-
-
-def numbers(first: int, end: int) -> list[str]:
-    return [f"v{n}" for n in range(first, end)]
 
 
 # ---- one client ------------------------------------------------------------------------------------------------------
@@ -263,88 +194,6 @@ def consume_time(client: Client) -> None:
     same(values(found), numbers(first, 30), f"from the first record not before {wanted}")
 
 
-# ---- groups ----------------------------------------------------------------------------------------------------------
-
-
-class MemberThread:
-    """A member of a group in a thread of its own: polls, notes what came, commits."""
-
-    def __init__(self, client: Client, group: str, topic: str) -> None:
-        self.assigned: set[int] = set()
-        self.seen: list[str] = []
-        self.failure: BaseException | None = None
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, args=(client, group, topic), daemon=True)
-        self._thread.start()
-
-    def leave(self) -> None:
-        self._stop.set()
-        self._thread.join(PATIENCE_S)
-        assert not self._thread.is_alive(), "a member does not end"
-
-    def _run(self, client: Client, group: str, topic: str) -> None:
-        try:
-            member = client.member(group, topic)
-            while not self._stop.is_set():
-                came = member.poll(POLL_S)
-                self.seen += values(came)
-                self.assigned = member.assigned()
-                if came:
-                    member.commit()
-            member.close()
-        except BaseException as error:
-            self.failure = error
-            traceback.print_exc()
-
-
-def wait_until(condition: Callable[[], bool], members: Sequence[MemberThread], what: str) -> None:
-    deadline = time.monotonic() + PATIENCE_S
-    while not condition():
-        state = [(sorted(one.assigned), len(one.seen)) for one in members]
-        assert time.monotonic() < deadline, f"{what} did not happen in {PATIENCE_S:.0f} s: {state}"
-        assert not any(one.failure for one in members), "a member failed"
-        time.sleep(0.05)
-
-
-def shares(members: Sequence[MemberThread], count: int) -> bool:
-    """Whether every partition has one owner and every member has some."""
-    held = Counter(p for one in members for p in one.assigned)
-    return held == Counter(range(count)) and all(one.assigned for one in members)
-
-
-@story("group")
-def group(client: Client) -> None:
-    topic = new_topic(6)
-    name = f"group-{topic}"
-    spread(client, topic, range(60))
-    members = [MemberThread(client, name, topic) for _ in range(3)]
-    wait_until(lambda: shares(members, 6), members, "three members sharing six partitions")
-    wait_until(lambda: seen(members) >= set(numbers(0, 60)), members, "reading what was there before")
-    members[0].leave()
-    wait_until(lambda: shares(members[1:], 6), members[1:], "two members taking over from the third")
-    spread(client, topic, range(60, 120))
-    wait_until(lambda: seen(members) >= set(numbers(0, 120)), members, "reading on after the rebalance")
-    for one in members[1:]:
-        one.leave()
-    spread(client, topic, range(120, 150))
-    heir = MemberThread(client, name, topic)
-    wait_until(lambda: seen([heir]) >= set(numbers(120, 150)), [heir], "going on from the commit")
-    heir.leave()
-    same(sorted(heir.seen), sorted(numbers(120, 150)), "what is read by who comes after the commit")
-
-
-def spread(client: Client, topic: str, which: Iterable[int]) -> None:
-    producer = client.producer()
-    for n in which:
-        producer.send(topic, b"v%d" % n, partition=n % 6)
-    producer.flush()
-    producer.close()
-
-
-def seen(members: Sequence[MemberThread]) -> set[str]:
-    return {value for one in members for value in one.seen}
-
-
 # ---- the broker goes and comes ---------------------------------------------------------------------------------------
 
 
@@ -415,13 +264,6 @@ def idempotent_kill(client: Client) -> None:
         assert there == wanted, f"partition {p} of {len(wanted)}: {len(lost)} lost, {doubled} twice, or out of order"
 
 
-def by_partition(records: Iterable[Record]) -> dict[int, list[str]]:
-    found: dict[int, list[str]] = {}
-    for record in records:
-        found.setdefault(record.partition, []).append((record.value or b"").decode())
-    return found
-
-
 # ---- derived streams -------------------------------------------------------------------------------------------------
 
 
@@ -448,49 +290,3 @@ def derived(client: Client) -> None:
     found = by_partition(read_from(client, large_ones, 40, partitions=2))
     wanted = {p: [n for n in range(p, 100, 2) if n % 10 > 5] for p in range(2)}
     same({p: [json.loads(text)["n"] for text in texts] for p, texts in found.items()}, wanted, "the derived stream")
-
-
-# ---- telling one -----------------------------------------------------------------------------------------------------
-
-
-def open_client(folder: Path, bootstrap: str) -> Client:
-    spec = importlib.util.spec_from_file_location("client_under_trial", folder / "client.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    client: Client = module.open_client(bootstrap)
-    return client
-
-
-def missing(client: Client, needs: Sequence[str], why: Mapping[str, str]) -> None:
-    for need in needs:
-        if need in why:
-            raise Skip(why[need])
-
-
-def main(folder: str, name: str, bootstrap: str) -> int:
-    skipped = ""
-    try:
-        client = open_client(Path(folder), bootstrap)
-        missing(client, NEEDS[name], client.missing)
-        STORIES[name](client)
-    except Skip as skip:
-        skipped = str(skip)
-    except Exception:
-        traceback.print_exc()
-        return 1
-    if skipped:
-        # Last of all, behind whatever the client says when it is dropped.
-        print(skipped, file=sys.stderr)
-        return EXIT_SKIPPED
-    return 0
-
-
-if __name__ == "__main__":
-    if sys.argv[1:] == ["--list"]:
-        print("\n".join(STORIES))
-        sys.exit(0)
-    code = main(*sys.argv[1:])
-    sys.stderr.flush()
-    # Clients leave threads behind that would keep the process; everything that matters has been said.
-    os._exit(code)

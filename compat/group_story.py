@@ -1,0 +1,89 @@
+"""The story of a group: three members share a topic, one leaves, the others go on, and an heir begins at the commit."""
+
+import threading
+import time
+import traceback
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+
+from port import Client
+from telling import PATIENCE_S, POLL_S, new_topic, numbers, same, story, values
+
+
+class MemberThread:
+    """A member of a group in a thread of its own: polls, notes what came, commits."""
+
+    def __init__(self, client: Client, group: str, topic: str) -> None:
+        self.assigned: set[int] = set()
+        self.seen: list[str] = []
+        self.failure: BaseException | None = None
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, args=(client, group, topic), daemon=True)
+        self._thread.start()
+
+    def leave(self) -> None:
+        self._stop.set()
+        self._thread.join(PATIENCE_S)
+        assert not self._thread.is_alive(), "a member does not end"
+
+    def _run(self, client: Client, group: str, topic: str) -> None:
+        try:
+            member = client.member(group, topic)
+            while not self._stop.is_set():
+                came = member.poll(POLL_S)
+                self.seen += values(came)
+                self.assigned = member.assigned()
+                if came:
+                    member.commit()
+            member.close()
+        except BaseException as error:
+            self.failure = error
+            traceback.print_exc()
+
+
+def wait_until(condition: Callable[[], bool], members: Sequence[MemberThread], what: str) -> None:
+    deadline = time.monotonic() + PATIENCE_S
+    while not condition():
+        state = [(sorted(one.assigned), len(one.seen)) for one in members]
+        assert time.monotonic() < deadline, f"{what} did not happen in {PATIENCE_S:.0f} s: {state}"
+        assert not any(one.failure for one in members), "a member failed"
+        time.sleep(0.05)
+
+
+def shares(members: Sequence[MemberThread], count: int) -> bool:
+    """Whether every partition has one owner and every member has some."""
+    held = Counter(p for one in members for p in one.assigned)
+    return held == Counter(range(count)) and all(one.assigned for one in members)
+
+
+@story("group")
+def group(client: Client) -> None:
+    topic = new_topic(6)
+    name = f"group-{topic}"
+    spread(client, topic, range(60))
+    members = [MemberThread(client, name, topic) for _ in range(3)]
+    wait_until(lambda: shares(members, 6), members, "three members sharing six partitions")
+    wait_until(lambda: seen(members) >= set(numbers(0, 60)), members, "reading what was there before")
+    members[0].leave()
+    wait_until(lambda: shares(members[1:], 6), members[1:], "two members taking over from the third")
+    spread(client, topic, range(60, 120))
+    wait_until(lambda: seen(members) >= set(numbers(0, 120)), members, "reading on after the rebalance")
+    for one in members[1:]:
+        one.leave()
+    spread(client, topic, range(120, 150))
+    heir = MemberThread(client, name, topic)
+    wait_until(lambda: seen([heir]) >= set(numbers(120, 150)), [heir], "going on from the commit")
+    heir.leave()
+    same(sorted(heir.seen), sorted(numbers(120, 150)), "what is read by who comes after the commit")
+
+
+def spread(client: Client, topic: str, which: Iterable[int]) -> None:
+    producer = client.producer()
+    for n in which:
+        producer.send(topic, b"v%d" % n, partition=n % 6)
+    producer.flush()
+    producer.close()
+
+
+def seen(members: Sequence[MemberThread]) -> set[str]:
+    return {value for one in members for value in one.seen}

@@ -1,0 +1,64 @@
+"""The process that tells one story: `tell.py FOLDER STORY BOOTSTRAP`; `tell.py --list` names them all.
+
+Standard library only. Runs in the environment of the client in FOLDER, whose `client.py` has `open_client(bootstrap)`.
+What only the harness can do (restart the broker, apply a topography) is asked of it: a line of JSON on standard output,
+answered by a line on standard input. Exit code 0 is a pass, 77 a skip with its reason on standard error.
+"""
+
+import importlib.util
+import os
+import sys
+import traceback
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import group_story
+import stories
+from port import Client, Skip
+from telling import NEEDS, STORIES
+
+EXIT_SKIPPED = 77
+assert stories and group_story, "imported for the stories they register"
+
+
+def open_client(folder: Path, bootstrap: str) -> Client:
+    spec = importlib.util.spec_from_file_location("client_under_trial", folder / "client.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    client: Client = module.open_client(bootstrap)
+    return client
+
+
+def missing(client: Client, needs: Sequence[str], why: Mapping[str, str]) -> None:
+    for need in needs:
+        if need in why:
+            raise Skip(why[need])
+
+
+def main(folder: str, name: str, bootstrap: str) -> int:
+    skipped = ""
+    try:
+        client = open_client(Path(folder), bootstrap)
+        missing(client, NEEDS[name], client.missing)
+        STORIES[name](client)
+    except Skip as skip:
+        skipped = str(skip)
+    except Exception:
+        traceback.print_exc()
+        return 1
+    if skipped:
+        # Last of all, behind whatever the client says when it is dropped.
+        print(skipped, file=sys.stderr)
+        return EXIT_SKIPPED
+    return 0
+
+
+if __name__ == "__main__":
+    if sys.argv[1:] == ["--list"]:
+        print("\n".join(STORIES))
+        sys.exit(0)
+    code = main(*sys.argv[1:])
+    sys.stderr.flush()
+    # Clients leave threads behind that would keep the process; everything that matters has been said.
+    os._exit(code)
