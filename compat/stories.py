@@ -1,4 +1,4 @@
-"""The stories: what a client does with a broker, and what is true afterwards. The one of groups has a file of its own."""
+"""The stories: what a client does with a broker, and what is true afterwards. Groups have a file of their own."""
 
 import json
 import threading
