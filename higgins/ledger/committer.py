@@ -115,22 +115,18 @@ class Committer:
         """
         if self._busy or not self._tip.take_turn_now():
             return False
+        # Busy while callbacks run, too: what they submit forms the next commit, by way of the task.
         self._busy = True
         try:
-            entries, outcomes = self._win_now()
-        finally:
-            self._tip.give_turn()
-            self._busy = False
-        if not outcomes:
-            return False
-        # What these callbacks submit forms the next commit, by way of the task.
-        self._busy = True
-        try:
+            try:
+                entries, outcomes = self._win_now()
+            finally:
+                self._tip.give_turn()
             for entry, outcome in zip(entries, outcomes, strict=True):
                 entry.done(outcome)
         finally:
             self._busy = False
-        return not self._queue
+        return bool(outcomes) and not self._queue
 
     def _win_now(self) -> tuple[list[_Entry], list[Outcome]]:
         """Entries with their outcomes; none, and everything still queued, where it takes the long way."""

@@ -39,7 +39,7 @@ class Item:
     """Batches of one partition that somebody waits for."""
 
     __slots__ = (
-        "batches", "bytes", "due_s", "gap_retries", "gap_until_s", "partition", "settled", "stamps", "topic_id",
+        "batches", "bytes", "due_s", "gap_commits", "gap_until_s", "partition", "settled", "stamps", "topic_id",
     )  # fmt: skip
 
     def __init__(
@@ -60,7 +60,7 @@ class Item:
         """LogAppendTime: the records are stamped when they are flushed."""
         self.due_s = due_s
         self.bytes = len(batches[0][1]) if len(batches) == 1 else sum(len(view) for _, view in batches)
-        self.gap_retries = 2
+        self.gap_commits = 0
         self.gap_until_s: float | None = None
 
     @property

@@ -10,19 +10,15 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 
-import structlog
 import trio
 
 from higgins.ledger.commit import Commit
 from higgins.ledger.committer import Outcome
 from higgins.ledger.ledger import Ledger
-from higgins.ledger.state.runs import INLINE, Append
-from higgins.ledger.state.tasks import TaskStep
+from higgins.ledger.state.runs import INLINE
 from higgins.log.buffer import (
     FlushBuffer,
     Item,
-    Layout,
-    Producer,
     Settled,
     StepDraft,
     StepItem,
@@ -30,38 +26,19 @@ from higgins.log.buffer import (
     append_of,
     lay_out,
 )
-from higgins.log.segment import footer
+from higgins.log.flush import Flush
+from higgins.log.gaps import Gaps
 from higgins.log.settings import LogSettings
 from higgins.model.errors import Fenced, HigginsError, StorageUnavailable
 from higgins.model.names import TopicId
-from higgins.model.pointer import Buffer, ObjectId, data_object, object_key
+from higgins.model.pointer import Buffer, ObjectId, data_object
 from higgins.runtime import Runtime
 from higgins.storage.cache import Blob, Cache
-from higgins.storage.retry import Backoff
 from higgins.storage.store import Store
 from higgins_protocol.errors import ErrorCode
 from higgins_protocol.records.batch import BatchHeader, read_header
 
-log = structlog.get_logger("higgins.log")
-
 GAP = -ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER
-
-
-class _Flush:
-    """Items on their way as one object, or inline."""
-
-    __slots__ = ("failed", "items", "layout", "length", "lost", "object_id", "ready", "waiting")
-
-    def __init__(self, items: list[Item | StepItem], layout: Layout, object_id: ObjectId) -> None:
-        self.items = items
-        self.layout = layout
-        self.object_id = object_id
-        self.length = 0
-        self.ready = False
-        self.failed: StorageUnavailable | None = None
-        self.lost: set[Producer] = set()
-        """Producers whose earlier batches failed for good while these were on their way."""
-        self.waiting = len(layout.units)
 
 
 class Writer:
@@ -90,11 +67,11 @@ class Writer:
             traits.inline_bytes_max if settings.inline_bytes_max is None else settings.inline_bytes_max
         )
         self._buffer = FlushBuffer()
-        self._flushes: deque[_Flush] = deque()
+        self._flushes: deque[Flush] = deque()
         self._puts = 0
         self._submitted = 0
         self._inline_in_flight = False
-        self._parked: list[Item] = []
+        self._gaps = Gaps((settings.gap_patience_ms + 2 * self._linger_ms) / 1000)
         self._nursery: trio.Nursery | None = None
         self._timer = trio.Event()
         self._armed_until = float("inf")
@@ -182,7 +159,7 @@ class Writer:
                 with trio.move_on_at(self._armed_until):
                     await self._timer.wait()
                 self._timer = trio.Event()
-                self._end_gaps()
+                self._try_again(self._gaps.over(self._runtime.monotonic()))
                 self._pump()
 
     # ---- when to flush ------------------------------------------------------------------------------------------
@@ -195,12 +172,8 @@ class Writer:
         return self._flushed_at + linger / 1000 if linger else 0.0
 
     def _next_deadline(self, now: float) -> float:
-        deadlines = [item.gap_until_s for item in self._parked if item.gap_until_s is not None]
-        if self._buffer.items:
-            due = self._buffer.due_s()
-            if due > now:
-                deadlines.append(due)
-        return min(deadlines, default=float("inf"))
+        due = self._buffer.due_s() if self._buffer.items else float("inf")
+        return min(self._gaps.next_s(), due) if due > now else self._gaps.next_s()
 
     def _pump(self) -> None:
         """Start whatever flush may start now."""
@@ -234,13 +207,13 @@ class Writer:
             self._submit_alone(items[0])
         elif inline:
             layout = lay_out(items, self._runtime.now_ms(), INLINE, inline=True)
-            flush = _Flush(items, layout, INLINE)
+            flush = Flush(items, layout, INLINE)
             self._inline_in_flight = True
             self._submit(flush)
         else:
             object_id = self._next_object_id(session.epoch)
             layout = lay_out(items, self._runtime.now_ms(), object_id, inline=False)
-            flush = _Flush(items, layout, object_id)
+            flush = Flush(items, layout, object_id)
             self._flushes.append(flush)
             self._puts += 1
             assert self._nursery is not None
@@ -272,28 +245,10 @@ class Writer:
 
     # ---- a flush on its way -------------------------------------------------------------------------------------
 
-    async def _put(self, flush: _Flush) -> None:
-        pieces = [piece for unit in flush.layout.units for piece in unit.payload]
-        pieces.append(footer(flush.layout.rows))
-        flush.length = sum(len(piece) for piece in pieces)
-        backoff = Backoff(self._runtime, first_s=0.1, longest_s=2.0)
-        patience = trio.move_on_after(self._settings.put_patience_s)
-        with patience:
-            while True:
-                try:
-                    await self._store.put(object_key(flush.object_id), pieces)
-                    break
-                except StorageUnavailable as error:
-                    # The same bytes under the same key: repeating an unknown put is harmless.
-                    flush.failed = error
-                    log.warning("segment.put_failed", object=flush.object_id, why=str(error))
-                    await backoff.wait()
-        if patience.cancelled_caught:
-            flush.failed = StorageUnavailable("The store did not take the records in time; try again.")
-        else:
-            flush.failed = None
-            if not self._store.traits.reads_are_direct:
-                self._cache.put(flush.object_id, Blob(pieces))
+    async def _put(self, flush: Flush) -> None:
+        pieces = await flush.put(self._runtime, self._store, self._settings.put_patience_s)
+        if flush.failed is None and not self._store.traits.reads_are_direct:
+            self._cache.put(flush.object_id, Blob(pieces))
         self._puts -= 1
         flush.ready = True
         self._submit_ready()
@@ -304,7 +259,8 @@ class Writer:
         while self._flushes and self._flushes[0].ready:
             flush = self._flushes.popleft()
             if flush.failed is None:
-                self._drop_lost(flush)
+                lost = StorageUnavailable("A batch before this one could not be stored; try again.")
+                self._fail(flush.drop_lost(), lost)
                 if flush.layout.units:
                     self._submitted += 1
                     self._submit(flush)
@@ -312,12 +268,12 @@ class Writer:
                 self._fail(flush.items, flush.failed)
                 self._fail_successors(flush)
 
-    def _submit(self, flush: _Flush) -> None:
+    def _submit(self, flush: Flush) -> None:
         inline = flush.object_id == INLINE
         self._ledger.submit_all(
             [
                 (
-                    unit.proposal if inline else _sized(unit.proposal, flush.length),
+                    unit.proposal if inline else flush.proposal_of(unit),
                     partial(self._unit_done, flush, unit),
                     tuple(unit.payload) if inline else (),
                 )
@@ -325,7 +281,7 @@ class Writer:
             ]
         )
 
-    def _unit_done(self, flush: _Flush, unit: Unit, outcome: Outcome) -> None:
+    def _unit_done(self, flush: Flush, unit: Unit, outcome: Outcome) -> None:
         flush.waiting -= 1
         with self._gathering():
             if outcome.error is not None:
@@ -365,10 +321,9 @@ class Writer:
 
     def _fail_all(self, error: HigginsError) -> None:
         items, self._buffer = self._buffer.items, FlushBuffer()
-        parked, self._parked = self._parked, []
-        self._fail([*parked, *items], error)
+        self._fail([*self._gaps.drain(), *items], error)
 
-    def _fail_successors(self, flush: _Flush) -> None:
+    def _fail_successors(self, flush: Flush) -> None:
         """What continues a sequence that has just lost a batch would only be refused as a gap."""
         assert flush.failed is not None
         lost = {item.producer for item in flush.items if isinstance(item, Item) and item.producer[0] >= 0}
@@ -381,17 +336,6 @@ class Writer:
             else:
                 self._buffer.add(item)
 
-    def _drop_lost(self, flush: _Flush) -> None:
-        """Fail what continues a lost batch. Its bytes are in the object already; nothing will point to them."""
-        if not flush.lost:
-            return
-        for unit in flush.layout.units:
-            lost = [item for item in unit.items if isinstance(item, Item) and item.producer in flush.lost]
-            unit.drop(lost)
-            self._fail(lost, StorageUnavailable("A batch before this one could not be stored; try again."))
-        flush.layout.units = [unit for unit in flush.layout.units if unit.items]
-        flush.waiting = len(flush.layout.units)
-
     def _release(self, item: Item | StepItem) -> None:
         self.bytes_held -= item.bytes or 1
         if not self.is_full:
@@ -402,52 +346,17 @@ class Writer:
     # ---- gaps ---------------------------------------------------------------------------------------------------
 
     def _park(self, item: Item) -> bool:
-        """Let a batch wait for its predecessor, which may be on its way through another node; False when it has."""
-        now = self._runtime.monotonic()
-        if item.gap_until_s is None:
-            item.gap_until_s = now + (self._settings.gap_patience_ms + 2 * self._linger_ms) / 1000
-        elif item.gap_retries <= 0 or item.gap_until_s <= now:
-            return False
-        self._parked.append(item)
-        self._timer.set()
-        return True
+        parked = self._gaps.park(item, self._runtime.monotonic())
+        if parked:
+            self._timer.set()
+        return parked
 
     def _notice(self, commit: Commit) -> None:
-        """A commit has been folded: what is parked may fit now."""
-        if not self._parked:
-            return
-        parked, self._parked = self._parked, []
-        for item in parked:
-            item.gap_retries -= 1
+        if self._gaps:
+            self._try_again(self._gaps.after_commit())
+            self._timer.set()
+
+    def _try_again(self, items: Sequence[Item]) -> None:
+        for item in items:
             item.due_s = 0.0
             self._buffer.add(item)
-        self._timer.set()
-
-    def _end_gaps(self) -> None:
-        now = self._runtime.monotonic()
-        over = [item for item in self._parked if item.gap_until_s is not None and item.gap_until_s <= now]
-        if over:
-            self._parked = [item for item in self._parked if item not in over]
-            for item in over:
-                # One last look at the tip, which is where a refusal has to be given.
-                item.gap_retries = 0
-                item.due_s = 0.0
-                self._buffer.add(item)
-
-
-def _sized(proposal: Append | TaskStep, length: int) -> Append | TaskStep:
-    """The proposal with the length of its object, known once the footer is made."""
-    if isinstance(proposal, Append):
-        return Append(proposal.topic_id, proposal.partition, proposal.object_id, length, proposal.batches)
-    return TaskStep(
-        proposal.name,
-        proposal.generation,
-        proposal.partition,
-        proposal.epoch,
-        proposal.lease_epoch,
-        proposal.from_offset,
-        proposal.to_offset,
-        tuple(_sized(append, length) for append in proposal.appends),  # type: ignore[misc]
-        proposal.counters,
-        proposal.state_pointer,
-    )
