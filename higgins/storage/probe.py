@@ -7,22 +7,31 @@ from higgins.model.pointer import ObjectKey
 from higgins.storage.store import Store
 
 PROBE_DEADLINE_S = 30.0
+PAUSES_S = (0.1, 0.4)
+"""Between tries: one lost answer is no verdict on a store, three in a row are."""
 
 
 async def probe(store: Store, token: str) -> None:
-    """Create twice (one must lose), read after a miss, list. `token` makes the key this probe's own.
+    """Create twice (one must lose), read after a miss, list. `token` makes the keys this probe's own.
 
     Raises: Unfit, with what the store did, why it matters and what to do.
     """
-    key = ObjectKey(f"probe/{token}")
+    keys = [ObjectKey(f"probe/{token}-{n}") for n in range(len(PAUSES_S) + 1)]
     with trio.move_on_after(PROBE_DEADLINE_S) as patience:
-        try:
-            await _probe(store, key)
-        except StorageUnavailable as error:
-            raise Unfit(
-                f"The store does not answer as it should: {error} "
-                "Check its address, the bucket's name and the credentials."
-            ) from error
+        for n, key in enumerate(keys):
+            # A key of its own for every try: what became of the last one is not known.
+            try:
+                await _probe(store, key)
+                for tried in keys[: n + 1]:
+                    await store.delete(tried)
+                return
+            except StorageUnavailable as error:
+                if n == len(PAUSES_S):
+                    raise Unfit(
+                        f"The store does not answer as it should: {error} "
+                        "Check its address, the bucket's name and the credentials."
+                    ) from error
+                await trio.sleep(PAUSES_S[n])
     if patience.cancelled_caught:
         raise Unfit(f"The store gave no answer within {PROBE_DEADLINE_S:.0f} s. Check its address and the network.")
 
@@ -60,4 +69,3 @@ async def _probe(store: Store, key: ObjectKey) -> None:
     listed = await store.list("probe/", after=key[:-1])
     if key not in {row.key for row in listed}:
         raise Unfit("The store does not list an object right after it was created; snapshots would be missed.")
-    await store.delete(key)

@@ -91,7 +91,22 @@ async def test_a_store_that_breaks_one_is_refused(store: FakeStore, sentence: st
         await probe(store, "token")
 
 
-async def test_a_store_out_of_reach_is_refused_with_its_own_words() -> None:
+@pytest.mark.parametrize("moment", ["before_read", "before_create", "after_create"])
+async def test_an_answer_lost_is_no_verdict(autojump_clock: trio.testing.MockClock, moment: str) -> None:
+    store = FakeStore()
+    calls: list[str] = []
+
+    async def lose_two(key: str) -> None:
+        calls.append(key)
+        if len(calls) <= 2:
+            raise StorageUnavailable("connection reset")
+
+    setattr(store, moment, lose_two)
+    await probe(store, "token")
+    assert len(calls) > 2 and store.objects == {}
+
+
+async def test_a_store_out_of_reach_is_refused_with_its_own_words(autojump_clock: trio.testing.MockClock) -> None:
     store = FakeStore()
 
     async def fail(key: str) -> None:
