@@ -99,7 +99,7 @@ class Broker:
         cache = Cache(settings.store.cache_bytes_max)
         unsent = Unsent()
         writer = Writer(runtime, store, ledger, cache, settings.log, gathering=unsent.corked)
-        reader = Reader(store, ledger, cache)
+        reader = Reader(runtime, store, ledger, cache)
         watch = Watch(ledger)
         groups = Coordinator(runtime, ledger, settings.groups)
         operators = Engine(runtime, ledger, settings.operators, writer=writer, reader=reader, watch=watch)

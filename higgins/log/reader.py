@@ -13,6 +13,7 @@ from higgins.log.planner import Cursor, pointer_from, serve
 from higgins.model.errors import HigginsError, ObjectMissing
 from higgins.model.names import TopicId
 from higgins.model.pointer import Buffer, ObjectId, commit_number_of, inline_payload, is_inline
+from higgins.runtime import Runtime
 from higgins.storage.cache import Blob, Cache
 from higgins.storage.dereference import Dereferencer
 from higgins.storage.store import Store
@@ -47,7 +48,8 @@ class TimedRecord(msgspec.Struct, frozen=True):
 class Reader:
     """One node's way out of the log. Never behind what this node has acknowledged, never past the high watermark."""
 
-    def __init__(self, store: Store, ledger: Ledger, cache: Cache) -> None:
+    def __init__(self, runtime: Runtime, store: Store, ledger: Ledger, cache: Cache) -> None:
+        self._runtime = runtime
         self._store = store
         self._ledger = ledger
         self._cache = cache
@@ -201,10 +203,11 @@ class Reader:
                 header = read_header(view, at)
                 size = header.batch_length + LENGTH_OVERHEAD
                 if header.max_timestamp >= timestamp:
-                    found = _first_in_batch(view[at : at + size], base, timestamp)
+                    # A batch may hold ten thousand records, or unpack to megabytes: not a step for the loop.
+                    batch = view[at : at + size]
+                    found = await self._runtime.offload("decode", _first_in_batch, batch, base, timestamp)
                     if found is not None:
                         return found
-                    await trio.lowlevel.checkpoint()
                 base += header.last_offset_delta + 1
                 at += size
         return None

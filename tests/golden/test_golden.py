@@ -70,7 +70,7 @@ async def test_every_object_that_is_pointed_to_is_there_and_counted(bucket: Path
     for topic in state.topics.by_id.values():
         for partition in range(topic.partitions):
             index = state.runs.index(topic.id, partition)
-            for object_id in index.objects() if index is not None else ():
+            for object_id in index.objects().elements() if index is not None else ():
                 if object_id in counted:
                     counted[object_id] += 1
     assert counted == {object_id: record.live for object_id, record in state.objects.records.items()}

@@ -73,7 +73,7 @@ class Log:
         self.store = store
         self.ledger = ledger
         self.writer = Writer(runtime, store, ledger, cache, settings)
-        self.reader = Reader(store, ledger, cache)
+        self.reader = Reader(runtime, store, ledger, cache)
         self.watch = Watch(ledger)
 
     def append(self, *batches: bytes, partition: int = 0, **rest: Any) -> Ticket:

@@ -159,7 +159,7 @@ async def running_node(
     ledger = await open_ledger(runtime, store, LedgerSettings(session_timeout_ms=1_000, sign_interval_ms=200))
     cache = Cache(64 << 20)
     writer = Writer(runtime, store, ledger, cache, LogSettings())
-    reader = Reader(store, ledger, cache)
+    reader = Reader(runtime, store, ledger, cache)
     watch = Watch(ledger)
     engine = Engine(runtime, ledger, settings or OperatorSettings(), writer=writer, reader=reader, watch=watch)
     async with trio.open_nursery() as nursery:

@@ -5,6 +5,9 @@ Full chunks are never touched again, so a snapshot shares them; only the last ch
 
 from array import array
 from bisect import bisect_right
+from collections import Counter
+from collections.abc import Iterable
+from typing import cast
 
 import msgspec
 
@@ -130,9 +133,12 @@ class RunIndex:
                     best = [chunk.run(i)]
         return best
 
-    def objects(self) -> list[ObjectId]:
-        """The object of every run, in order, repeated as often as it is pointed into."""
-        return [ObjectId(object_id) for chunk in self._chunks for object_id in chunk.object]
+    def objects(self) -> Counter[ObjectId]:
+        """Every object that runs lie in, and how many of them do; inline payloads included."""
+        counts: Counter[ObjectId] = Counter()
+        for chunk in self._chunks:
+            counts.update(cast("Iterable[ObjectId]", chunk.object))
+        return counts
 
     def freeze(self) -> list[list[Buffer]]:
         """Chunks of five columns of 64-bit integers each. Full chunks are shared, the last one is copied."""

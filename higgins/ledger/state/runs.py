@@ -126,9 +126,9 @@ class Runs:
                 continue
             del self._next_offsets[key]
             if self._indexes is not None:
-                for object_id in self._indexes.pop(key).objects():
+                for object_id, runs in self._indexes.pop(key).objects().items():
                     if not is_inline(object_id):
-                        objects.count(object_id, -1)
+                        objects.count(object_id, -runs)
 
     def freeze(self) -> list[tuple[TopicId, int, int, list[list[Buffer]]]]:
         assert self._indexes is not None
