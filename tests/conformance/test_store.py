@@ -31,6 +31,15 @@ async def test_a_taken_key_is_refused_and_keeps_its_bytes(store: Store) -> None:
     assert bytes(await store.get(KEY, settled=True)) == b"first"
 
 
+async def test_a_create_without_waiting_is_a_create_or_nothing_at_all(store: Store) -> None:
+    done = store.create_now(KEY, [b"first"])
+    assert done == store.traits.reads_are_direct
+    if not done:
+        await store.create(KEY, [b"first"])
+    assert not store.create_now(KEY, [b"second"])
+    assert bytes(await store.get(KEY)) == b"first"
+
+
 async def test_a_key_that_was_put_is_taken_too(store: Store) -> None:
     await store.put(KEY, [b"first"])
     with pytest.raises(ObjectExists):

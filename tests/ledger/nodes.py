@@ -15,6 +15,7 @@ from higgins.ledger.state.sessions import Endpoint
 from higgins.ledger.state.topics import CreateTopic
 from higgins.model.names import TopicId
 from higgins.runtime import Runtime
+from higgins.storage.store import Store
 from tests.ledger.chronicle import append, plain
 from tests.storage.fakes import TRAITS, FakeStore
 
@@ -34,7 +35,7 @@ class StillRuntime(Runtime):
 
 
 @asynccontextmanager
-async def running(store: FakeStore, port: int = 9092, **settings: Any) -> AsyncIterator[Ledger]:
+async def running(store: Store, port: int = 9092, **settings: Any) -> AsyncIterator[Ledger]:
     """A node's ledger that has joined; on leaving, it dies where it stands."""
     ledger = await open_ledger(StillRuntime(), store, LedgerSettings(**settings))
     async with trio.open_nursery() as nursery:

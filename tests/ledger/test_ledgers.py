@@ -2,15 +2,20 @@
 
 import pytest
 import trio
+import trio.lowlevel
 import trio.testing
 from trio.testing import MockClock
 
+from higgins.ledger.committer import Outcome
+from higgins.ledger.ledger import Ledger
 from higgins.ledger.snapshot import digest
 from higgins.ledger.state.sessions import FenceSession, LeaveSession, SessionEnded, SessionJoined, TakeLease
-from higgins.ledger.state.topics import CreateTopic
+from higgins.ledger.state.topics import CreateTopic, DeleteTopic
 from higgins.model.errors import Fenced, StorageUnavailable
 from higgins.model.names import TopicId
-from tests.ledger.nodes import TOPIC, beside, commits, facts, make_topic, put, running, until
+from higgins.storage.objectstore import memory_store
+from higgins.storage.settings import StoreSettings
+from tests.ledger.nodes import TOPIC, StillRuntime, beside, commits, facts, make_topic, put, running, until
 from tests.storage.fakes import FakeStore
 
 
@@ -105,6 +110,53 @@ async def test_nodes_that_race_for_every_commit_agree_on_all_of_them(autojump_cl
         assert sorted(offsets) == list(range(135))
         assert len({digest(ledger.state) for ledger in (a, b, c)}) == 1
         assert [commit.head.number for commit in commits(store)] == list(range(1, len(commits(store)) + 1))
+
+
+async def test_nodes_over_a_store_that_never_waits_agree_too(autojump_clock: MockClock) -> None:
+    # Commits there are made where they are submitted, without a trip through the scheduler.
+    store = memory_store(StillRuntime(), StoreSettings(url="memory://"))
+    async with running(store) as a, running(store, 9093) as b:
+        await make_topic(a)
+        await b.barrier()
+        offsets: list[int] = []
+
+        async def produce(ledger: Ledger) -> None:
+            for _ in range(40):
+                offsets.append(await put(ledger))
+                await trio.lowlevel.checkpoint()
+
+        async with trio.open_nursery() as nursery:
+            for ledger in (a, b, a, b):
+                nursery.start_soon(produce, ledger)
+        await a.barrier()
+        await b.barrier()
+        assert sorted(offsets) == list(range(160))
+        assert digest(a.state) == digest(b.state)
+        await b.propose(DeleteTopic(TOPIC))
+        await a.propose(CreateTopic("t", TopicId(b"n" * 16), 1))
+
+
+async def test_what_a_callback_submits_is_the_next_commit(autojump_clock: MockClock) -> None:
+    store = memory_store(StillRuntime(), StoreSettings(url="memory://"))
+    async with running(store) as ledger:
+        made: list[str] = []
+        all_made = trio.Event()
+
+        def create(i: int) -> None:
+            def done(outcome: Outcome) -> None:
+                assert outcome.error is None
+                made.append(f"t{i}")
+                if i < 9:
+                    create(i + 1)
+                else:
+                    all_made.set()
+
+            ledger.submit(CreateTopic(f"t{i}", TopicId(bytes([i + 1]) * 16), 1), done)
+
+        create(0)
+        with trio.fail_after(5):
+            await all_made.wait()
+        assert made == list(ledger.state.topics.by_name) and len(made) == 10
 
 
 async def test_two_nodes_that_begin_at_once_form_one_cluster(autojump_clock: MockClock) -> None:

@@ -41,6 +41,9 @@ class FakeStore:
         self.objects[key] = b"".join(pieces)
         await self.after_create(key)
 
+    def create_now(self, key: ObjectKey, pieces: Sequence[Buffer]) -> bool:
+        return False
+
     async def put(self, key: ObjectKey, pieces: Sequence[Buffer]) -> None:
         self.calls.append(("put", key))
         await self.before_put(key)
