@@ -147,6 +147,8 @@ def test_an_interrupt_ends_quietly(broker):
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         env=environment(),
+        # Whoever runs the tests in the background has made this process deaf to it, and its children with it.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
     assert consuming.stdout.readline() == b"line\n"
     consuming.send_signal(signal.SIGINT)
