@@ -208,7 +208,6 @@ class Ledger:
 
     def _notice(self, commit: Commit) -> None:
         own = self.session
-        now = self._runtime.monotonic()
         for fact in commit.head.facts:
             if isinstance(fact, SessionEnded):
                 self._signs.pop(fact.epoch, None)
@@ -216,8 +215,8 @@ class Ledger:
                     self._committer.session = None
                     # Who leaves in good order does not come back.
                     self._lost = None if fact.reason == "left" else fact
-        if commit.head.epoch:
-            self._signs[commit.head.epoch] = (commit.head.number, now)
+        if commit.head.epoch and (own is None or commit.head.epoch != own.epoch):
+            self._signs[commit.head.epoch] = (commit.head.number, self._runtime.monotonic())
 
     async def _answer_barriers(self) -> None:
         while True:

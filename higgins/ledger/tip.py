@@ -26,7 +26,8 @@ class Tip:
     def __init__(self, runtime: Runtime, store: Store, state: State) -> None:
         self._runtime = runtime
         self._store = store
-        self._lock = trio.Lock()
+        self._taken = False
+        self._waiting = trio.lowlevel.ParkingLot()
         self._listeners: list[Listener] = []
         self.state = state
         self.seen_at = runtime.monotonic()
@@ -38,21 +39,21 @@ class Tip:
 
     async def take_turn(self) -> None:
         """Take the right to fold; give it back in a `finally`."""
-        # Without contention this must not cost a trip through the scheduler.
-        if not self.take_turn_now():
-            await self._lock.acquire()
+        # A flag and not a lock: without contention this must not cost a trip through the scheduler.
+        while not self.take_turn_now():
+            await self._waiting.park()
 
     def take_turn_now(self) -> bool:
         """Take the right to fold if nobody has it."""
-        try:
-            self._lock.acquire_nowait()
-        except trio.WouldBlock:
+        if self._taken:
             return False
+        self._taken = True
         return True
 
     def give_turn(self) -> None:
         """Give back the right to fold."""
-        self._lock.release()
+        self._taken = False
+        self._waiting.unpark()
 
     def fold(self, commit: Commit) -> None:
         """Fold the next commit. Raises: Corrupt when it does not follow the one before (the node must stop)."""

@@ -76,6 +76,8 @@ class Writer:
         self._timer = trio.Event()
         self._armed_until = float("inf")
         self._flushed_at = -1e9
+        self._lingers = False
+        """Whether anything has ever lingered here; if not, nobody needs to know when the last flush was."""
         self._counter = 0
         self._counter_epoch = 0
         self._draining = False
@@ -169,7 +171,10 @@ class Writer:
         if self._draining:
             return 0.0
         linger = self._linger_ms if linger_ms is None else linger_ms
-        return self._flushed_at + linger / 1000 if linger else 0.0
+        if not linger:
+            return 0.0
+        self._lingers = True
+        return self._flushed_at + linger / 1000
 
     def _next_deadline(self, now: float) -> float:
         due = self._buffer.due_s() if self._buffer.items else float("inf")
@@ -202,7 +207,8 @@ class Writer:
             return False
         inline = self._buffer.bytes <= self._inline_bytes_max
         items = self._buffer.take(self._settings.object_bytes_max)
-        self._flushed_at = self._runtime.monotonic()
+        if self._lingers:
+            self._flushed_at = self._runtime.monotonic()
         if inline and len(items) == 1 and isinstance(items[0], Item) and not items[0].stamps:
             self._submit_alone(items[0])
         elif inline:

@@ -131,7 +131,8 @@ class Connection:
         self.stopping = False
         now = runtime.monotonic()
         self.active_at = now
-        """When bytes last came in, or an answer was last due."""
+        """About when bytes last came in, or an answer was last due: as of the sweep that noticed."""
+        self._is_active = False
         self.frame_deadline: float | None = None
         """When the frame that is coming in must be whole."""
         self.write_deadline: float | None = None
@@ -173,6 +174,10 @@ class Connection:
     def overdue(self, now: float) -> str | None:
         """Why the connection should be closed by now, or None."""
         settings = self._settings
+        if self._is_active:
+            # The hot path only raises a flag; reading the clock there would cost more than the sweep does.
+            self._is_active = False
+            self.active_at = now
         if self.frame_deadline is not None and now > self.frame_deadline:
             return "a request took too long to arrive"
         if self.write_deadline is not None and now > self.write_deadline:
@@ -215,7 +220,7 @@ class Connection:
             if not came:
                 return
             filled += came
-            self.active_at = self._runtime.monotonic()
+            self._is_active = True
             straight += 1
             if straight >= READS_BEFORE_YIELD:
                 straight = 0
@@ -244,7 +249,7 @@ class Connection:
             if not came:
                 raise trio.BrokenResourceError("the peer left in the middle of a frame")
             at += came
-        self.active_at = self._runtime.monotonic()
+        self._is_active = True
         return frame
 
     async def _take(self, frame: memoryview) -> None:
@@ -296,7 +301,7 @@ class Connection:
                 self._unsent += slot.pieces
                 if self._sending:
                     self._count(sum(len(piece) for piece in slot.pieces))
-        self.active_at = self._runtime.monotonic()
+        self._is_active = True
         if self._unsent and not self._sending and not self.closed:
             try:
                 self._left(self._transport.send_now(self._unsent))

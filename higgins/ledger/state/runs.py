@@ -229,7 +229,8 @@ def append(
         return [], [-ErrorCode.UNKNOWN_TOPIC_OR_PARTITION] * len(proposal.batches)
     if topic.owner != writer:
         return [], [-ErrorCode.POLICY_VIOLATION] * len(proposal.batches)
-    scratch = producers.draft() if any(entry.producer_id >= 0 for entry in proposal.batches) else producers
+    # Only a batch that follows another can be judged by what this very append has changed.
+    scratch = producers.draft() if len(proposal.batches) > 1 else None
     moment = Moment(0, now_ms, 0)
     offset = runs.next_offset(proposal.topic_id, proposal.partition)
     builder = _RunBuilder(proposal, place)
@@ -237,12 +238,14 @@ def append(
     for entry in proposal.batches:
         if entry.producer_id >= 0:
             key = (proposal.topic_id, proposal.partition, entry.producer_id)
-            verdict = scratch.verdict(key, entry.producer_epoch, entry.base_sequence, entry.count, now_ms)
+            judge = scratch or producers
+            verdict = judge.verdict(key, entry.producer_epoch, entry.base_sequence, entry.count, now_ms)
             if verdict is not None:
                 results.append(verdict)
                 continue
-            final = (entry.base_sequence + entry.count - 1) % SEQUENCE_MODULUS
-            scratch.note(key, entry.producer_epoch, PastBatch(entry.base_sequence, final, offset), moment)
+            if scratch is not None:
+                final = (entry.base_sequence + entry.count - 1) % SEQUENCE_MODULUS
+                scratch.note(key, entry.producer_epoch, PastBatch(entry.base_sequence, final, offset), moment)
         results.append(offset)
         builder.add(entry, offset)
         offset += entry.count
