@@ -1,0 +1,132 @@
+"""Bugs to plant: each one patches the product for as long as a block lasts. A suite that convicts none proves nothing.
+
+Not in the product, ever: no switch, no flag, no branch of it knows of these.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from higgins.ledger.commit import Commit
+from higgins.ledger.committer import Committer, Outcome, _Entry
+from higgins.ledger.ledger import Ledger
+from higgins.ledger.state import tasks
+from higgins.ledger.state.base import Moment
+from higgins.ledger.state.objects import ObjectPut
+from higgins.ledger.state.producers import PastBatch, ProducerKey, Producers
+from higgins.model.errors import StorageUnavailable
+from higgins.model.pointer import object_key
+from tests.simulation.node import own_session_epoch
+
+Patch = Callable[[], list[tuple[object, str, Any]]]
+
+
+def _acknowledge_before_commit() -> list[tuple[object, str, Any]]:
+    """Data is acknowledged as soon as it is judged; the commit follows, or another one wins its number."""
+    take = Committer._take_queued
+    draft = Committer._draft
+
+    def take_queued(self: Committer) -> list[_Entry]:
+        entries = take(self)
+        for entry in entries:
+            entry.done = _once(entry.done)
+        return entries
+
+    def drafted(self: Committer, entries: list[_Entry]) -> Any:
+        made = draft(self, entries)
+        for entry, outcome in zip(entries, made[1], strict=True):
+            if outcome.error is None and entry.proposal.lingers:
+                entry.done(outcome)
+        return made
+
+    return [(Committer, "_take_queued", take_queued), (Committer, "_draft", drafted)]
+
+
+def _once(done: Callable[[Outcome], None]) -> Callable[[Outcome], None]:
+    told: list[Outcome] = []
+
+    def tell(outcome: Outcome) -> None:
+        if not told:
+            told.append(outcome)
+            done(outcome)
+
+    return tell
+
+
+def _nonce_ignored() -> list[tuple[object, str, Any]]:
+    """Whatever is found under the number that was tried counts as one's own."""
+    return [(Committer, "is_ours", staticmethod(lambda found, commit: True))]
+
+
+def _facts_for_nonce() -> list[tuple[object, str, Any]]:
+    """A commit that says the same counts as one's own; two idle nodes say the same."""
+    return [(Committer, "is_ours", staticmethod(lambda found, commit: found.head.facts == commit.head.facts))]
+
+
+def _refusals_from_memory() -> list[tuple[object, str, Any]]:
+    """Nobody looks at the tip before saying no, none, or where something ends."""
+
+    async def barrier(self: Ledger) -> None:
+        return
+
+    return [(Ledger, "barrier", barrier)]
+
+
+def _dedupe_in_memory() -> list[tuple[object, str, Any]]:
+    """A node remembers the sequences of what it has committed itself, in this life, and of nothing else."""
+    note, verdict = Producers.note, Producers.verdict
+
+    def noted(self: Producers, key: ProducerKey, epoch: int, batch: PastBatch, moment: Moment) -> None:
+        if not moment.epoch or moment.epoch == own_session_epoch():
+            note(self, key, epoch, batch, moment)
+
+    def judged(self: Producers, key: ProducerKey, *rest: Any) -> int | None:
+        return None if self.records.get(key) is None else verdict(self, key, *rest)
+
+    return [(Producers, "note", noted), (Producers, "verdict", judged)]
+
+
+def _object_deleted_on_ambiguous_commit() -> list[tuple[object, str, Any]]:
+    """A create without an answer counts as failed, and what it would have pointed to is cleared away."""
+    read_back = Committer._read_back
+
+    async def cleared(self: Committer, commit: Commit) -> Commit | None:
+        for fact in commit.head.facts:
+            if isinstance(fact, ObjectPut):
+                try:
+                    await self._store.delete(object_key(fact.object_id))
+                except StorageUnavailable:
+                    continue
+        return await read_back(self, commit)
+
+    return [(Committer, "_read_back", cleared)]
+
+
+def _task_compares_nothing() -> list[tuple[object, str, Any]]:
+    """A task's epoch is taken whoever holds the lease and wherever it begins."""
+    return [(tasks, "check_step", lambda tasks, sessions, proposal: None)]
+
+
+BUGS: dict[str, Patch] = {
+    "acknowledge before commit": _acknowledge_before_commit,
+    "nonce ignored": _nonce_ignored,
+    "facts compared instead of nonces": _facts_for_nonce,
+    "refusals from memory": _refusals_from_memory,
+    "dedupe in memory": _dedupe_in_memory,
+    "object deleted on an ambiguous commit": _object_deleted_on_ambiguous_commit,
+    "a task compares neither lease nor offset": _task_compares_nothing,
+}
+
+
+@contextmanager
+def planted(name: str) -> Iterator[None]:
+    """The product with a bug in it."""
+    patches = BUGS[name]()
+    before = [(owner, attribute, vars(owner)[attribute]) for owner, attribute, _ in patches]
+    for owner, attribute, value in patches:
+        setattr(owner, attribute, value)
+    try:
+        yield
+    finally:
+        for owner, attribute, value in before:
+            setattr(owner, attribute, value)

@@ -1,0 +1,191 @@
+"""The bucket itself: the chain of commits, pointers and their bytes, snapshots, and whether all nodes agreed."""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import msgspec
+
+from higgins.ledger.commit import Commit, commit_key, decode_commit
+from higgins.ledger.snapshot import FOLDER, decode, digest, thaw
+from higgins.ledger.state.index import Run
+from higgins.ledger.state.state import State
+from higgins.ledger.state.tasks import TaskAdvanced, TasksAttached
+from higgins.ledger.tip import Tip
+from higgins.model.errors import HigginsError
+from higgins.model.names import TopicId
+from higgins.model.pointer import commit_number_of, is_inline, object_key
+from higgins.operators.specification import decode as decode_specification
+from higgins_protocol.errors import ProtocolError
+from higgins_protocol.records.batch import read_header, walk
+from higgins_protocol.records.crc import crc32c
+from higgins_protocol.records.record import decode_records
+from tests.simulation.chronicle import decode_value
+
+Report = Callable[[str, object], None]
+CRC_COVERS_FROM = 21
+
+
+class Step(msgspec.Struct):
+    """An epoch of a task as committed: the input it took, and the expression that held then."""
+
+    name: str
+    partition: int
+    from_offset: int
+    to_offset: int
+    where: str
+
+
+class Replayed(msgspec.Struct):
+    """What the bucket says, folded from its first commit to its last."""
+
+    number: int
+    state: State
+    steps: list[Step]
+    records: dict[str, list[tuple[int, str | None]]]
+    """Offset and value of every record that State points to, by `topic:partition`."""
+
+
+class _NoTime:
+    def monotonic(self) -> float:
+        return 0.0
+
+
+def _empty_tip(state: State) -> Tip:
+    return Tip(_NoTime(), None, state)  # type: ignore[arg-type]
+
+
+def check_ledger(
+    objects: dict[Any, bytes], digests: Iterable[tuple[int, str]], states: Iterable[State], report: Report
+) -> Replayed:
+    """Fold everything again and compare."""
+    commits = _commits(objects, report)
+    tip = _empty_tip(State())
+    steps = _Steps()
+    said: dict[int, set[str]] = {}
+    for number, told in digests:
+        said.setdefault(number, set()).add(told)
+    snapshots = {int(key.rpartition("/")[2]): data for key, data in objects.items() if key.startswith(FOLDER)}
+    for commit in commits:
+        try:
+            tip.fold(commit)
+        except (HigginsError, AssertionError) as error:
+            report("ledger-broken", f"commit {commit.head.number}: {error!r}")
+            break
+        steps.follow(commit)
+        number = commit.head.number
+        if number in said or number in snapshots:
+            truth = digest(tip.state)
+            if said.get(number, {truth}) != {truth}:
+                report("state-diverged", f"commit {number}")
+            if number in snapshots and digest(_thawed(snapshots[number])) != truth:
+                report("snapshot-wrong", f"commit {number}")
+    state = tip.state
+    _check_restart(commits, snapshots, state, report)
+    _check_states(states, state, report)
+    return Replayed(state.number, state, steps.taken, _check_pointers(objects, state, report))
+
+
+def _commits(objects: dict[Any, bytes], report: Report) -> list[Commit]:
+    commits: list[Commit] = []
+    while (data := objects.get(commit_key(len(commits) + 1))) is not None:
+        try:
+            commits.append(decode_commit(memoryview(data)))
+        except HigginsError as error:
+            report("ledger-broken", f"commit {len(commits) + 1}: {error}")
+            break
+    return commits
+
+
+class _Steps:
+    """Follows tasks through commits, fact by fact: what held for a step is what was attached before it."""
+
+    def __init__(self) -> None:
+        self.taken: list[Step] = []
+        self._where: dict[str, str] = {}
+        self._positions: dict[tuple[str, int], int] = {}
+
+    def follow(self, commit: Commit) -> None:
+        for fact in commit.head.facts:
+            if isinstance(fact, TasksAttached):
+                name = fact.tasks.name
+                self._where[name] = decode_specification(fact.tasks.specification).where
+                self._positions |= {(name, i): offset for i, offset in enumerate(fact.start_offsets)}
+            elif isinstance(fact, TaskAdvanced):
+                key = (fact.name, fact.partition)
+                self.taken.append(Step(*key, self._positions[key], fact.position, self._where[fact.name]))
+                self._positions[key] = fact.position
+
+
+def _thawed(data: bytes) -> State:
+    return thaw(decode(memoryview(data)))
+
+
+def _check_restart(commits: list[Commit], snapshots: dict[int, bytes], live: State, report: Report) -> None:
+    """The newest snapshot and the tail say the same as all commits."""
+    if not snapshots or live.number < len(commits):
+        return
+    tip = _empty_tip(_thawed(snapshots[max(snapshots)]))
+    try:
+        for commit in commits[tip.state.number :]:
+            tip.fold(commit)
+    except (HigginsError, AssertionError) as error:
+        report("restart-differs", repr(error))
+        return
+    if digest(tip.state) != digest(live):
+        report("restart-differs", f"from snapshot {max(snapshots)} to {live.number}")
+
+
+def _check_states(states: Iterable[State], truth: State, report: Report) -> None:
+    for state in states:
+        if state.number == truth.number and digest(state) != digest(truth):
+            report("state-diverged", f"a node at the last commit {truth.number}")
+
+
+def _check_pointers(
+    objects: dict[Any, bytes], state: State, report: Report
+) -> dict[str, list[tuple[int, str | None]]]:
+    """Every committed pointer has its object with the right bytes (I8)."""
+    found: dict[str, list[tuple[int, str | None]]] = {}
+    for topic in state.topics.by_id.values():
+        for partition in range(topic.partitions):
+            key = f"{topic.name}:{partition}"
+            rows = found.setdefault(key, [])
+            for run in _runs(state, topic.id, partition):
+                try:
+                    rows += _records(objects, run)
+                except (ValueError, HigginsError, ProtocolError) as error:
+                    report("pointer-without-bytes", f"{key} offsets {run.base_offset}-{run.last_offset}: {error}")
+    return found
+
+
+def _runs(state: State, topic_id: TopicId, partition: int) -> list[Run]:
+    index = state.runs.index(topic_id, partition)
+    return [] if index is None else index.find(0, 1 << 30, 1 << 60)
+
+
+def _records(objects: dict[Any, bytes], run: Run) -> list[tuple[int, str | None]]:
+    data = _object(objects, run)
+    piece = data[run.position : run.position + run.length]
+    rows: list[tuple[int, str | None]] = []
+    offset = run.base_offset
+    for position, size, *_ in walk(piece, 0):
+        batch = piece[position : position + size]
+        header = read_header(batch)
+        if crc32c(batch[CRC_COVERS_FROM:]) != header.crc:
+            raise ValueError(f"the batch at {offset} is damaged")
+        for record in decode_records(batch):
+            rows.append((offset + record.offset - header.base_offset, decode_value(record.value)))
+        offset += header.last_offset_delta + 1
+    if offset != run.last_offset + 1:
+        raise ValueError(f"the run ends at {offset}")
+    return rows
+
+
+def _object(objects: dict[Any, bytes], run: Run) -> memoryview:
+    if is_inline(run.object_id):
+        commit = decode_commit(memoryview(objects[commit_key(commit_number_of(run.object_id))]))
+        return memoryview(b"".join(commit.payload))
+    data = objects.get(object_key(run.object_id))
+    if data is None:
+        raise ValueError(f"there is no {object_key(run.object_id)}")
+    return memoryview(data)

@@ -1,0 +1,33 @@
+"""The test of the test: each known bug, planted in the product, is convicted by a checker made for it."""
+
+import pytest
+
+from tests.simulation.bugs import BUGS, planted
+from tests.simulation.history import run_history
+
+SEEDS_MAX = 6
+
+CONVICTED_BY = {
+    "acknowledge before commit": {"lost-write", "inconsistent-offsets", "wrong-offset"},
+    "nonce ignored": {"lost-write", "inconsistent-offsets"},
+    "facts compared instead of nonces": {"fault", "state-diverged", "ledger-broken"},
+    "refusals from memory": {"stale-hw", "commit-lost", "commit-stale"},
+    "dedupe in memory": {"duplicate", "nonmonotonic-send", "lost-write"},
+    "object deleted on an ambiguous commit": {"pointer-without-bytes"},
+    "a task compares neither lease nor offset": {"operator-repeated", "operator-reordered"},
+}
+
+
+def test_every_bug_has_its_checkers() -> None:
+    assert CONVICTED_BY.keys() == BUGS.keys()
+
+
+@pytest.mark.parametrize("bug", BUGS)
+def test_a_planted_bug_is_convicted(bug: str) -> None:
+    named: set[str] = set()
+    for seed in range(1, SEEDS_MAX + 1):
+        with planted(bug):
+            named |= run_history(seed).violations.keys()
+        if named & CONVICTED_BY[bug]:
+            return
+    pytest.fail(f"{SEEDS_MAX} seeds with the bug '{bug}' were only found guilty of {sorted(named)}")
