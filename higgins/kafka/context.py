@@ -1,7 +1,6 @@
 """What a handler is handed: the node beneath it, and the call it answers."""
 
 from collections.abc import Awaitable, Callable
-from functools import lru_cache
 
 import msgspec
 import structlog
@@ -18,6 +17,7 @@ from higgins.log.reader import Reader
 from higgins.log.watch import Watch
 from higgins.log.writer import Writer
 from higgins.model.errors import Fenced, HigginsError, Refused
+from higgins.model.names import TopicId
 from higgins.operators.engine import Engine
 from higgins.runtime import Runtime
 from higgins.server.connection import Unsent
@@ -25,6 +25,8 @@ from higgins_protocol.errors import ErrorCode
 from higgins_protocol.schema import Message
 
 log = structlog.get_logger("higgins.kafka")
+
+RULES_MAX = 10_000
 
 
 class Node:
@@ -56,7 +58,7 @@ class Node:
         self.unsent = unsent
         self.deadlines: dict[Deadline, None] = {}
         """In the order they were set, so that they run out in that order too."""
-        self._rules = lru_cache(maxsize=1024)(self._rules_of)
+        self._rules: dict[TopicId, tuple[Topic, AppendRules]] = {}
 
     @property
     def state(self) -> State:
@@ -78,10 +80,14 @@ class Node:
 
     def append_rules(self, topic: Topic) -> AppendRules:
         """What the topic's configs mean for a produce."""
-        return self._rules(topic.id, tuple(topic.configs.items()))
-
-    def _rules_of(self, topic_id: bytes, configs: tuple[tuple[str, str], ...]) -> AppendRules:
-        return append_rules(dict(configs), self.config)
+        known = self._rules.get(topic.id)
+        if known is not None and known[0] is topic:
+            return known[1]
+        if len(self._rules) >= RULES_MAX:
+            self._rules.clear()
+        rules = append_rules(topic.configs, self.config)
+        self._rules[topic.id] = (topic, rules)
+        return rules
 
 
 class Deadline:

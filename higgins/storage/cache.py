@@ -6,6 +6,7 @@ Immutable objects need no invalidation; the least recently used leave first.
 from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import Sequence
+from itertools import accumulate
 
 from higgins.model.pointer import Buffer, ObjectId
 
@@ -13,24 +14,27 @@ from higgins.model.pointer import Buffer, ObjectId
 class Blob:
     """An object's bytes in pieces, as they were written or read."""
 
-    __slots__ = ("length", "pieces", "starts")
+    __slots__ = ("_pieces", "_starts", "length")
 
     def __init__(self, pieces: Sequence[Buffer]) -> None:
-        self.pieces = [memoryview(piece) for piece in pieces]
-        self.starts: list[int] = []
-        self.length = 0
-        for piece in self.pieces:
-            self.starts.append(self.length)
-            self.length += len(piece)
+        self._pieces = pieces
+        self._starts: list[int] | None = None
+        self.length = len(pieces[0]) if len(pieces) == 1 else sum(len(piece) for piece in pieces)
 
     def slice(self, position: int, length: int) -> list[memoryview]:
         """Views of [position, position + length), one for each piece it touches. The range must lie inside."""
         assert position >= 0 and position + length <= self.length, (position, length, self.length)
-        i = bisect_right(self.starts, position) - 1
+        if len(self._pieces) == 1:
+            return [memoryview(self._pieces[0])[position : position + length]] if length else []
+        starts = self._starts
+        if starts is None:
+            # Most blobs of small payloads are never read.
+            starts = self._starts = [0, *accumulate(len(piece) for piece in self._pieces)][:-1]
+        i = bisect_right(starts, position) - 1
         views: list[memoryview] = []
         while length > 0:
-            start = position - self.starts[i]
-            view = self.pieces[i][start : start + length]
+            start = position - starts[i]
+            view = memoryview(self._pieces[i])[start : start + length]
             if len(view):
                 views.append(view)
             position += len(view)

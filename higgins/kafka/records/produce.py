@@ -28,6 +28,7 @@ from higgins_protocol.messages.produce import (
 from higgins_protocol.records.batch import BatchHeader, split
 from higgins_protocol.records.compression import Codec
 from higgins_protocol.records.record import decode_records
+from higgins_protocol.schema import Message
 
 KEY = 0
 
@@ -40,11 +41,13 @@ SENTENCES = {
 }
 
 
-def handle(call: Call, request: ProduceRequest) -> Deferred | Ordered | None:
+def handle(call: Call, request: ProduceRequest) -> Message | Deferred | Ordered | None:
     answer = _Answer(call, request)
     if answer.knows_all_topics():
         answer.append_all()
-        return answer.deferred
+        deferred = answer.deferred
+        # On a store that does not wait the commit is behind us already.
+        return deferred if deferred is None or deferred.response is None else deferred.response
     # A refusal is given at the tip; and what the next request appends must not overtake this one.
     return Ordered(answer.append_all_at_tip(), answer.deferred)
 

@@ -231,7 +231,6 @@ def append(
         return [], [-ErrorCode.POLICY_VIOLATION] * len(proposal.batches)
     # Only a batch that follows another can be judged by what this very append has changed.
     scratch = producers.draft() if len(proposal.batches) > 1 else None
-    moment = Moment(0, now_ms, 0)
     offset = runs.next_offset(proposal.topic_id, proposal.partition)
     builder = _RunBuilder(proposal, place)
     results: list[int] = []
@@ -245,7 +244,8 @@ def append(
                 continue
             if scratch is not None:
                 final = (entry.base_sequence + entry.count - 1) % SEQUENCE_MODULUS
-                scratch.note(key, entry.producer_epoch, PastBatch(entry.base_sequence, final, offset), moment)
+                batch = PastBatch(entry.base_sequence, final, offset)
+                scratch.note(key, entry.producer_epoch, batch, Moment(0, now_ms, 0))
         results.append(offset)
         builder.add(entry, offset)
         offset += entry.count

@@ -5,7 +5,7 @@ itself; what a commit not yet won would do is folded into a Draft.
 """
 
 from collections import OrderedDict
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from higgins.ledger.state.base import Fact, Moment
 from higgins.ledger.state.groups import GroupForgotten, Groups, GroupSaved
@@ -93,41 +93,27 @@ class State:
 class Draft:
     """An overlay on State for one commit not yet won.
 
-    Facts are folded only when another proposal is judged after them: a commit of one proposal lays nothing over.
+    Facts are folded only when another proposal is judged after them: a commit of one proposal lays nothing over, and
+    reads State's own facets.
     """
 
-    topics: Topics
-    objects: Objects
-    producers: Producers
-    runs: Runs
-    sessions: Sessions
-    groups: Groups
-    offsets: Offsets
-    tasks: Tasks
-
     def __init__(self, state: State, moment: Moment) -> None:
-        self._state = state
-        self._unfolded: list[Fact] = []
+        self.topics = state.topics
+        self.objects = state.objects
+        self.producers = state.producers
+        self.runs = state.runs
+        self.sessions = state.sessions
+        self.groups = state.groups
+        self.offsets = state.offsets
+        self.tasks = state.tasks
         self._is_overlay = False
+        self._unfolded: list[Fact] = []
+        self.is_first = not state.number
+        """Whether no cluster has been formed yet."""
         self.moment = moment
         self.facts: list[Fact] = []
         self.payload_bytes = 0
         """Inline payload taken so far."""
-
-    @property
-    def is_first(self) -> bool:
-        """Whether no cluster has been formed yet."""
-        return self._state.number == 0
-
-    def __getattr__(self, facet: str) -> Any:
-        # While nothing is folded, State's own facets serve for reading; then each is laid over on first use.
-        if facet.startswith("_"):
-            raise AttributeError(facet)
-        found = getattr(self._state, facet)
-        if self._is_overlay:
-            found = found.draft()
-            setattr(self, facet, found)
-        return found
 
     @property
     def place(self) -> Place:
@@ -141,11 +127,24 @@ class Draft:
 
     def settle(self) -> None:
         """Make the facts taken so far visible to the next proposal."""
-        if self._unfolded:
-            self._is_overlay = True
-            unfolded, self._unfolded = self._unfolded, []
-            for fact in unfolded:
-                fold_fact(self, fact, self.moment)
+        if not self._unfolded:
+            return
+        if not self._is_overlay:
+            self._lay_over()
+        unfolded, self._unfolded = self._unfolded, []
+        for fact in unfolded:
+            fold_fact(self, fact, self.moment)
+
+    def _lay_over(self) -> None:
+        self._is_overlay = True
+        self.topics = self.topics.draft()
+        self.objects = self.objects.draft()
+        self.producers = self.producers.draft()
+        self.runs = self.runs.draft()
+        self.sessions = self.sessions.draft()
+        self.groups = self.groups.draft()
+        self.offsets = self.offsets.draft()
+        self.tasks = self.tasks.draft()
 
 
 def fold_fact(into: State | Draft, fact: Fact, moment: Moment) -> None:
