@@ -40,6 +40,9 @@ ERA = 1
 YIELD_RANGE = (0.2, 1.2)
 """How long a winner gives way, in the store's own measure of how soon news is looked for."""
 
+ALONE_RUN = 10
+"""Commits in a row after which a node that knows of no other gives way once."""
+
 CHASE_AHEAD = 4
 """Commits read side by side after a lost race: the winner may have won again while we were learning that we lost."""
 
@@ -88,6 +91,7 @@ class Committer:
         self._busy = False
         """Whether a commit is in flight."""
         self._won_number = 0
+        self._won_in_a_row = 0
         self._yield_s = store.traits.follow_ms / 1000
         tip.subscribe(self._notice)
 
@@ -153,10 +157,14 @@ class Committer:
             self._busy = False
 
     async def _give_way(self) -> None:
-        """Whoever has just won lets others try first, where others live: else the node nearest to the store wins every
-        time, and the farthest never says a word until it is taken for dead."""
+        """Whoever has just won lets others try first: else the node nearest to the store wins every time, and the
+        farthest never says a word until it is taken for dead. A node that seems to be alone does so now and then,
+        since one that wants to join is not known of before it has won a commit."""
         state = self._tip.state
-        if len(state.sessions.live) > 1 and state.number == self._won_number:
+        if state.number != self._won_number:
+            return
+        self._won_in_a_row += 1
+        if len(state.sessions.live) > 1 or self._won_in_a_row % ALONE_RUN == 0:
             others_first_s = self._yield_s * self._runtime.random.uniform(*YIELD_RANGE)
             await trio.sleep_until(self.committed_at + others_first_s)
 
