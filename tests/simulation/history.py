@@ -33,6 +33,8 @@ from tests.simulation.workloads.stage import LARGE, ORDERS, PARTITIONS, PLAIN, S
 
 TROUBLE_S = 18.0
 CALM_S = 10.0
+OPERATIONS_MIN = 1_000
+"""A history with fewer goes on for a while; trouble may have kept the clients from their work."""
 SETTLE_S = 3.0
 STORE_LATENCIES_S = ((0.001, 0.004), (0.005, 0.02), (0.01, 0.05))
 NETWORK_DELAYS_S = ((0.0002, 0.001), (0.001, 0.02))
@@ -221,6 +223,9 @@ class _World:
             healed_at = self._chronicle.now()
             self._chronicle.add("nemesis", what="healed")
             await trio.sleep(CALM_S)
+            longest_at = trio.current_time() + CALM_S
+            while self._chronicle.operations() < OPERATIONS_MIN and trio.current_time() < longest_at:
+                await trio.sleep(0.5)
             stage.writing = False
             await trio.sleep(SETTLE_S)
             stage.reading = False

@@ -1,9 +1,8 @@
 """One seed, as the command line and the tests play it."""
 
 from tests.simulation.bugs import planted
-from tests.simulation.history import Outcome, run_history
+from tests.simulation.history import OPERATIONS_MIN, Outcome, run_history
 
-OPERATIONS_MIN = 1_000
 FAULTS_MIN = 3
 VIRTUAL_MIN_S = 30.0
 

@@ -15,7 +15,7 @@ from higgins.client.tasks import background
 from tests.simulation.chronicle import FOREVER, decode_value, key_of
 from tests.simulation.workloads.stage import GROUP, ORDERS, PLAIN, Stage
 
-SETTINGS = MemberSettings(session_timeout_ms=4_000, rebalance_timeout_ms=5_000, heartbeat_interval_ms=1_000)
+SETTINGS = MemberSettings(session_timeout_ms=3_000, rebalance_timeout_ms=3_000, heartbeat_interval_ms=1_000)
 COMMIT_INTERVAL_S = 1.0
 
 

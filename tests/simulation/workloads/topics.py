@@ -110,7 +110,8 @@ async def _one_incarnation(
         line = chance.choice(lines)
         low, high = await line.bounds(name, 0)
         rows = [[offset, decode_value(value)] for offset, value in await line.read_all(name, 0, low, high)]
-    except ClientError:
+    except ClientError as error:
+        chronicle.add("nemesis", c=label, error=str(error))
         return False
     for iso in ("ru", "rc"):
         chronicle.add("final", k=key, iso=iso, lo=low, hi=high, complete=True, r=rows)
