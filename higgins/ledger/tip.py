@@ -139,6 +139,9 @@ class Tip:
             while keys:
                 for start in range(0, len(keys), READ_AHEAD):
                     await self._read_ahead(keys[start : start + READ_AHEAD])
+                if len(keys) < READ_AHEAD:
+                    # What a busy node commits meanwhile is for `check`, which reads past the tip; a list never would.
+                    break
                 keys, newest = await self._tail_keys()
             if self.state.number:
                 # One settled read of the last makes sure of all before it.
