@@ -35,6 +35,9 @@ __all__ = ["ConsumedRecord", "Consumer"]
 
 FETCH = 1
 
+LOCATE_PATIENCE_S = 5.0
+"""How long a poll looks for where to begin, even when it was given less time."""
+
 
 class Consumer:
     """Positions and fetches."""
@@ -98,6 +101,10 @@ class Consumer:
         Raises: BrokerRefused for what does not pass by itself; IncompatibleBroker for bytes that cannot be read.
         """
         deadline = trio.current_time() + timeout_s
+        if self._positions.to_locate():
+            # An answer a little after the time is up has to count: asked anew by each poll, a slow broker is never heard.
+            with trio.move_on_at(max(deadline, trio.current_time() + LOCATE_PATIENCE_S)):
+                await self.locate()
         records_max = self._settings.poll_records_max if records_max is None else records_max
         with trio.move_on_at(deadline):
             while True:

@@ -5,10 +5,12 @@ import trio
 
 from higgins.client import BrokerRefused, Consumer, ConsumerSettings, IncompatibleBroker
 from higgins.client.offsets import EARLIEST, LATEST
+from higgins_protocol.messages.list_offsets import ListOffsetsRequest
 from higgins_protocol.records.control import Ending, Marker, encode_marker
 from higgins_protocol.records.record import Record, encode_batch
 
 FETCH = 1
+LIST_OFFSETS = 2
 
 
 def batch(*values, timestamp_ms=0, codec=0):
@@ -190,5 +192,30 @@ async def test_a_broker_that_is_away_is_waited_for(broker, with_cluster, autojum
         broker.nodes[1].up = True
         log.append(batch(b"back"))
         assert values(await read(consumer, 1)) == [b"back"]
+
+    await with_cluster(story)
+
+
+async def test_short_polls_find_where_to_begin_however_slow_the_broker_is(broker, with_cluster, autojump_clock):
+    broker.topics["t"][0].append(batch(b"a"))
+
+    answer = broker.answer
+
+    async def slowly(node, request):
+        if isinstance(request, ListOffsetsRequest):
+            await trio.sleep(2)
+        return await answer(node, request)
+
+    broker.answer = slowly
+
+    async def story(cluster):
+        consumer = Consumer(cluster)
+        consumer.assign({("t", 0): EARLIEST})
+        found = []
+        with trio.fail_after(10):
+            while not found:
+                found = await consumer.poll(0.5)
+        assert values(found) == [b"a"]
+        assert len(broker.requests(LIST_OFFSETS)) == 1
 
     await with_cluster(story)
