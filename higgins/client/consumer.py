@@ -102,7 +102,7 @@ class Consumer:
         """
         deadline = trio.current_time() + timeout_s
         if self._positions.to_locate():
-            # An answer a little after the time is up has to count: asked anew by each poll, a slow broker is never heard.
+            # An answer after the time is up has to count: asked anew by each poll, a slow broker is never heard.
             with trio.move_on_at(max(deadline, trio.current_time() + LOCATE_PATIENCE_S)):
                 await self.locate()
         records_max = self._settings.poll_records_max if records_max is None else records_max
