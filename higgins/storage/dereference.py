@@ -41,8 +41,7 @@ class Dereferencer:
             return blob.slice(pointer.position, pointer.length)
         if is_inline(pointer.object_id):
             return None
-        view = self._store.get_range_now(object_key(pointer.object_id), pointer.position, pointer.length)
-        return None if view is None else [view]
+        return self._store.get_range_now(object_key(pointer.object_id), pointer.position, pointer.length)
 
     async def fetch(self, pointer: Pointer, object_length: int) -> list[memoryview]:
         """The bytes, waiting for the store. `object_length` is the whole object's.

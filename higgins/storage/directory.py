@@ -4,6 +4,7 @@ A create writes a temporary file, syncs it, links it under its key (which fails 
 folder; only then is it acknowledged. `durability = os` leaves both syncs to the kernel.
 """
 
+import builtins
 import contextlib
 import errno
 import itertools
@@ -95,7 +96,7 @@ class DirectoryStore:
     async def get_range(self, key: ObjectKey, position: int, length: int) -> memoryview:
         return await self._runtime.offload("read", self._get_range, key, position, length)
 
-    def get_range_now(self, key: ObjectKey, position: int, length: int) -> memoryview | None:
+    def get_range_now(self, key: ObjectKey, position: int, length: int) -> builtins.list[memoryview] | None:
         return None
 
     async def list(self, prefix: str, *, after: str = "", limit: int = 1000) -> Listing:

@@ -1,10 +1,11 @@
-"""Any store that obstore speaks to: memory, S3, Google Cloud Storage, Azure.
+"""Any cloud store that obstore speaks to: S3, Google Cloud Storage, Azure.
 
-obstore's synchronous calls run in threads (its asynchronous ones need asyncio); the memory store is called directly,
-since a call costs a microsecond. Conditional creates go through a client that never retries by itself: with retries, a
-reply lost after the server committed makes our own create come back as "already exists".
+obstore's synchronous calls run in threads (its asynchronous ones need asyncio). Conditional creates go through a client
+that never retries by itself: with retries, a reply lost after the server committed makes our own create come back as
+"already exists".
 """
 
+import builtins
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar, TypeVarTuple
 
@@ -16,7 +17,7 @@ from obstore.exceptions import (
     PreconditionError,
     UnauthenticatedError,
 )
-from obstore.store import MemoryStore, from_url
+from obstore.store import from_url
 
 from higgins.model.errors import Corrupt, ObjectExists, ObjectMissing, StorageUnavailable, Unfit
 from higgins.model.pointer import Buffer, ObjectKey
@@ -51,13 +52,7 @@ class ObjectStore:
         await self._call("commit", key, call)
 
     def create_now(self, key: ObjectKey, pieces: Sequence[Buffer]) -> bool:
-        if not self._traits.reads_are_direct:
-            return False
-        try:
-            obstore.put(self._once, key, _owned(pieces), mode="create", use_multipart=False)
-        except (BaseError, OSError):
-            return False
-        return True
+        return False
 
     async def put(self, key: ObjectKey, pieces: Sequence[Buffer]) -> None:
         def call() -> None:
@@ -86,23 +81,16 @@ class ObjectStore:
             raise Corrupt(f"Object {key} does not hold the {length} bytes asked for at position {position}.")
         return view
 
-    def get_range_now(self, key: ObjectKey, position: int, length: int) -> memoryview | None:
-        if not self._traits.reads_are_direct:
-            return None
-        try:
-            view = memoryview(obstore.get_range(self._patient, key, start=position, length=length))
-        except (BaseError, OSError):
-            return None
-        return view if len(view) == length else None
+    def get_range_now(self, key: ObjectKey, position: int, length: int) -> builtins.list[memoryview] | None:
+        return None
 
     async def list(self, prefix: str, *, after: str = "", limit: int = LIST_CHUNK) -> list[ListedObject]:
         def call() -> list[ListedObject]:
             found: list[ListedObject] = []
             for chunk in obstore.list(self._patient, prefix, offset=after or None, chunk_size=min(limit, LIST_CHUNK)):
                 found += [ListedObject(ObjectKey(meta["path"]), meta["size"]) for meta in chunk]
-                if len(found) >= limit and self._traits.is_remote:
+                if len(found) >= limit:
                     break
-            # The memory store lists in no order; the others in key order, and there a prefix of the listing is enough.
             found.sort(key=lambda listed: listed.key)
             return found[:limit]
 
@@ -116,8 +104,6 @@ class ObjectStore:
 
     async def _call(self, limiter: str, key: str, function: Callable[[], T]) -> T:
         try:
-            if self._traits.reads_are_direct:
-                return function()
             return await self._runtime.offload(limiter, function)
         except FileNotFoundError as error:
             raise ObjectMissing(f"No object {key}.") from error
@@ -136,27 +122,7 @@ def _first_line(error: BaseException) -> str:
 
 
 def _owned(pieces: Sequence[Buffer]) -> list[Any]:
-    # Several buffers are laid into one, but a lone one is kept by reference: the memory store would see it change.
-    return [bytes(pieces[0])] if len(pieces) == 1 else list(pieces)
-
-
-def memory_store(runtime: Runtime, settings: StoreSettings) -> ObjectStore:
-    """Everything in this process, gone with it."""
-    store = MemoryStore()
-    return ObjectStore(
-        runtime,
-        store,
-        store,
-        StoreTraits(
-            description="memory (nothing outlives this process)",
-            linger_ms=0 if settings.linger_ms is None else settings.linger_ms,
-            inline_bytes_max=64 << 10,
-            follow_ms=5,
-            reads_are_direct=True,
-            is_remote=False,
-            outlives_process=False,
-        ),
-    )
+    return list(pieces)
 
 
 def cloud_store(runtime: Runtime, settings: StoreSettings) -> ObjectStore:

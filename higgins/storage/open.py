@@ -6,7 +6,8 @@ from urllib.parse import unquote, urlsplit
 from higgins.model.errors import Unfit
 from higgins.runtime import Runtime
 from higgins.storage.directory import DirectoryStore
-from higgins.storage.objectstore import cloud_store, memory_store
+from higgins.storage.memory import memory_store
+from higgins.storage.objectstore import cloud_store
 from higgins.storage.probe import probe
 from higgins.storage.settings import StoreSettings
 from higgins.storage.store import Store

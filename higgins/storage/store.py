@@ -77,8 +77,11 @@ class Store(Protocol):
         """
         ...
 
-    def get_range_now(self, key: ObjectKey, position: int, length: int) -> memoryview | None:
-        """The same without waiting; None where a read has to wait, or has failed and must be tried the long way."""
+    def get_range_now(self, key: ObjectKey, position: int, length: int) -> "list[memoryview] | None":
+        """The same without waiting, in one view or several as the bytes lie, none of them across two pieces of a put.
+
+        None where a read has to wait, or has failed and must be tried the long way.
+        """
         ...
 
     async def list(self, prefix: str, *, after: str = "", limit: int = 1000) -> list[ListedObject]:

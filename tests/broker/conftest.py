@@ -13,7 +13,7 @@ from higgins.kafka.settings import BrokerConfig
 from higgins.server.settings import ServerSettings
 from higgins.server.transport import StreamTransport
 from higgins.settings import Settings
-from higgins.storage.objectstore import memory_store
+from higgins.storage.memory import memory_store
 from higgins.storage.settings import StoreSettings
 from higgins.storage.store import Store
 from tests.broker.peer import Peer, StoryRuntime

@@ -7,7 +7,7 @@ import trio
 
 from higgins.model.errors import StorageUnavailable
 from higgins.model.pointer import Buffer
-from higgins.storage.objectstore import memory_store
+from higgins.storage.memory import memory_store
 from higgins.storage.settings import StoreSettings
 from higgins.storage.store import ListedObject, Store, StoreTraits
 from higgins_protocol.errors import ErrorCode
@@ -56,7 +56,7 @@ class Balky:
         await self._fail_if_away()
         return await self._store.get_range(key, position, length)
 
-    def get_range_now(self, key: str, position: int, length: int) -> memoryview | None:
+    def get_range_now(self, key: str, position: int, length: int) -> list[memoryview] | None:
         return None if self.is_away else self._store.get_range_now(key, position, length)
 
     async def list(self, prefix: str, *, after: str = "", limit: int = 1000) -> list[ListedObject]:

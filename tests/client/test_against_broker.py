@@ -25,7 +25,7 @@ from higgins.groups.settings import GroupSettings
 from higgins.kafka.settings import BrokerConfig
 from higgins.runtime import Runtime
 from higgins.settings import Settings
-from higgins.storage.objectstore import memory_store
+from higgins.storage.memory import memory_store
 from higgins.storage.settings import StoreSettings
 from higgins_protocol.records.compression import Codec
 

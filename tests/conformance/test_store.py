@@ -149,7 +149,7 @@ async def test_a_range_is_exactly_what_was_asked_for(store: Store, position: int
     expected = b"0123456789"[position : position + length]
     assert bytes(await store.get_range(KEY, position, length)) == expected
     now = store.get_range_now(KEY, position, length)
-    assert bytes(now) == expected if now is not None else not store.traits.reads_are_direct
+    assert b"".join(now) == expected if now is not None else not store.traits.reads_are_direct
 
 
 @pytest.mark.parametrize(("position", "length"), [(0, 11), (8, 3), (10, 1), (50, 5)])

@@ -13,7 +13,7 @@ from higgins.groups.settings import GroupSettings
 from higgins.runtime import Runtime
 from higgins.server.settings import Listener, ServerSettings
 from higgins.settings import Settings
-from higgins.storage.objectstore import memory_store
+from higgins.storage.memory import memory_store
 from higgins.storage.settings import StoreSettings
 from higgins.storage.store import Store
 from higgins_protocol.errors import ErrorCode

@@ -13,7 +13,7 @@ from higgins.ledger.state.sessions import FenceSession, LeaveSession, SessionEnd
 from higgins.ledger.state.topics import CreateTopic, DeleteTopic
 from higgins.model.errors import Fenced, StorageUnavailable
 from higgins.model.names import TopicId
-from higgins.storage.objectstore import memory_store
+from higgins.storage.memory import memory_store
 from higgins.storage.settings import StoreSettings
 from tests.ledger.nodes import TOPIC, StillRuntime, beside, commits, facts, make_topic, put, running, until
 from tests.storage.fakes import FakeStore

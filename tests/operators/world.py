@@ -23,7 +23,7 @@ from higgins.operators.settings import OperatorSettings
 from higgins.operators.steward import Applied, apply_topography
 from higgins.runtime import Runtime
 from higgins.storage.cache import Cache
-from higgins.storage.objectstore import memory_store
+from higgins.storage.memory import memory_store
 from higgins.storage.settings import StoreSettings
 from higgins.storage.store import Store
 from higgins_protocol.records.batch import read_header

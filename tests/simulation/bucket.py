@@ -143,7 +143,7 @@ class SimulatedStore:
             raise Corrupt(f"Object {key} holds {len(part)} of {length} bytes asked for at position {position}.")
         return memoryview(part)
 
-    def get_range_now(self, key: ObjectKey, position: int, length: int) -> memoryview | None:
+    def get_range_now(self, key: ObjectKey, position: int, length: int) -> None:
         return None
 
     async def list(self, prefix: str, *, after: str = "", limit: int = 1000) -> list[ListedObject]:

@@ -66,7 +66,7 @@ class FakeStore:
             raise Corrupt(key)
         return view
 
-    def get_range_now(self, key: ObjectKey, position: int, length: int) -> memoryview | None:
+    def get_range_now(self, key: ObjectKey, position: int, length: int) -> None:
         return None
 
     async def list(self, prefix: str, *, after: str = "", limit: int = 1000) -> list[ListedObject]:

@@ -7,6 +7,7 @@ import pytest
 from higgins.model.errors import Unfit
 from higgins.runtime import Runtime
 from higgins.storage.directory import DirectoryStore
+from higgins.storage.memory import MemoryStore
 from higgins.storage.objectstore import ObjectStore
 from higgins.storage.open import open_store, store_from
 from higgins.storage.settings import StoreSettings
@@ -22,9 +23,12 @@ def test_a_path_and_a_file_url_are_the_same_directory(tmp_path: Path) -> None:
         assert isinstance(store, DirectoryStore) and store.root == tmp_path / "a%20b"
 
 
-@pytest.mark.parametrize("url", ["memory://", "s3://bucket", "s3://bucket/some/prefix"])
-def test_each_scheme_has_its_store(url: str) -> None:
-    assert isinstance(open_url(url, region="us-east-1", access_key_id="a", secret_access_key="b"), ObjectStore)
+@pytest.mark.parametrize(
+    ("url", "kind"),
+    [("memory://", MemoryStore), ("s3://bucket", ObjectStore), ("s3://bucket/some/prefix", ObjectStore)],
+)
+def test_each_scheme_has_its_store(url: str, kind: type) -> None:
+    assert isinstance(open_url(url, region="us-east-1", access_key_id="a", secret_access_key="b"), kind)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,91 @@
+"""Memory as a store: everything in this process, gone with it. Pieces are kept as they were given; nothing is copied.
+
+Nothing here waits, so every call may also be made at once.
+"""
+
+from collections.abc import Sequence
+from typing import TypeAlias
+
+from higgins.model.errors import Corrupt, ObjectExists, ObjectMissing
+from higgins.model.pointer import Buffer, ObjectKey
+from higgins.runtime import Runtime
+from higgins.storage.cache import Blob
+from higgins.storage.settings import StoreSettings
+from higgins.storage.store import ListedObject, StoreTraits
+
+Listing: TypeAlias = list[ListedObject]
+
+
+class MemoryStore:
+    """The store port over a dictionary. What is put must not change afterwards; a bytearray is copied to make sure."""
+
+    def __init__(self, settings: StoreSettings) -> None:
+        self._blobs: dict[ObjectKey, Blob] = {}
+        self._traits = StoreTraits(
+            description="memory (nothing outlives this process)",
+            linger_ms=0 if settings.linger_ms is None else settings.linger_ms,
+            inline_bytes_max=64 << 10,
+            follow_ms=5,
+            reads_are_direct=True,
+            is_remote=False,
+            outlives_process=False,
+        )
+
+    @property
+    def traits(self) -> StoreTraits:
+        return self._traits
+
+    async def create(self, key: ObjectKey, pieces: Sequence[Buffer]) -> None:
+        if not self.create_now(key, pieces):
+            raise ObjectExists(f"Object {key} is there already.")
+
+    def create_now(self, key: ObjectKey, pieces: Sequence[Buffer]) -> bool:
+        if key in self._blobs:
+            return False
+        self._blobs[key] = _kept(pieces)
+        return True
+
+    async def put(self, key: ObjectKey, pieces: Sequence[Buffer]) -> None:
+        self._blobs[key] = _kept(pieces)
+
+    async def get(self, key: ObjectKey, *, settled: bool = False) -> memoryview:
+        blob = self._blob(key)
+        return _joined(blob.slice(0, blob.length))
+
+    async def get_range(self, key: ObjectKey, position: int, length: int) -> memoryview:
+        blob = self._blob(key)
+        if not 0 <= position <= position + length <= blob.length:
+            raise Corrupt(f"Object {key} does not hold the {length} bytes asked for at position {position}.")
+        return _joined(blob.slice(position, length))
+
+    def get_range_now(self, key: ObjectKey, position: int, length: int) -> list[memoryview] | None:
+        blob = self._blobs.get(key)
+        if blob is None or not 0 <= position <= position + length <= blob.length:
+            return None
+        return blob.slice(position, length)
+
+    async def list(self, prefix: str, *, after: str = "", limit: int = 1000) -> Listing:
+        keys = sorted(key for key in self._blobs if key.startswith(prefix) and key > after)
+        return [ListedObject(key, self._blobs[key].length) for key in keys[:limit]]
+
+    async def delete(self, key: ObjectKey) -> None:
+        self._blobs.pop(key, None)
+
+    def _blob(self, key: ObjectKey) -> Blob:
+        try:
+            return self._blobs[key]
+        except KeyError as error:
+            raise ObjectMissing(f"No object {key}.") from error
+
+
+def memory_store(runtime: Runtime, settings: StoreSettings) -> MemoryStore:
+    """An empty store."""
+    return MemoryStore(settings)
+
+
+def _kept(pieces: Sequence[Buffer]) -> Blob:
+    return Blob([bytes(piece) if isinstance(piece, bytearray) else piece for piece in pieces])
+
+
+def _joined(views: Sequence[memoryview]) -> memoryview:
+    return views[0] if len(views) == 1 else memoryview(b"".join(views))
