@@ -40,6 +40,11 @@ ERA = 1
 YIELD_RANGE = (0.2, 1.2)
 """How long a winner gives way, in the store's own measure of how soon news is looked for."""
 
+YIELD_CREATES = 1.5
+"""The same, at least, in creates as the last one took; up to YIELD_MAX_S, since one slow answer says little."""
+
+YIELD_MAX_S = 0.2
+
 ALONE_RUN = 10
 """Commits in a row after which a node that knows of no other gives way once."""
 
@@ -92,6 +97,7 @@ class Committer:
         """Whether a commit is in flight."""
         self._won_number = 0
         self._won_in_a_row = 0
+        self._create_s = 0.0
         self._yield_s = store.traits.follow_ms / 1000
         tip.subscribe(self._notice)
 
@@ -165,7 +171,9 @@ class Committer:
             return
         self._won_in_a_row += 1
         if len(state.sessions.live) > 1 or self._won_in_a_row % ALONE_RUN == 0:
-            others_first_s = self._yield_s * self._runtime.random.uniform(*YIELD_RANGE)
+            # They need the time of a read and a create to get in, however slow the store is just now.
+            needed_s = max(self._yield_s, min(YIELD_CREATES * self._create_s, YIELD_MAX_S))
+            others_first_s = needed_s * self._runtime.random.uniform(*YIELD_RANGE)
             await trio.sleep_until(self.committed_at + others_first_s)
 
     async def commit_queued(self) -> None:
@@ -286,6 +294,7 @@ class Committer:
         key = commit_key(commit.head.number)
         backoff = Backoff(self._runtime, first_s=0.05, longest_s=2.0)
         while True:
+            begun = self._runtime.monotonic()
             try:
                 await self._store.create(key, pieces)
             except (ObjectExists, StorageUnavailable):
@@ -295,6 +304,7 @@ class Committer:
                     continue
                 self._tip.fold(winner)
                 return winner is commit
+            self._create_s = self._runtime.monotonic() - begun
             self._won(commit)
             return True
 
