@@ -11,11 +11,11 @@ from tests.simulation.history import run_history
 from tests.simulation.play import is_history
 
 SEEDS = range(1, 9)
-ONCE_FAILED: tuple[int, ...] = (17, 2, 27, 39)
-"""Seeds that found something in the product at the time: starved losers of races, reads one after another."""
+ONCE_FAILED: tuple[int, ...] = (17, 27, 147, 1025, 1111)
+"""Seeds that found something at the time: losers of races that starved, reads one after another, starts that never end."""
 
 
-@pytest.mark.parametrize("seed", [*SEEDS, *(seed for seed in ONCE_FAILED if seed not in SEEDS)])
+@pytest.mark.parametrize("seed", [*SEEDS, *ONCE_FAILED])
 def test_a_history_with_faults_breaks_no_promise(seed: int) -> None:
     outcome = run_history(seed)
     assert outcome.violations == {}, f"replay: python -m tests.simulation --seed {seed}"

@@ -15,8 +15,8 @@ from higgins.client.tasks import background
 from tests.simulation.chronicle import FOREVER, decode_value, key_of
 from tests.simulation.workloads.stage import GROUP, ORDERS, PLAIN, Stage
 
-SETTINGS = MemberSettings(session_timeout_ms=3_000, rebalance_timeout_ms=3_000, heartbeat_interval_ms=1_000)
-COMMIT_INTERVAL_S = 1.0
+SETTINGS = MemberSettings(session_timeout_ms=2_000, rebalance_timeout_ms=2_000, heartbeat_interval_ms=500)
+COMMIT_INTERVAL_S = 0.5
 
 
 class NotedMember(GroupMember):
