@@ -12,7 +12,7 @@ from tests.simulation.play import is_history
 
 SEEDS = range(1, 9)
 ONCE_FAILED: tuple[int, ...] = (17, 27, 147, 1025, 1111)
-"""Seeds that found something at the time: losers of races that starved, reads one after another, starts that never end."""
+"""Seeds that found something once: losers of races that starved, reads one by one, starts that never end."""
 
 
 @pytest.mark.parametrize("seed", [*SEEDS, *ONCE_FAILED])
