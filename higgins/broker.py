@@ -34,7 +34,8 @@ from higgins.settings import Settings
 from higgins.storage.cache import Cache
 from higgins.storage.directory import DirectoryStore
 from higgins.storage.lock import held_lock
-from higgins.storage.open import open_store
+from higgins.storage.open import store_from
+from higgins.storage.probe import probe
 from higgins.storage.store import Store
 
 log = structlog.get_logger("higgins")
@@ -85,17 +86,34 @@ class Broker:
         try:
             with ExitStack() as held:
                 sockets = self._bind(held)
-                store = self._store or await open_store(self._runtime, self._settings.store)
+                store = self._store or store_from(self._runtime, self._settings.store)
                 held.enter_context(self._lock(store))
-                await self._run(store, sockets, task_status)
+                ledger = await self._open(store)
+                await self._run(store, ledger, sockets, task_status)
         except* HigginsError as group:
             raise _first(group) from None
 
+    async def _open(self, store: Store) -> Ledger:
+        """Load the ledger while the store is being probed; nothing is written to it before both are done."""
+        opened: list[Ledger] = []
+
+        async def load() -> None:
+            opened.append(await open_ledger(self._runtime, store, self._settings.ledger))
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(load)
+            if self._store is None:
+                nursery.start_soon(probe, store, self._runtime.token(12).hex())
+        return opened[0]
+
     async def _run(
-        self, store: Store, sockets: list[tuple[socket.socket, Listener]], task_status: trio.TaskStatus[None]
+        self,
+        store: Store,
+        ledger: Ledger,
+        sockets: list[tuple[socket.socket, Listener]],
+        task_status: trio.TaskStatus[None],
     ) -> None:
         settings, runtime = self._settings, self._runtime
-        ledger = await open_ledger(runtime, store, settings.ledger)
         cache = Cache(settings.store.cache_bytes_max)
         unsent = Unsent()
         writer = Writer(runtime, store, ledger, cache, settings.log, gathering=unsent.corked)

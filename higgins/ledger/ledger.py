@@ -35,6 +35,7 @@ log = structlog.get_logger("higgins.ledger")
 
 ALONE_FOLLOW_S = 1.0
 KEEPER_TICK_S = 0.5
+OPEN_PATIENCE_S = 60.0
 SNAPSHOT_OWNER = "snapshot"
 SNAPSHOT_PATIENCE = 20
 """A snapshot waits at least this many times as long as the last one took."""
@@ -317,10 +318,26 @@ class Ledger:
 
 
 async def open_ledger(runtime: Runtime, store: Store, settings: LedgerSettings) -> Ledger:
-    """Load the newest snapshot and the tail. Raises: StorageUnavailable, Corrupt."""
-    state = await load_newest(runtime, store)
-    tip = Tip(runtime, store, state)
-    await tip.catch_up()
+    """Load the newest snapshot and the tail, trying again for a while: one lost answer is no reason to give up.
+
+    Raises: StorageUnavailable (after OPEN_PATIENCE_S), Corrupt.
+    """
+    patience_until = runtime.monotonic() + OPEN_PATIENCE_S
+    backoff = Backoff(runtime, first_s=0.05, longest_s=1.0)
+    tip: Tip | None = None
+    while True:
+        try:
+            if tip is None:
+                tip = Tip(runtime, store, await load_newest(runtime, store))
+            # What an earlier try has folded stays folded.
+            await tip.catch_up()
+            break
+        except StorageUnavailable as error:
+            if runtime.monotonic() > patience_until:
+                raise
+            log.warning("ledger.unreachable", why=str(error))
+            await backoff.wait()
+    state = tip.state
     if state.number and not state.cluster_id:
         raise Corrupt("The ledger does not begin with a cluster: its first commits are missing.")
     return Ledger(runtime, store, settings, tip, Committer(runtime, store, tip, settings))

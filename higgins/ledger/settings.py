@@ -15,5 +15,5 @@ class LedgerSettings(msgspec.Struct, frozen=True, kw_only=True):
     proposals_per_commit_max: int = 1_000
     queue_max: int = 100_000
     """Proposals waiting for a commit before new ones are turned away."""
-    snapshot_commits_min: int = 1_000
+    snapshot_commits_min: int = 250
     snapshot_interval_min_s: float = 5.0
