@@ -13,7 +13,7 @@ import msgspec
 import trio
 
 from higgins.groups.classic import ClassicGroup
-from higgins.groups.events import Event, Instruction, Persist, Question, Reply, Result, Wake, refusal
+from higgins.groups.events import Event, Instruction, Persist, Question, Reply, Result, Stalled, Tick, Wake, refusal
 from higgins.groups.rebalance import GroupState
 from higgins.ledger.committer import Done, Outcome
 from higgins.ledger.state.base import Proposal
@@ -22,6 +22,9 @@ from higgins.ledger.state.sessions import Session
 from higgins.ledger.state.state import State
 from higgins.runtime import Runtime
 from higgins_protocol.errors import ErrorCode
+
+STALL_MS_MIN = 100
+"""A commit that took this long is taken off the members' sessions: they begin when the answer leaves."""
 
 
 class LedgerPort(Protocol):
@@ -89,6 +92,7 @@ class Seat:
         self._closed = closed
         self._is_closed = False
         self.saving_since_ms: int | None = None
+        self._has_held_tick = False
         self._outbox: deque[Instruction] = deque()
         self._waiters: dict[int, Waiter] = {}
 
@@ -113,6 +117,10 @@ class Seat:
     def tell(self, event: Event, now_ms: int) -> None:
         """Let the machine advance, and carry out what it says."""
         assert not self._is_closed, self
+        if isinstance(event, Tick) and self.saving_since_ms is not None:
+            # Members cannot heartbeat before they hear what is being saved; nobody is removed for that silence.
+            self._has_held_tick = True
+            return
         for instruction in self.group.handle(event, now_ms):
             if isinstance(instruction, Wake):
                 self._wake(self, instruction.at_ms)
@@ -150,11 +158,18 @@ class Seat:
         self._ledger.submit(SaveGroup(self.group.group_id, self.epoch, self.lease_epoch, record), self._saved)
 
     def _saved(self, outcome: Outcome) -> None:
-        self.saving_since_ms = None
+        since_ms, self.saving_since_ms = self.saving_since_ms, None
         if self._is_closed:
             return
         if outcome.error is not None:
             # Refused, fenced or unknown: what this machine believes may not be what is on record.
             self.close(ErrorCode.NOT_COORDINATOR)
-        else:
+            return
+        now_ms = int(self._runtime.monotonic() * 1_000)
+        if since_ms is not None and now_ms - since_ms >= STALL_MS_MIN:
+            self.tell(Stalled(now_ms - since_ms), now_ms)
+        if self._has_held_tick and not self._is_closed:
+            self._has_held_tick = False
+            self.tell(Tick(), now_ms)
+        if not self._is_closed:
             self._carry_out()
