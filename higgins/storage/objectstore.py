@@ -29,6 +29,8 @@ T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 
 LIST_CHUNK = 1000
+CREATE_TIMEOUT_S = 3.0
+"""A create is small and everybody waits for it; past this, reading back tells sooner what became of it."""
 
 
 class ObjectStore:
@@ -139,18 +141,19 @@ def cloud_store(runtime: Runtime, settings: StoreSettings) -> ObjectStore:
     if settings.secret_access_key:
         config["secret_access_key"] = settings.secret_access_key
     client = {
-        "timeout": f"{settings.request_timeout_s:g}s",
         "connect_timeout": "5s",
         "allow_http": settings.endpoint.startswith("http://"),
         "pool_idle_timeout": "60s",
     }
 
-    def connect(retries: int) -> Any:
+    def connect(retries: int, timeout_s: float) -> Any:
+        patience = {**client, "timeout": f"{timeout_s:g}s"}
         retry = {"max_retries": retries, "retry_timeout": _seconds(3 * settings.request_timeout_s)}
-        return from_url(settings.url, config=config, client_options=client, retry_config=retry)  # type: ignore[call-overload]
+        return from_url(settings.url, config=config, client_options=patience, retry_config=retry)  # type: ignore[call-overload]
 
     try:
-        once, patient = connect(0), connect(3)
+        once = connect(0, min(settings.request_timeout_s, CREATE_TIMEOUT_S))
+        patient = connect(3, settings.request_timeout_s)
     except (BaseError, ValueError, TypeError) as error:
         raise Unfit(
             f"Store '{settings.url}' cannot be used: {_first_line(error)} "
