@@ -1,4 +1,4 @@
-"""Memory as a store: everything in this process, gone with it. Pieces are kept as they were given; nothing is copied.
+"""Memory as a store: everything in this process, gone with it. Small pieces are kept as they were given.
 
 Nothing here waits, so every call may also be made at once.
 """
@@ -14,6 +14,8 @@ from higgins.storage.settings import StoreSettings
 from higgins.storage.store import ListedObject, StoreTraits
 
 Listing: TypeAlias = list[ListedObject]
+
+COPIED_BYTES_MIN = 64 << 10
 
 
 class MemoryStore:
@@ -84,7 +86,12 @@ def memory_store(runtime: Runtime, settings: StoreSettings) -> MemoryStore:
 
 
 def _kept(pieces: Sequence[Buffer]) -> Blob:
-    return Blob([bytes(piece) if isinstance(piece, bytearray) else piece for piece in pieces])
+    return Blob([_own(piece) for piece in pieces])
+
+
+def _own(piece: Buffer) -> Buffer:
+    # A large piece lies in a receive buffer, and a buffer that is warm and used again is worth more than this copy.
+    return bytes(piece) if isinstance(piece, bytearray) or len(piece) >= COPIED_BYTES_MIN else piece
 
 
 def _joined(views: Sequence[memoryview]) -> memoryview:
