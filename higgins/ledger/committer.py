@@ -45,8 +45,8 @@ YIELD_CREATES = 1.5
 
 YIELD_MAX_S = 0.2
 
-ALONE_RUN = 10
-"""Commits in a row after which a node that knows of no other gives way once."""
+ALONE_INTERVAL_S = 3.0
+"""How often a busy node that knows of no other gives way once."""
 
 CHASE_AHEAD = 4
 """Commits read side by side after a lost race: the winner may have won again while we were learning that we lost."""
@@ -96,7 +96,7 @@ class Committer:
         self._busy = False
         """Whether a commit is in flight."""
         self._won_number = 0
-        self._won_in_a_row = 0
+        self._gave_way_at = runtime.monotonic()
         self._create_s = 0.0
         self._yield_s = store.traits.follow_ms / 1000
         tip.subscribe(self._notice)
@@ -169,8 +169,9 @@ class Committer:
         state = self._tip.state
         if state.number != self._won_number:
             return
-        self._won_in_a_row += 1
-        if len(state.sessions.live) > 1 or self._won_in_a_row % ALONE_RUN == 0:
+        now = self._runtime.monotonic()
+        if len(state.sessions.live) > 1 or now - self._gave_way_at >= ALONE_INTERVAL_S:
+            self._gave_way_at = now
             # They need the time of a read and a create to get in, however slow the store is just now.
             needed_s = max(self._yield_s, min(YIELD_CREATES * self._create_s, YIELD_MAX_S))
             others_first_s = needed_s * self._runtime.random.uniform(*YIELD_RANGE)
