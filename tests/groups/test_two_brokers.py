@@ -170,7 +170,7 @@ async def test_a_group_goes_on_with_another_broker(autojump_clock: MockClock, in
             break
         survivor = Client(first.connect())
         with trio.fail_after(30):
-            while await survivor.heartbeat(member_id, 1) != ErrorCode.NONE:  # noqa: ASYNC110 - nobody tells when
+            while await survivor.heartbeat(member_id, 1) != ErrorCode.NONE:
                 await trio.sleep(0.5)
         assert await survivor.coordinator() == 9001
         assert (await survivor.sync(member_id, 1)).assignment == b"all"

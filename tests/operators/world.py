@@ -137,7 +137,7 @@ class Node:
 async def until(condition: Callable[[], bool], *, patience_s: float = 60) -> None:
     """Wait for something that is bound to become true."""
     with trio.fail_after(patience_s):
-        while not condition():  # noqa: ASYNC110 - what is waited for has no event
+        while not condition():
             await trio.sleep(0.005)
 
 
