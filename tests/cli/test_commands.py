@@ -148,7 +148,7 @@ def test_an_interrupt_ends_quietly(broker):
         stderr=subprocess.PIPE,
         env=environment(),
         # Whoever runs the tests in the background has made this process deaf to it, and its children with it.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # noqa: PLW1509 - no threads here
     )
     assert consuming.stdout.readline() == b"line\n"
     consuming.send_signal(signal.SIGINT)
