@@ -83,6 +83,7 @@ class Broker:
 
         Raises: Unfit (cannot start), Corrupt, DurabilityUnknown, Fenced (cannot go on).
         """
+        failure: HigginsError | None = None
         try:
             with ExitStack() as held:
                 sockets = self._bind(held)
@@ -91,7 +92,10 @@ class Broker:
                 ledger = await self._open(store)
                 await self._run(store, ledger, sockets, task_status)
         except* HigginsError as group:
-            raise _first(group) from None
+            # Raised below: what is raised in here would come out as a group.
+            failure = _first(group)
+        if failure is not None:
+            raise failure
 
     async def _open(self, store: Store) -> Ledger:
         """Load the ledger while the store is being probed; nothing is written to it before both are done."""

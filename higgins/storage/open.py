@@ -1,4 +1,4 @@
-"""From a URL or a path to a store that has passed the probe."""
+"""From a URL or a path to a store, not yet probed."""
 
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -8,7 +8,6 @@ from higgins.runtime import Runtime
 from higgins.storage.directory import DirectoryStore
 from higgins.storage.memory import memory_store
 from higgins.storage.objectstore import cloud_store
-from higgins.storage.probe import probe
 from higgins.storage.settings import StoreSettings
 from higgins.storage.store import Store
 
@@ -31,10 +30,3 @@ def store_from(runtime: Runtime, settings: StoreSettings) -> Store:
     raise Unfit(
         f"Store '{settings.url}' has an unknown scheme '{scheme}'. Use a directory, memory://, s3://, gs:// or az://."
     )
-
-
-async def open_store(runtime: Runtime, settings: StoreSettings) -> Store:
-    """The store that the settings name, probed. Raises: Unfit."""
-    store = store_from(runtime, settings)
-    await probe(store, runtime.token(12).hex())
-    return store

@@ -6,7 +6,8 @@ import trio
 from higgins.model.errors import Corrupt, ObjectExists, ObjectMissing
 from higgins.model.pointer import ObjectKey
 from higgins.runtime import Runtime
-from higgins.storage.open import open_store
+from higgins.storage.open import store_from
+from higgins.storage.probe import probe
 from higgins.storage.settings import StoreSettings
 from higgins.storage.store import Store
 
@@ -203,12 +204,13 @@ async def test_a_second_client_of_the_same_store_sees_the_same(settings: StoreSe
     if not store.traits.outlives_process:
         pytest.skip("memory is this process's own")
     await store.create(KEY, [b"one"])
-    other = await open_store(Runtime(), settings)
+    other = store_from(Runtime(), settings)
     assert bytes(await other.get(KEY, settled=True)) == b"one"
     with pytest.raises(ObjectExists):
         await other.create(KEY, [b"two"])
 
 
 async def test_the_probe_passes_and_leaves_nothing_behind(settings: StoreSettings) -> None:
-    store = await open_store(Runtime(), settings)
+    store = store_from(Runtime(), settings)
+    await probe(store, "token")
     assert await store.list("probe/") == []

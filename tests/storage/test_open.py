@@ -9,7 +9,8 @@ from higgins.runtime import Runtime
 from higgins.storage.directory import DirectoryStore
 from higgins.storage.memory import MemoryStore
 from higgins.storage.objectstore import ObjectStore
-from higgins.storage.open import open_store, store_from
+from higgins.storage.open import store_from
+from higgins.storage.probe import probe
 from higgins.storage.settings import StoreSettings
 
 
@@ -49,7 +50,7 @@ async def test_a_bucket_out_of_reach_is_refused_at_the_start() -> None:
         request_timeout_s=0.5,
     )
     with pytest.raises(Unfit, match="address, the bucket's name and the credentials"):
-        await open_store(Runtime(), settings)
+        await probe(store_from(Runtime(), settings), "token")
 
 
 def test_cloud_stores_linger_and_near_ones_do_not(tmp_path: Path) -> None:
