@@ -15,6 +15,7 @@ import trio
 
 from higgins.model.pointer import Buffer
 from higgins.runtime import Runtime
+from higgins.server.attention import Attention, Eagerness
 from higgins.server.buffers import BufferPool
 from higgins.server.settings import ServerSettings
 from higgins.server.transport import Transport
@@ -106,6 +107,7 @@ class Connection:
         pool: BufferPool,
         settings: ServerSettings,
         unsent: Unsent,
+        attention: Attention,
         hold: Callable[[], Awaitable[None] | None],
     ) -> None:
         """`hold` says before each frame whether the node wants no more for now, and until when."""
@@ -118,6 +120,8 @@ class Connection:
         self._settings = settings
         self._hold = hold
         self._node_unsent = unsent
+        self._attention = attention
+        self._eagerness = Eagerness()
         self._slots: deque[_Slot] = deque()
         self._bytes_in_flight = 0
         self._tasks = 0
@@ -214,9 +218,7 @@ class Connection:
             if filled == len(self._head):
                 # A quiet connection keeps a small head; one that sends more gets the whole.
                 self._head.extend(bytes(HEAD_BYTES - filled))
-            if self._slots:
-                self._transport.acknowledge()
-            came = await self._transport.receive_into(memoryview(self._head)[filled:])
+            came = await self._receive(memoryview(self._head)[filled:])
             if not came:
                 return
             filled += came
@@ -225,6 +227,19 @@ class Connection:
             if straight >= READS_BEFORE_YIELD:
                 straight = 0
                 await trio.lowlevel.checkpoint()
+
+    async def _receive(self, memory: memoryview) -> int:
+        attention = self._attention
+        if self._slots:
+            self._transport.acknowledge()
+        elif attention.heard is self and attention.patience_s and self._eagerness.wants():
+            came = self._transport.receive_soon(memory, attention.patience_s, self._runtime.stopwatch)
+            self._eagerness.learn(came is not None)
+            if came is not None:
+                return came
+        came = await self._transport.receive_into(memory)
+        attention.heard = self
+        return came
 
     def _check_length(self, length: int) -> None:
         if length < 0 or length > self._settings.frame_bytes_max:

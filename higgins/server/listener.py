@@ -10,6 +10,7 @@ import trio
 
 from higgins.model.errors import Unfit
 from higgins.runtime import Runtime
+from higgins.server.attention import Attention
 from higgins.server.buffers import BufferPool
 from higgins.server.connection import Connection, Dispatch, Unsent
 from higgins.server.settings import ServerSettings
@@ -69,6 +70,7 @@ class Server:
         self.connections: dict[Connection, None] = {}
         self.refused = 0
         self._unsent = unsent
+        self._attention = Attention(settings.awake_us)
 
     async def serve_socket(self, sock: socket.socket, listener: str, nursery: trio.Nursery) -> None:
         """Accept for ever; connections live in `nursery`, so that they may outlive the listener."""
@@ -105,6 +107,7 @@ class Server:
             pool=self._pool,
             settings=self._settings,
             unsent=self._unsent,
+            attention=self._attention,
             hold=self._hold,
         )
         self.connections[connection] = None

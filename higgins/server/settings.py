@@ -36,6 +36,8 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
     frame_bytes_per_s_min: int = 64 * 1024
     write_patience_ms: int = 60_000
     """How long a write may make no progress."""
+    awake_us: int = 100
+    """How long to stay awake for a client that asks again as soon as it is answered; 0: never."""
     backlog: int = 1_024
     """Connections that wait to be accepted."""
     drain_ms: int = 8_000

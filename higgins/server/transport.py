@@ -2,7 +2,7 @@
 
 import errno
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import trio
@@ -19,6 +19,10 @@ class Transport(Protocol):
 
     async def receive_into(self, memory: memoryview) -> int:
         """Wait for bytes; how many came, 0 at the end. Raises: trio.BrokenResourceError."""
+        ...
+
+    def receive_soon(self, memory: memoryview, patience_s: float, clock: Callable[[], float]) -> int | None:
+        """Stay awake for bytes that are about to come: how many came, or None. Raises: trio.BrokenResourceError."""
         ...
 
     def acknowledge(self) -> None:
@@ -65,6 +69,22 @@ class SocketTransport:
             except BlockingIOError:
                 self._drained = True
                 continue
+            except OSError as error:
+                raise _broken(error) from error
+            self._drained = came < len(memory)
+            return came
+
+    def receive_soon(self, memory: memoryview, patience_s: float, clock: Callable[[], float]) -> int | None:
+        receive = self._sock.recv_into
+        until = clock() + patience_s
+        while True:
+            try:
+                came = receive(memory)
+            except BlockingIOError:
+                if clock() < until:
+                    continue
+                self._drained = True
+                return None
             except OSError as error:
                 raise _broken(error) from error
             self._drained = came < len(memory)
@@ -125,6 +145,9 @@ class StreamTransport:
         data = await self._stream.receive_some(len(memory))
         memory[: len(data)] = data
         return len(data)
+
+    def receive_soon(self, memory: memoryview, patience_s: float, clock: Callable[[], float]) -> int | None:
+        return None
 
     def acknowledge(self) -> None:
         return

@@ -9,13 +9,15 @@ from typing import TypeAlias
 from higgins.model.errors import Corrupt, ObjectExists, ObjectMissing
 from higgins.model.pointer import Buffer, ObjectKey
 from higgins.runtime import Runtime
+from higgins.storage.arena import Arena
 from higgins.storage.cache import Blob
 from higgins.storage.settings import StoreSettings
 from higgins.storage.store import ListedObject, StoreTraits
 
 Listing: TypeAlias = list[ListedObject]
 
-COPIED_BYTES_MIN = 64 << 10
+KEPT_AS_GIVEN_BYTES_MAX = 64 << 10
+"""Larger objects lie in receive buffers, and a buffer that is warm and used again is worth more than a copy."""
 
 
 class MemoryStore:
@@ -23,6 +25,7 @@ class MemoryStore:
 
     def __init__(self, settings: StoreSettings) -> None:
         self._blobs: dict[ObjectKey, Blob] = {}
+        self._arena = Arena()
         self._traits = StoreTraits(
             description="memory (nothing outlives this process)",
             linger_ms=0 if settings.linger_ms is None else settings.linger_ms,
@@ -44,11 +47,11 @@ class MemoryStore:
     def create_now(self, key: ObjectKey, pieces: Sequence[Buffer]) -> bool:
         if key in self._blobs:
             return False
-        self._blobs[key] = _kept(pieces)
+        self._blobs[key] = self._kept(pieces)
         return True
 
     async def put(self, key: ObjectKey, pieces: Sequence[Buffer]) -> None:
-        self._blobs[key] = _kept(pieces)
+        self._blobs[key] = self._kept(pieces)
 
     async def get(self, key: ObjectKey, *, settled: bool = False) -> memoryview:
         blob = self._blob(key)
@@ -73,6 +76,11 @@ class MemoryStore:
     async def delete(self, key: ObjectKey) -> None:
         self._blobs.pop(key, None)
 
+    def _kept(self, pieces: Sequence[Buffer]) -> Blob:
+        if sum(map(len, pieces)) > KEPT_AS_GIVEN_BYTES_MAX:
+            return Blob([self._arena.keep(pieces)])
+        return Blob([bytes(piece) if isinstance(piece, bytearray) else piece for piece in pieces])
+
     def _blob(self, key: ObjectKey) -> Blob:
         try:
             return self._blobs[key]
@@ -83,15 +91,6 @@ class MemoryStore:
 def memory_store(runtime: Runtime, settings: StoreSettings) -> MemoryStore:
     """An empty store."""
     return MemoryStore(settings)
-
-
-def _kept(pieces: Sequence[Buffer]) -> Blob:
-    return Blob([_own(piece) for piece in pieces])
-
-
-def _own(piece: Buffer) -> Buffer:
-    # A large piece lies in a receive buffer, and a buffer that is warm and used again is worth more than this copy.
-    return bytes(piece) if isinstance(piece, bytearray) or len(piece) >= COPIED_BYTES_MIN else piece
 
 
 def _joined(views: Sequence[memoryview]) -> memoryview:

@@ -141,6 +141,9 @@ class SimulatedTransport:
         memory[: len(data)] = data
         return len(data)
 
+    def receive_soon(self, memory: memoryview, patience_s: float, clock: Callable[[], float]) -> int | None:
+        return None
+
     def acknowledge(self) -> None:
         return
 
