@@ -63,13 +63,13 @@ class Runtime:
 
 
 # Values on the hot path form no cycles, so the collector looks rarely.
-COLLECT_EVERY = 20_000
+COLLECT_EVERY = 5_000
 
 
 def tune_interpreter() -> None:
     """Set the process-wide knobs that a broker wants; called once by the process that owns the loop."""
     sys.setswitchinterval(SWITCH_INTERVAL_S)
-    gc.set_threshold(COLLECT_EVERY, 20, 50)
+    gc.set_threshold(COLLECT_EVERY, 20, 100)
 
 
 def settle_memory() -> None:

@@ -1,7 +1,8 @@
 """A local directory as a store: obstore's local store for listings, files of our own for the rest, and every fsync.
 
-A create writes a temporary file, syncs it, links it under its key (which fails when the key is taken) and syncs the
-folder; only then is it acknowledged. `durability = os` leaves both syncs to the kernel.
+A create writes a file that has no name yet, syncs it, links it under its key (which fails when the key is taken) and
+syncs the folder; only then is it acknowledged. `durability = os` leaves both syncs to the kernel. Each system call made
+from a thread costs a wait for the interpreter, so there are as few as can be.
 """
 
 import builtins
@@ -33,6 +34,7 @@ from higgins.storage.store import ListedObject, StoreTraits
 Listing: TypeAlias = list[ListedObject]
 
 PIECES_PER_WRITE = 512
+FOLDERS_OPEN_MAX = 64
 TEMPORARY = "temporary"
 LEFTOVER_AGE_MS = 3600 * 1000
 """A temporary file this old belongs to a process that died. Were it not so, its link would fail and be tried again."""
@@ -51,7 +53,7 @@ class DirectoryStore:
         # Not the process id alone: in a container every life of the node may have the same one.
         self._owner = f"{os.getpid()}-{runtime.token(6).hex()}"
         self._serial = itertools.count(1)
-        self._folders_made: set[Path] = {root}
+        self._folders: dict[Path, _Folder] = {}
         try:
             _make_durably(root)
             (root / TEMPORARY).mkdir(exist_ok=True)
@@ -61,6 +63,7 @@ class DirectoryStore:
                 f"Store directory '{root}' cannot be made: {error.strerror}. "
                 "Give another with --store, or give this user the right to write there."
             ) from error
+        self._has_nameless_files = _can_link_nameless_files(root / TEMPORARY / f"{self._owner}-0")
         self._local = LocalStore(root)
         durability = "an acknowledged record is on the disk" if self._syncs else "the kernel writes when it likes"
         self._traits = StoreTraits(
@@ -115,23 +118,40 @@ class DirectoryStore:
 
     def _create(self, key: ObjectKey, pieces: Sequence[Buffer]) -> None:
         path = self._root / key
-        temporary = self._root / TEMPORARY / f"{self._owner}-{next(self._serial)}"
         try:
-            self._make_folder(path.parent)
-            # Truncates rather than insists: only the link below may ever say that something exists.
-            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
-            try:
-                _write_all(descriptor, pieces)
-                self._sync(descriptor, key)
-            finally:
-                os.close(descriptor)
-            _link(temporary, path, key)
+            folder = self._folder(path.parent)
+            if self._has_nameless_files:
+                descriptor = os.open(self._root, os.O_WRONLY | os.O_TMPFILE, 0o644)
+                self._write_and_link(descriptor, f"/proc/self/fd/{descriptor}", folder, path, key, pieces)
+            else:
+                self._create_by_name(folder, path, key, pieces)
         except OSError as error:
             raise _unavailable(key, error) from error
+
+    def _create_by_name(self, folder: "_Folder", path: Path, key: ObjectKey, pieces: Sequence[Buffer]) -> None:
+        temporary = self._root / TEMPORARY / f"{self._owner}-{next(self._serial)}"
+        try:
+            # Truncates rather than insists: only the link may ever say that something exists.
+            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+            self._write_and_link(descriptor, str(temporary), folder, path, key, pieces)
         finally:
             with contextlib.suppress(OSError):
                 temporary.unlink(missing_ok=True)
-        self._sync_folder(path.parent, key)
+
+    def _write_and_link(
+        self, descriptor: int, name: str, folder: "_Folder", path: Path, key: ObjectKey, pieces: Sequence[Buffer]
+    ) -> None:
+        try:
+            _write_all(descriptor, pieces)
+            self._sync(descriptor, key)
+            try:
+                # Following the name leads to the file itself where the name is that of a descriptor.
+                os.link(name, path.name, dst_dir_fd=folder.descriptor, follow_symlinks=True)
+            except FileExistsError as error:
+                raise ObjectExists(f"Object {key} is there already.") from error
+            self._sync(folder.descriptor, key)
+        finally:
+            os.close(descriptor)
 
     def _put(self, key: ObjectKey, pieces: Sequence[Buffer]) -> None:
         try:
@@ -140,15 +160,20 @@ class DirectoryStore:
             # A key that nobody else uses: an earlier try of this same put got through, perhaps all but its last sync.
             self._sync_folder((self._root / key).parent, key)
 
-    def _make_folder(self, folder: Path) -> None:
-        if folder in self._folders_made:
-            return
-        if not folder.is_dir():
-            self._make_folder(folder.parent)
-            folder.mkdir(exist_ok=True)
-        # A folder another process has just made may not be on the disk yet: its parent is synced in either case.
-        self._sync_folder(folder.parent, str(folder))
-        self._folders_made.add(folder)
+    def _folder(self, path: Path) -> "_Folder":
+        """An open folder, made and durable. Hold it while its number is in use."""
+        folder = self._folders.get(path)
+        if folder is None:
+            if not path.is_dir():
+                self._folder(path.parent)
+                path.mkdir(exist_ok=True)
+            if path != self._root:
+                # One that another process has just made may not be on the disk yet: its parent is synced in any case.
+                self._sync(self._folder(path.parent).descriptor, str(path))
+            if len(self._folders) >= FOLDERS_OPEN_MAX:
+                self._folders = {}
+            folder = self._folders[path] = _Folder(path)
+        return folder
 
     def _get(self, key: ObjectKey, settled: bool) -> memoryview:
         path = self._root / key
@@ -205,23 +230,22 @@ class DirectoryStore:
             ) from error
 
     def _sync_folder(self, folder: Path, key: str) -> None:
-        if not self._syncs:
-            return
         try:
-            descriptor = os.open(folder, os.O_RDONLY)
+            self._sync(self._folder(folder).descriptor, key)
         except OSError as error:
             raise _unavailable(key, error) from error
-        try:
-            self._sync(descriptor, key)
-        finally:
-            os.close(descriptor)
 
+class _Folder:
+    """An open descriptor, closed when nobody holds it any more: threads may still use what the cache has dropped."""
 
-def _link(temporary: Path, path: Path, key: ObjectKey) -> None:
-    try:
-        os.link(temporary, path)
-    except FileExistsError as error:
-        raise ObjectExists(f"Object {key} is there already.") from error
+    __slots__ = ("descriptor",)
+
+    def __init__(self, path: Path) -> None:
+        self.descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+
+    def __del__(self) -> None:
+        if hasattr(self, "descriptor"):
+            os.close(self.descriptor)
 
 
 def _make_durably(folder: Path) -> None:
@@ -235,6 +259,23 @@ def _make_durably(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _can_link_nameless_files(trial: Path) -> bool:
+    """Whether a file can be written without a name and given one afterwards; not every system or file system can."""
+    try:
+        descriptor = os.open(trial.parent, os.O_WRONLY | os.O_TMPFILE, 0o644)
+    except (OSError, AttributeError):
+        return False
+    try:
+        parent = _Folder(trial.parent)
+        os.link(f"/proc/self/fd/{descriptor}", trial.name, dst_dir_fd=parent.descriptor, follow_symlinks=True)
+        trial.unlink()
+    except OSError:
+        return False
+    finally:
+        os.close(descriptor)
+    return True
 
 
 def _drop_leftovers(folder: Path, *, before_ms: int) -> None:
