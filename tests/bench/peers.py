@@ -105,8 +105,8 @@ def started(name: str) -> Iterator[Peer]:
 def _delayed(endpoint: str) -> Iterator[str]:
     port = free_port()
     target = endpoint.removeprefix("http://")
-    command = [sys.executable, "-m", "tests.torture.chaosproxy", str(port), target]
-    proxy = subprocess.Popen([*command, "--delay", f"{PUT_DELAY_S}:{PUT_DELAY_S}"], stderr=subprocess.DEVNULL)
+    command = [sys.executable, "-m", "tests.bench.delay", str(port), target, str(PUT_DELAY_S)]
+    proxy = subprocess.Popen(command, stderr=subprocess.DEVNULL)
     try:
         yield f"http://127.0.0.1:{port}"
     finally:
