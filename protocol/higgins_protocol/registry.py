@@ -1,73 +1,33 @@
-"""The table of the APIs that are served, and the way in and out of a frame: header, then body.
+"""The way in and out of a frame: header, then body, by the table of APIs.
 
-The ApiVersions answer is derived from this table, so that nothing is advertised that has no codec here. Codecs are made
-on first use, one for each API, version and direction; a broker that starts makes none.
+Codecs are made on first use, one for each API, version and direction; a broker that starts makes none.
 """
 
-from collections.abc import Mapping
 from struct import Struct
-from types import MappingProxyType
 
 import msgspec
 
+from higgins_protocol.apis import API_VERSIONS, APIS, PRIVATE, Api, api_versions_entries
 from higgins_protocol.compiler import Decode, Encode, compile_decoder, compile_encoder
 from higgins_protocol.compiler.decoder import skip_tags
 from higgins_protocol.errors import DecodeError, EncodeError, UnsupportedApi, UnsupportedVersion
-from higgins_protocol.messages import (
-    api_versions,
-    create_topics,
-    delete_topics,
-    describe_groups,
-    fetch,
-    find_coordinator,
-    heartbeat,
-    init_producer_id,
-    join_group,
-    leave_group,
-    list_groups,
-    list_offsets,
-    metadata,
-    offset_commit,
-    offset_fetch,
-    private,
-    produce,
-    sync_group,
-)
 from higgins_protocol.primitives import STRING_BYTES_MAX, Buffer
 from higgins_protocol.schema import Message
 
+__all__ = [
+    "APIS",
+    "API_VERSIONS",
+    "PRIVATE",
+    "RequestHeader",
+    "api_versions_entries",
+    "decode_header",
+    "decode_request",
+    "decode_response",
+    "encode_request",
+    "encode_response",
+]
+
 FRAME_LENGTH_BYTES = 4
-
-PRODUCE = 0
-FETCH = 1
-LIST_OFFSETS = 2
-METADATA = 3
-OFFSET_COMMIT = 8
-OFFSET_FETCH = 9
-FIND_COORDINATOR = 10
-JOIN_GROUP = 11
-HEARTBEAT = 12
-LEAVE_GROUP = 13
-SYNC_GROUP = 14
-DESCRIBE_GROUPS = 15
-LIST_GROUPS = 16
-API_VERSIONS = 18
-CREATE_TOPICS = 19
-DELETE_TOPICS = 20
-INIT_PRODUCER_ID = 22
-PRIVATE = 32_000
-
-
-class Api(msgspec.Struct, frozen=True):
-    """One row: `versions` have codecs; `advertised` is what clients are told, or None for nothing."""
-
-    key: int
-    name: str
-    versions: tuple[int, int]
-    advertised: tuple[int, int] | None
-    flexible_from: int
-    request: type[Message]
-    response: type[Message]
 
 
 class RequestHeader(msgspec.Struct, frozen=True):
@@ -78,88 +38,6 @@ class RequestHeader(msgspec.Struct, frozen=True):
     correlation_id: int
     client_id: str | None
     position: int
-
-
-def _api(
-    key: int,
-    request: type[Message],
-    response: type[Message],
-    versions: tuple[int, int],
-    *,
-    flexible_from: int,
-) -> Api:
-    name = request.__name__.removesuffix("Request")
-    return Api(key, name, versions, versions, flexible_from, request, response)
-
-
-_TABLE = (
-    # librdkafka up to 2.11.0 compresses only for brokers that advertise Produce from 0 (KAFKA-18659).
-    msgspec.structs.replace(
-        _api(PRODUCE, produce.ProduceRequest, produce.ProduceResponse, (3, 9), flexible_from=9), advertised=(0, 9)
-    ),
-    _api(FETCH, fetch.FetchRequest, fetch.FetchResponse, (4, 12), flexible_from=12),
-    _api(LIST_OFFSETS, list_offsets.ListOffsetsRequest, list_offsets.ListOffsetsResponse, (1, 7), flexible_from=6),
-    _api(METADATA, metadata.MetadataRequest, metadata.MetadataResponse, (0, 12), flexible_from=9),
-    _api(
-        OFFSET_COMMIT,
-        offset_commit.OffsetCommitRequest,
-        offset_commit.OffsetCommitResponse,
-        (2, 9),
-        flexible_from=8,
-    ),
-    _api(OFFSET_FETCH, offset_fetch.OffsetFetchRequest, offset_fetch.OffsetFetchResponse, (1, 9), flexible_from=6),
-    _api(
-        FIND_COORDINATOR,
-        find_coordinator.FindCoordinatorRequest,
-        find_coordinator.FindCoordinatorResponse,
-        (0, 4),
-        flexible_from=3,
-    ),
-    _api(JOIN_GROUP, join_group.JoinGroupRequest, join_group.JoinGroupResponse, (0, 9), flexible_from=6),
-    _api(HEARTBEAT, heartbeat.HeartbeatRequest, heartbeat.HeartbeatResponse, (0, 4), flexible_from=4),
-    _api(LEAVE_GROUP, leave_group.LeaveGroupRequest, leave_group.LeaveGroupResponse, (0, 5), flexible_from=4),
-    _api(SYNC_GROUP, sync_group.SyncGroupRequest, sync_group.SyncGroupResponse, (0, 5), flexible_from=4),
-    _api(
-        DESCRIBE_GROUPS,
-        describe_groups.DescribeGroupsRequest,
-        describe_groups.DescribeGroupsResponse,
-        (0, 6),
-        flexible_from=5,
-    ),
-    _api(LIST_GROUPS, list_groups.ListGroupsRequest, list_groups.ListGroupsResponse, (0, 5), flexible_from=3),
-    _api(API_VERSIONS, api_versions.ApiVersionsRequest, api_versions.ApiVersionsResponse, (0, 4), flexible_from=3),
-    _api(
-        CREATE_TOPICS,
-        create_topics.CreateTopicsRequest,
-        create_topics.CreateTopicsResponse,
-        (2, 7),
-        flexible_from=5,
-    ),
-    _api(
-        DELETE_TOPICS,
-        delete_topics.DeleteTopicsRequest,
-        delete_topics.DeleteTopicsResponse,
-        (1, 6),
-        flexible_from=4,
-    ),
-    _api(
-        INIT_PRODUCER_ID,
-        init_producer_id.InitProducerIdRequest,
-        init_producer_id.InitProducerIdResponse,
-        (0, 4),
-        flexible_from=2,
-    ),
-    msgspec.structs.replace(
-        _api(PRIVATE, private.PrivateRequest, private.PrivateResponse, (0, 0), flexible_from=0), advertised=None
-    ),
-)
-
-APIS: Mapping[int, Api] = MappingProxyType({api.key: api for api in _TABLE})
-
-
-def api_versions_entries() -> list[tuple[int, int, int]]:
-    """(api key, lowest, highest) of all that is advertised, sorted and unique, lowest ≤ highest."""
-    return sorted((api.key, *api.advertised) for api in APIS.values() if api.advertised)
 
 
 class _Route:
