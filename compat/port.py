@@ -77,6 +77,48 @@ class Member(Reader, Protocol):
         """Commit what was polled; a rebalance in the way is no error."""
 
 
+class Admin(Protocol):
+    """What people do to topics and groups every day; a client has those of these calls that its library has.
+
+    A call that the adapter lacks, or that stands in `missing`, skips the stories that need it. Called with keywords.
+    """
+
+    def delete_topic(self, *, name: str) -> None: ...
+
+    def create_partitions(self, *, topic: str, count: int) -> None:
+        """`count` is how many there are afterwards."""
+
+    def describe_configs(self, *, topic: str) -> Mapping[str, str]:
+        """Every config entry of the topic with its value."""
+
+    def alter_configs(self, *, topic: str, changed: Mapping[str, str], deleted: Sequence[str]) -> None:
+        """Incrementally: what is not named stays."""
+
+    def delete_records(self, *, topic: str, partition: int, before: int) -> int:
+        """The first offset that is left."""
+
+    def offsets(self, *, topic: str, partition: int) -> tuple[int, int]:
+        """The first offset, and the one that the next record will have."""
+
+    def groups(self) -> Sequence[str]: ...
+
+    def describe_group(self, *, group: str) -> tuple[str, int]:
+        """Its state, in lower case and without spaces or underscores, and the number of its members."""
+
+    def delete_group(self, *, group: str) -> None: ...
+
+    def committed(self, *, group: str, topic: str) -> Mapping[str, int]:
+        """Partition, as text, to offset; those alone that have one."""
+
+    def commit_for(self, *, group: str, topic: str, offsets: Mapping[str, int]) -> None:
+        """Set the offsets of a group without members; partition, as text, to offset."""
+
+    def delete_committed(self, *, group: str, topic: str, partitions: Sequence[int]) -> None: ...
+
+    def nodes(self) -> Sequence[str]:
+        """HOST:PORT of every node."""
+
+
 class Client(Protocol):
     """A client under trial."""
 

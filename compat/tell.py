@@ -12,13 +12,14 @@ import traceback
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import admin_stories
 import group_story
 import stories
-from port import Client, Skip
+from port import Admin, Client, Skip
 from telling import NEEDS, STORIES
 
 EXIT_SKIPPED = 77
-assert stories and group_story, "imported for the stories they register"
+assert stories and group_story and admin_stories, "imported for the stories they register"
 
 
 def open_client(folder: Path, bootstrap: str) -> Client:
@@ -34,6 +35,8 @@ def missing(client: Client, needs: Sequence[str], why: Mapping[str, str]) -> Non
     for need in needs:
         if need in why:
             raise Skip(why[need])
+        if hasattr(Admin, need) and not hasattr(client, need):
+            raise Skip(f"the adapter has no {need}")
 
 
 def main(folder: str, name: str, bootstrap: str) -> int:

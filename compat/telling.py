@@ -7,9 +7,9 @@ import json
 import sys
 import time
 from collections.abc import Callable, Iterable
-from typing import TypeAlias
+from typing import TypeAlias, cast
 
-from port import BEGIN, Acks, Client, Reader, Record, Skip, Start
+from port import BEGIN, Acks, Admin, Client, Reader, Record, Skip, Start
 
 PATIENCE_S = 30.0
 POLL_S = 0.25
@@ -36,6 +36,21 @@ def ask(what: str, **details: object) -> None:
         raise Skip(answer["why"])
     if answer["outcome"] != "done":
         raise RuntimeError(f"the harness could not {what}: {answer['why']}")
+
+
+def admin_of(client: Client) -> Admin:
+    """Its admin calls: the story has named those that it needs."""
+    return cast(Admin, client)
+
+
+def refused(call: Callable[[], object], what: str) -> None:
+    """Make sure that a call is refused; clients name errors in their own ways, so any will do."""
+    try:
+        call()
+    except Exception as error:
+        print(f"refused, as it should be: {error!s:.200}", file=sys.stderr)
+        return
+    raise AssertionError(f"{what} is not refused")
 
 
 def new_topic(partitions: int = 1) -> str:
