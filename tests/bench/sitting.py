@@ -1,8 +1,9 @@
 """One sitting: peers measured alternately on the same machine, and the ratios between them.
 
-usage: python -m tests.bench.sitting [--peers memory,kafka] [--only produce-1,consume-1] [--rounds 3] [--megabytes 1000]
+usage: python -m tests.bench.sitting [--peers memory,kafka] [--only produce-1,consume-1] [--rounds 3] [--keep]
 
-Every round starts each peer afresh, one at a time, measures it with measure.py and ends it. A figure is the median of
+Every round starts each peer afresh, one at a time, measures it with measure.py and ends it; with --keep all run from
+beginning to end, which favours those that get faster as they go. A figure is the median of
 its rounds; a ratio is the first peer's figure over each other's. Peers: kafka, memory, directory, directory-os, s3,
 s3-slow (every request to the store takes 40 ms more). Needs two cores, a C compiler and librdkafka's headers.
 """
@@ -14,6 +15,7 @@ import subprocess
 import sys
 import time
 from collections import defaultdict
+from contextlib import ExitStack
 
 from tests.bench.peers import DRIVER_CORE, HERE, Peer, driver, objects_in, started
 
@@ -64,21 +66,33 @@ def main() -> None:
     parser.add_argument("--only", default=CASES)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--megabytes", type=int, default=1000)
+    parser.add_argument("--keep", action="store_true", help="start each peer once, for all rounds")
     options = parser.parse_args()
     peers, cases = options.peers.split(","), options.only.split(",")
     figures: Figures = defaultdict(lambda: defaultdict(list))
-    for round_number in range(options.rounds):
-        for name in peers:
-            with started(name) as peer:
-                measure(name, peer, "warm", options.megabytes)
-                for case in cases:
-                    result = measure(name, peer, with_what_it_needs(case), options.megabytes)
-                    for figure in FIGURES:
-                        if result.get(figure) is not None:
-                            figures[name, case][figure].append(result[figure])
-                    said = f"# round {round_number + 1} {name} {case}: {result['mb_s']} MB/s"
-                    print(said, file=sys.stderr, flush=True)
+    with ExitStack() as lasting:
+        kept = {name: warmed(name, lasting, options.megabytes) for name in peers} if options.keep else {}
+        for round_number in range(options.rounds):
+            for name in peers:
+                with ExitStack() as passing:
+                    peer = kept.get(name) or warmed(name, passing, options.megabytes)
+                    take_round(name, peer, cases, round_number + 1, options.megabytes, figures)
     show(figures, peers, cases)
+
+
+def warmed(name: str, stack: ExitStack, megabytes: int) -> Peer:
+    peer = stack.enter_context(started(name))
+    measure(name, peer, "warm", megabytes)
+    return peer
+
+
+def take_round(name: str, peer: Peer, cases: list[str], number: int, megabytes: int, figures: Figures) -> None:
+    for case in cases:
+        result = measure(name, peer, with_what_it_needs(case), megabytes)
+        for figure in FIGURES:
+            if result.get(figure) is not None:
+                figures[name, case][figure].append(result[figure])
+        print(f"# round {number} {name} {case}: {result['mb_s']} MB/s", file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":
