@@ -4,7 +4,7 @@ The ApiVersions answer is derived from it, so that nothing is advertised that ha
 """
 
 from collections.abc import Mapping
-from types import MappingProxyType
+from types import MappingProxyType, ModuleType
 
 import msgspec
 
@@ -62,78 +62,34 @@ class Api(msgspec.Struct, frozen=True):
     response: type[Message]
 
 
-def _api(
-    key: int,
-    request: type[Message],
-    response: type[Message],
-    versions: tuple[int, int],
-    *,
-    flexible_from: int,
-) -> Api:
-    name = request.__name__.removesuffix("Request")
+def _api(key: int, messages: ModuleType, versions: tuple[int, int], *, flexible_from: int) -> Api:
+    """The row of a module of messages, which names its request and response after itself."""
+    name = "".join(word.capitalize() for word in messages.__name__.rpartition(".")[2].split("_"))
+    request: type[Message] = getattr(messages, f"{name}Request")
+    response: type[Message] = getattr(messages, f"{name}Response")
     return Api(key, name, versions, versions, flexible_from, request, response)
 
 
 _TABLE = (
     # librdkafka up to 2.11.0 compresses only for brokers that advertise Produce from 0 (KAFKA-18659).
-    msgspec.structs.replace(
-        _api(PRODUCE, produce.ProduceRequest, produce.ProduceResponse, (3, 9), flexible_from=9), advertised=(0, 9)
-    ),
-    _api(FETCH, fetch.FetchRequest, fetch.FetchResponse, (4, 12), flexible_from=12),
-    _api(LIST_OFFSETS, list_offsets.ListOffsetsRequest, list_offsets.ListOffsetsResponse, (1, 7), flexible_from=6),
-    _api(METADATA, metadata.MetadataRequest, metadata.MetadataResponse, (0, 12), flexible_from=9),
-    _api(
-        OFFSET_COMMIT,
-        offset_commit.OffsetCommitRequest,
-        offset_commit.OffsetCommitResponse,
-        (2, 9),
-        flexible_from=8,
-    ),
-    _api(OFFSET_FETCH, offset_fetch.OffsetFetchRequest, offset_fetch.OffsetFetchResponse, (1, 9), flexible_from=6),
-    _api(
-        FIND_COORDINATOR,
-        find_coordinator.FindCoordinatorRequest,
-        find_coordinator.FindCoordinatorResponse,
-        (0, 4),
-        flexible_from=3,
-    ),
-    _api(JOIN_GROUP, join_group.JoinGroupRequest, join_group.JoinGroupResponse, (0, 9), flexible_from=6),
-    _api(HEARTBEAT, heartbeat.HeartbeatRequest, heartbeat.HeartbeatResponse, (0, 4), flexible_from=4),
-    _api(LEAVE_GROUP, leave_group.LeaveGroupRequest, leave_group.LeaveGroupResponse, (0, 5), flexible_from=4),
-    _api(SYNC_GROUP, sync_group.SyncGroupRequest, sync_group.SyncGroupResponse, (0, 5), flexible_from=4),
-    _api(
-        DESCRIBE_GROUPS,
-        describe_groups.DescribeGroupsRequest,
-        describe_groups.DescribeGroupsResponse,
-        (0, 6),
-        flexible_from=5,
-    ),
-    _api(LIST_GROUPS, list_groups.ListGroupsRequest, list_groups.ListGroupsResponse, (0, 5), flexible_from=3),
-    _api(API_VERSIONS, api_versions.ApiVersionsRequest, api_versions.ApiVersionsResponse, (0, 4), flexible_from=3),
-    _api(
-        CREATE_TOPICS,
-        create_topics.CreateTopicsRequest,
-        create_topics.CreateTopicsResponse,
-        (2, 7),
-        flexible_from=5,
-    ),
-    _api(
-        DELETE_TOPICS,
-        delete_topics.DeleteTopicsRequest,
-        delete_topics.DeleteTopicsResponse,
-        (1, 6),
-        flexible_from=4,
-    ),
-    _api(
-        INIT_PRODUCER_ID,
-        init_producer_id.InitProducerIdRequest,
-        init_producer_id.InitProducerIdResponse,
-        (0, 4),
-        flexible_from=2,
-    ),
-    msgspec.structs.replace(
-        _api(PRIVATE, private.PrivateRequest, private.PrivateResponse, (0, 0), flexible_from=0), advertised=None
-    ),
+    msgspec.structs.replace(_api(PRODUCE, produce, (3, 9), flexible_from=9), advertised=(0, 9)),
+    _api(FETCH, fetch, (4, 12), flexible_from=12),
+    _api(LIST_OFFSETS, list_offsets, (1, 7), flexible_from=6),
+    _api(METADATA, metadata, (0, 12), flexible_from=9),
+    _api(OFFSET_COMMIT, offset_commit, (2, 9), flexible_from=8),
+    _api(OFFSET_FETCH, offset_fetch, (1, 9), flexible_from=6),
+    _api(FIND_COORDINATOR, find_coordinator, (0, 4), flexible_from=3),
+    _api(JOIN_GROUP, join_group, (0, 9), flexible_from=6),
+    _api(HEARTBEAT, heartbeat, (0, 4), flexible_from=4),
+    _api(LEAVE_GROUP, leave_group, (0, 5), flexible_from=4),
+    _api(SYNC_GROUP, sync_group, (0, 5), flexible_from=4),
+    _api(DESCRIBE_GROUPS, describe_groups, (0, 6), flexible_from=5),
+    _api(LIST_GROUPS, list_groups, (0, 5), flexible_from=3),
+    _api(API_VERSIONS, api_versions, (0, 4), flexible_from=3),
+    _api(CREATE_TOPICS, create_topics, (2, 7), flexible_from=5),
+    _api(DELETE_TOPICS, delete_topics, (1, 6), flexible_from=4),
+    _api(INIT_PRODUCER_ID, init_producer_id, (0, 4), flexible_from=2),
+    msgspec.structs.replace(_api(PRIVATE, private, (0, 0), flexible_from=0), advertised=None),
 )
 
 APIS: Mapping[int, Api] = MappingProxyType({api.key: api for api in _TABLE})
