@@ -24,6 +24,17 @@ COLUMNS: Mapping[str, Sequence[str]] = {
     "broker restarts": ("restart",),
     "exactly once through kill -9": ("idempotent-kill",),
     "derived stream": ("derived",),
+    "everyday admin calls": (
+        "admin-nodes",
+        "admin-delete-topic",
+        "admin-partitions",
+        "admin-configs",
+        "admin-message-bytes",
+        "admin-offsets",
+        "admin-delete-records",
+        "admin-groups",
+        "admin-group-offsets",
+    ),
 }
 
 

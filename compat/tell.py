@@ -12,14 +12,14 @@ import traceback
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import admin_stories
 import group_story
 import stories
+import stories_admin
 from port import Admin, Client, Skip
 from telling import NEEDS, STORIES
 
 EXIT_SKIPPED = 77
-assert stories and group_story and admin_stories, "imported for the stories they register"
+assert stories and group_story and stories_admin, "imported for the stories they register"
 
 
 def open_client(folder: Path, bootstrap: str) -> Client:
