@@ -8,9 +8,11 @@ import gc
 import random as _random
 import secrets
 import sys
+import threading
 import time
-from collections.abc import Callable
-from typing import TypeVar, TypeVarTuple
+from collections.abc import Awaitable, Callable
+from concurrent.futures import Future
+from typing import TypeAlias, TypeVar, TypeVarTuple
 
 import trio
 
@@ -60,6 +62,93 @@ class Runtime:
         if bound is None:
             bound = self._limiters[limiter] = trio.CapacityLimiter(THREADS_MAX.get(limiter, THREADS_MAX["other"]))
         return await trio.to_thread.run_sync(function, *args, limiter=bound)
+
+
+Ready: TypeAlias = Callable[[], None]
+
+
+class LoopThread:
+    """A trio loop in a thread of its own, inside a process that has another loop or none: a broker in a user's test.
+
+    What is asked of it from outside blocks the caller, never the loop.
+    """
+
+    def __init__(self, name: str) -> None:
+        # A daemon, so that a broker somebody forgot to stop does not keep the interpreter from ending.
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self._started: Future[None] = Future()
+        self._nursery: trio.Nursery | None = None
+        self._failure: BaseException | None = None
+
+    def start(self, main: Callable[[Ready], Awaitable[None]]) -> None:
+        """Run `main` there, and return once it has called what it is given. Raises: what `main` raised before that."""
+        self._main = main
+        self._thread.start()
+        self._started.result()
+
+    def is_current(self) -> bool:
+        """Whether the caller runs in this thread."""
+        return threading.get_ident() == self._thread.ident
+
+    def call(self, function: Callable[[*Ts], Awaitable[T]], *args: *Ts) -> T:
+        """Run an async function there and wait for what it returns or raises.
+
+        Raises: RuntimeError when the loop has ended.
+        """
+        future: Future[T] = Future()
+
+        async def job() -> None:
+            try:
+                future.set_result(await function(*args))
+            except Exception as error:
+                future.set_exception(error)
+            finally:
+                if not future.done():
+                    future.set_exception(RuntimeError(f"{self._thread.name} ended before it answered."))
+
+        def begin() -> None:
+            assert self._nursery is not None
+            try:
+                self._nursery.start_soon(job)
+            except RuntimeError as error:  # closed a moment ago
+                future.set_exception(error)
+
+        try:
+            self._token.run_sync_soon(begin)
+        except trio.RunFinishedError as error:
+            raise RuntimeError(f"{self._thread.name} has ended.") from error
+        return future.result()
+
+    def join(self, timeout_s: float) -> bool:
+        """Wait for `main` to end; whether it has. Raises: what it raised after it had started."""
+        self._thread.join(timeout_s)
+        if self._failure is not None:
+            failure, self._failure = self._failure, None
+            raise failure
+        return not self._thread.is_alive()
+
+    def _run(self) -> None:
+        try:
+            trio.run(self._hold)
+        except BaseException as error:
+            if self._started.done():
+                self._failure = error
+            else:
+                self._started.set_exception(error)
+
+    async def _hold(self) -> None:
+        self._token = trio.lowlevel.current_trio_token()
+        failure: BaseException | None = None
+        async with trio.open_nursery() as nursery:
+            self._nursery = nursery
+            try:
+                await self._main(lambda: self._started.set_result(None))
+            except Exception as error:
+                # Raised below: what is raised in here would come out as a group.
+                failure = error
+            nursery.cancel_scope.cancel()
+        if failure is not None:
+            raise failure
 
 
 # Values on the hot path form no cycles, so the collector looks rarely.

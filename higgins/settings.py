@@ -72,8 +72,10 @@ class Flags(msgspec.Struct, frozen=True, kw_only=True):
     config: str = ""
 
 
-def load(flags: Flags, environment: Mapping[str, str], directory: Path) -> Settings:
+def load(flags: Flags, environment: Mapping[str, str], directory: Path | None) -> Settings:
     """Settings from all three sources; the file is `higgins.toml` in the directory, or the one that was named.
+
+    Without a directory no file is read.
 
     Raises: Unfit with every fault, a line for each.
     """
@@ -102,8 +104,10 @@ def keys() -> list[str]:
 
 
 def _from_file(
-    flags: Flags, environment: Mapping[str, str], directory: Path, faults: Faults
+    flags: Flags, environment: Mapping[str, str], directory: Path | None, faults: Faults
 ) -> dict[str, Given]:
+    if directory is None:
+        return {}
     named = flags.config or environment.get("HIGGINS_CONFIG", "")
     path = directory / (named or FILE)
     if not named and not path.exists():

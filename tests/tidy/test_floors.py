@@ -26,7 +26,9 @@ FLOORS = {
     "higgins.settings": 9,
     "higgins.broker": 10,
     "higgins.cli": 11,
+    "higgins.testing": 11,
     "higgins.__main__": 12,
+    "higgins.pytest_plugin": 12,
 }
 SURFACES = 8
 

@@ -1,0 +1,197 @@
+"""A broker in the test's own process, with stock clients and without pytest's help."""
+
+import logging
+import socket
+import struct
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+import structlog
+import trio
+from confluent_kafka import Producer
+from kafka import KafkaConsumer, KafkaProducer
+
+import higgins.testing
+from higgins.broker import Broker
+from higgins.client import BrokerRefused, ClientError
+from higgins.kafka.router import HANDLERS
+from higgins.model.errors import Unfit
+from higgins.runtime import LoopThread, Ready
+
+PATIENCE_S = 30
+API_VERSIONS = 18
+
+
+def test_stock_clients_write_and_read() -> None:
+    with higgins.testing.broker() as broker:
+        theirs = Producer({"bootstrap.servers": broker.bootstrap_servers})
+        theirs.produce("greetings", b"from librdkafka")
+        assert theirs.flush(PATIENCE_S) == 0
+        producer = KafkaProducer(bootstrap_servers=broker.bootstrap_servers)
+        producer.send("greetings", b"from Python").get(PATIENCE_S)
+        consumer = KafkaConsumer(
+            "greetings", group_id="g", auto_offset_reset="earliest", bootstrap_servers=broker.bootstrap_servers
+        )
+        assert [next(consumer).value for _ in range(2)] == [b"from librdkafka", b"from Python"]
+        consumer.close()
+        producer.close()
+
+
+def test_nothing_is_left_when_the_block_ends() -> None:
+    before = set(threading.enumerate())
+    processors = list(structlog.get_config()["processors"])
+    with higgins.testing.broker() as broker:
+        idle = socket.create_connection((broker.host, broker.port))
+        assert set(threading.enumerate()) > before
+    assert set(threading.enumerate()) == before
+    assert structlog.get_config()["processors"] == processors
+    assert idle.recv(1) == b""
+    idle.close()
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection((broker.host, broker.port))
+    with pytest.raises(RuntimeError, match="has ended"):
+        broker.create_topic("late")
+
+
+def test_brokers_stand_side_by_side() -> None:
+    with higgins.testing.broker() as one, higgins.testing.broker() as other:
+        one.produce("t", b"one")
+        other.produce("t", b"other")
+        assert [record.value for record in one.records("t")] == [b"one"]
+        assert [record.value for record in other.records("t")] == [b"other"]
+
+
+def test_configs_are_given_by_name_or_as_keywords() -> None:
+    given = {"auto.create.topics.enable": False}
+    with higgins.testing.broker(config=given, num_partitions=3) as broker:
+        with pytest.raises(BrokerRefused):
+            broker.records("absent")
+        broker.create_topic("three")
+        broker.create_topic("five", partitions=5)
+        consumer = KafkaConsumer(bootstrap_servers=broker.bootstrap_servers)
+        assert [len(consumer.partitions_for_topic(one)) for one in ("three", "five")] == [3, 5]
+        consumer.close()
+
+
+def test_a_config_that_cannot_be_is_refused_before_anything_starts() -> None:
+    before = set(threading.enumerate())
+    with pytest.raises(Unfit, match=r"'num\.partition'.*Did you mean 'num\.partitions'"):
+        higgins.testing.broker(num_partition=3).__enter__()
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        with pytest.raises(Unfit, match="Another process has this port"):
+            higgins.testing.broker(listen=f"127.0.0.1:{taken.getsockname()[1]}").__enter__()
+    assert set(threading.enumerate()) == before
+
+
+def test_settings_of_the_surroundings_are_not_looked_at(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("HIGGINS_STORE", "s3://nowhere")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "higgins.toml").write_text("nonsense = true\n")
+    with higgins.testing.broker() as broker:
+        broker.produce("t", b"stored")
+
+
+def test_a_directory_outlives_the_block(tmp_path: Path) -> None:
+    with higgins.testing.broker(store=tmp_path) as broker:
+        broker.produce("kept", b"1", None, key=b"k")
+    with higgins.testing.broker(store=tmp_path) as broker:
+        assert [(one.key, one.value) for one in broker.records("kept", 2)] == [(b"k", b"1"), (b"k", None)]
+
+
+def test_records_that_do_not_come_are_told_with_what_came() -> None:
+    with higgins.testing.broker() as broker:
+        broker.produce("t", b"only this")
+        with pytest.raises(AssertionError, match=r"has 1 records after 0.1 s, not 2: \[b'only this'\]"):
+            broker.records("t", 2, timeout_s=0.1)
+
+
+def test_a_topography_is_applied() -> None:
+    text = '[streams.orders]\nformat = "json"\n[streams.large]\nbase = "orders"\ntype = "filter"\nwhere = "qty > 5"\n'
+    with higgins.testing.broker() as broker:
+        assert any("large" in change for change in broker.apply(text))
+        broker.produce("orders", b'{"qty": 3}', b'{"qty": 7}')
+        assert [one.value for one in broker.records("large")] == [b'{"qty": 7}']
+        with pytest.raises(ClientError, match="line 5: "):
+            broker.apply(text.replace('"filter"', '"filtre"'))
+        with pytest.raises(ClientError, match="is written by operator 'large'"):
+            broker.produce("large", b"mine")
+
+
+async def test_it_may_be_asked_from_within_another_loop() -> None:
+    with higgins.testing.broker() as broker:
+        broker.produce("t", b"from a trio test")
+        assert [one.value for one in broker.records("t")] == [b"from a trio test"]
+
+
+def test_events_go_to_logging_and_nowhere_else(
+    caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    caplog.set_level(logging.INFO, logger="higgins")
+    with higgins.testing.broker() as broker:
+        structlog.get_logger("the program under test").info("mine")
+    assert "broker.started" in {one["event"] for one in broker.events}
+    assert any("broker.started store='memory" in line for line in caplog.messages)
+    out = "".join(capfd.readouterr())
+    assert "mine" in out and "broker.started" not in out
+
+
+def provoke_a_fault(broker: higgins.testing.RunningBroker, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ask for the versions while the handler is broken, and be hung up on."""
+
+    def broken(*_: object) -> None:
+        raise LookupError("a fault of ours")
+
+    monkeypatch.setitem(HANDLERS, API_VERSIONS, broken)
+    with socket.create_connection((broker.host, broker.port), timeout=PATIENCE_S) as connection:
+        connection.sendall(struct.pack(">ihhih", 10, API_VERSIONS, 0, 1, -1))
+        assert connection.recv(1) == b""
+
+
+def test_a_fault_of_the_broker_fails_the_block(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(higgins.testing.BrokerFault, match="a fault of ours"), higgins.testing.broker() as broker:
+        provoke_a_fault(broker, monkeypatch)
+
+
+def test_a_fault_of_the_broker_does_not_hide_why_the_block_failed(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ZeroDivisionError) as raised, higgins.testing.broker() as broker:
+        provoke_a_fault(broker, monkeypatch)
+        raise ZeroDivisionError
+    assert any("a fault of ours" in note for note in raised.value.__notes__)
+
+
+def test_a_broker_that_ends_by_itself_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def end(*_: object) -> None:
+        await trio.sleep(0.05)
+        raise Unfit("it had enough")
+
+    monkeypatch.setattr(Broker, "_expire_deadlines", end)
+    with pytest.raises(Unfit, match="it had enough"), higgins.testing.broker() as broker:
+        broker._thread._thread.join(PATIENCE_S)
+
+
+def test_a_loop_in_a_thread_hands_back_what_is_raised_there() -> None:
+    thread = LoopThread("loop")
+
+    async def main(ready: Ready) -> None:
+        raise LookupError("before it was ready")
+
+    with pytest.raises(LookupError, match="before it was ready"):
+        thread.start(main)
+    assert thread.join(PATIENCE_S)
+
+
+def test_it_is_there_without_pytest() -> None:
+    program = (
+        "import sys; sys.modules['pytest'] = None\n"
+        "import higgins.testing\n"
+        "with higgins.testing.broker() as broker: broker.produce('t', b'1'); print(broker.records('t')[0].value)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.stdout, done.stderr) == ("b'1'\n", "")

@@ -1,0 +1,105 @@
+"""The fixtures as a suite elsewhere uses them: pytest run on a file of its own."""
+
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+from kafka import KafkaProducer
+
+from higgins.testing import RunningBroker
+
+ROOT = Path(__file__).parents[2]
+PATIENCE_S = 120
+
+
+def run_suite(folder: Path, text: str, *arguments: str) -> str:
+    """What pytest says about a suite of one file, with no other plugin than ours."""
+    (folder / "test_theirs.py").write_text(text)
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-p", "higgins.pytest_plugin", "-p", "no:cacheprovider", "-q", *arguments],
+        cwd=folder,
+        env={"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+        check=False,
+    )
+    return done.stdout + done.stderr
+
+
+def test_a_suite_that_asks_for_no_broker_does_not_load_one(tmp_path: Path) -> None:
+    said = run_suite(
+        tmp_path,
+        "import sys\n\n"
+        "def test_lean():\n"
+        "    assert not {'trio', 'structlog', 'msgspec', 'higgins.testing', 'higgins.broker'} & set(sys.modules)\n",
+    )
+    assert "1 passed" in said, said
+
+
+def test_fixtures_live_as_long_as_they_say(tmp_path: Path) -> None:
+    said = run_suite(
+        tmp_path,
+        "import threading, pytest\n"
+        "seen = {}\n\n"
+        "@pytest.fixture(scope='session')\n"
+        "def higgins_configs():\n"
+        "    return {'num.partitions': 2}\n\n"
+        "def test_a(higgins_broker, higgins_session_broker):\n"
+        "    higgins_broker.produce('t', b'1')\n"
+        "    higgins_session_broker.produce('t', b'2')\n"
+        "    seen.update(own=higgins_broker, shared=higgins_session_broker)\n\n"
+        "@pytest.mark.higgins(num_partitions=7)\n"
+        "def test_b(higgins_broker, higgins_session_broker):\n"
+        "    assert higgins_broker is not seen['own'] and higgins_session_broker is seen['shared']\n"
+        "    higgins_broker.produce('t', b'3', partition=6)\n"
+        "    assert [one.value for one in higgins_broker.records('t')] == [b'3']\n"
+        "    assert [one.value for one in higgins_session_broker.records('t')] == [b'2']\n\n"
+        "@pytest.mark.higgins({'auto.create.topics.enable': False})\n"
+        "def test_c(higgins_broker):\n"
+        "    higgins_broker.create_topic('two')\n"
+        "    higgins_broker.produce('two', b'4', partition=1)\n"
+        "    with pytest.raises(Exception, match='no partition 2'):\n"
+        "        higgins_broker.produce('two', b'5', partition=2)\n"
+        "    with pytest.raises(Exception, match='does not exist'):\n"
+        "        higgins_broker.produce('absent', b'6')\n\n"
+        "def test_d():\n"
+        "    assert sum(one.name == 'higgins-broker' for one in threading.enumerate()) == 1\n",
+        "--strict-markers",
+    )
+    assert "4 passed" in said, said
+
+
+def test_a_fault_of_the_broker_is_an_error_of_the_test(tmp_path: Path) -> None:
+    said = run_suite(
+        tmp_path,
+        "import socket, struct\n"
+        "from higgins.kafka.router import HANDLERS\n\n"
+        "def test_theirs(higgins_broker, monkeypatch):\n"
+        "    monkeypatch.setitem(HANDLERS, 18, lambda *_: 1 // 0)\n"
+        "    with socket.create_connection((higgins_broker.host, higgins_broker.port)) as connection:\n"
+        "        connection.sendall(struct.pack('>ihhih', 10, 18, 0, 1, -1))\n"
+        "        assert connection.recv(1) == b''\n",
+    )
+    assert "1 passed, 1 error" in said, said
+    assert "BrokerFault" in said and "ZeroDivisionError" in said
+
+
+def test_pytest_finds_the_fixtures_where_higgins_is_installed() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert project["entry-points"]["pytest11"] == {"higgins": "higgins.pytest_plugin"}
+    assert not any(one.startswith("pytest") for one in project["dependencies"])
+
+
+@pytest.mark.higgins(num_partitions=3)
+def test_a_stock_client_of_ours(higgins_broker: RunningBroker) -> None:
+    producer = KafkaProducer(bootstrap_servers=higgins_broker.bootstrap_servers)
+    sent = producer.send("shown", key=b"k", value=b"v", headers=[("h", b"1")]).get(timeout=PATIENCE_S)
+    assert producer.partitions_for("shown") == {0, 1, 2}
+    (record,) = higgins_broker.records("shown")
+    assert (record.partition, record.offset, record.key, record.headers) == (
+        sent.partition, sent.offset, b"k", (("h", b"1"),)
+    )  # fmt: skip
+    producer.close()
