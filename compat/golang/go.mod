@@ -1,0 +1,3 @@
+module higgins.invalid/compat/golang
+
+go 1.21
