@@ -16,7 +16,7 @@ from higgins.log.producer_ids import ProducerIds
 from higgins.log.reader import Reader
 from higgins.log.watch import Watch
 from higgins.log.writer import Writer
-from higgins.model.errors import Fenced, HigginsError, Refused
+from higgins.model.errors import Fenced, HigginsError, Refused, StorageUnavailable
 from higgins.model.names import TopicId
 from higgins.operators.engine import Engine
 from higgins.runtime import Runtime
@@ -150,6 +150,15 @@ class Ordered:
     def __init__(self, first_stage: Awaitable[None], deferred: Deferred | None) -> None:
         self.first_stage = first_stage
         self.deferred = deferred
+
+
+async def reach_tip(call: Call) -> bool:
+    """Come to know every commit there is; False when the store cannot say."""
+    try:
+        await call.node.ledger.barrier()
+    except StorageUnavailable:
+        return False
+    return True
 
 
 def code_of(error: HigginsError) -> ErrorCode:

@@ -5,7 +5,20 @@ from typing import Any, TypeAlias
 
 import structlog
 
-from higgins.kafka.cluster import api_versions, create_topics, delete_topics, metadata
+from higgins.kafka.admin import (
+    alter_partition_reassignments,
+    describe_log_dirs,
+    elect_leaders,
+    list_partition_reassignments,
+)
+from higgins.kafka.cluster import (
+    api_versions,
+    create_topics,
+    delete_topics,
+    describe_cluster,
+    describe_topic_partitions,
+    metadata,
+)
 from higgins.kafka.context import Call, Deferred, Node, Ordered
 from higgins.kafka.groups import (
     describe_groups,
@@ -19,7 +32,24 @@ from higgins.kafka.groups import (
     sync_group,
 )
 from higgins.kafka.private import call as private_call
-from higgins.kafka.records import fetch, init_producer_id, list_offsets, produce
+from higgins.kafka.records import (
+    describe_producers,
+    fetch,
+    init_producer_id,
+    list_offsets,
+    offset_for_leader_epoch,
+    produce,
+)
+from higgins.kafka.security import (
+    alter_client_quotas,
+    alter_user_scram_credentials,
+    create_acls,
+    delete_acls,
+    describe_acls,
+    describe_client_quotas,
+    describe_user_scram_credentials,
+)
+from higgins.kafka.transactions import describe_transactions, list_transactions
 from higgins.server.connection import Answer, CloseConnection, Connection, InOrder
 from higgins_protocol.errors import ErrorCode, ProtocolError, UnsupportedApi, UnsupportedVersion
 from higgins_protocol.messages.api_versions import ApiVersionsResponse
@@ -40,10 +70,24 @@ Handler: TypeAlias = Callable[[Call, Any], Any]
 HANDLERS: dict[int, Handler] = {
     module.KEY: module.handle
     for module in (
+        alter_client_quotas,
+        alter_partition_reassignments,
+        alter_user_scram_credentials,
         api_versions,
+        create_acls,
         create_topics,
+        delete_acls,
         delete_topics,
+        describe_acls,
+        describe_client_quotas,
+        describe_cluster,
         describe_groups,
+        describe_log_dirs,
+        describe_producers,
+        describe_topic_partitions,
+        describe_transactions,
+        describe_user_scram_credentials,
+        elect_leaders,
         fetch,
         find_coordinator,
         heartbeat,
@@ -52,9 +96,12 @@ HANDLERS: dict[int, Handler] = {
         leave_group,
         list_groups,
         list_offsets,
+        list_partition_reassignments,
+        list_transactions,
         metadata,
         offset_commit,
         offset_fetch,
+        offset_for_leader_epoch,
         private_call,
         produce,
         sync_group,

@@ -9,10 +9,24 @@ from types import MappingProxyType, ModuleType
 import msgspec
 
 from higgins_protocol.messages import (
+    alter_client_quotas,
+    alter_partition_reassignments,
+    alter_user_scram_credentials,
     api_versions,
+    create_acls,
     create_topics,
+    delete_acls,
     delete_topics,
+    describe_acls,
+    describe_client_quotas,
+    describe_cluster,
     describe_groups,
+    describe_log_dirs,
+    describe_producers,
+    describe_topic_partitions,
+    describe_transactions,
+    describe_user_scram_credentials,
+    elect_leaders,
     fetch,
     find_coordinator,
     heartbeat,
@@ -21,9 +35,12 @@ from higgins_protocol.messages import (
     leave_group,
     list_groups,
     list_offsets,
+    list_partition_reassignments,
+    list_transactions,
     metadata,
     offset_commit,
     offset_fetch,
+    offset_for_leader_epoch,
     private,
     produce,
     sync_group,
@@ -47,6 +64,23 @@ API_VERSIONS = 18
 CREATE_TOPICS = 19
 DELETE_TOPICS = 20
 INIT_PRODUCER_ID = 22
+OFFSET_FOR_LEADER_EPOCH = 23
+DESCRIBE_ACLS = 29
+CREATE_ACLS = 30
+DELETE_ACLS = 31
+DESCRIBE_LOG_DIRS = 35
+ELECT_LEADERS = 43
+ALTER_PARTITION_REASSIGNMENTS = 45
+LIST_PARTITION_REASSIGNMENTS = 46
+DESCRIBE_CLIENT_QUOTAS = 48
+ALTER_CLIENT_QUOTAS = 49
+DESCRIBE_USER_SCRAM_CREDENTIALS = 50
+ALTER_USER_SCRAM_CREDENTIALS = 51
+DESCRIBE_CLUSTER = 60
+DESCRIBE_PRODUCERS = 61
+DESCRIBE_TRANSACTIONS = 65
+LIST_TRANSACTIONS = 66
+DESCRIBE_TOPIC_PARTITIONS = 75
 PRIVATE = 32_000
 
 
@@ -89,6 +123,23 @@ _TABLE = (
     _api(CREATE_TOPICS, create_topics, (2, 7), flexible_from=5),
     _api(DELETE_TOPICS, delete_topics, (1, 6), flexible_from=4),
     _api(INIT_PRODUCER_ID, init_producer_id, (0, 4), flexible_from=2),
+    _api(OFFSET_FOR_LEADER_EPOCH, offset_for_leader_epoch, (2, 4), flexible_from=4),
+    _api(DESCRIBE_ACLS, describe_acls, (1, 3), flexible_from=2),
+    _api(CREATE_ACLS, create_acls, (1, 3), flexible_from=2),
+    _api(DELETE_ACLS, delete_acls, (1, 3), flexible_from=2),
+    _api(DESCRIBE_LOG_DIRS, describe_log_dirs, (1, 4), flexible_from=2),
+    _api(ELECT_LEADERS, elect_leaders, (0, 2), flexible_from=2),
+    _api(ALTER_PARTITION_REASSIGNMENTS, alter_partition_reassignments, (0, 1), flexible_from=0),
+    _api(LIST_PARTITION_REASSIGNMENTS, list_partition_reassignments, (0, 0), flexible_from=0),
+    _api(DESCRIBE_CLIENT_QUOTAS, describe_client_quotas, (0, 1), flexible_from=1),
+    _api(ALTER_CLIENT_QUOTAS, alter_client_quotas, (0, 1), flexible_from=1),
+    _api(DESCRIBE_USER_SCRAM_CREDENTIALS, describe_user_scram_credentials, (0, 0), flexible_from=0),
+    _api(ALTER_USER_SCRAM_CREDENTIALS, alter_user_scram_credentials, (0, 0), flexible_from=0),
+    _api(DESCRIBE_CLUSTER, describe_cluster, (0, 2), flexible_from=0),
+    _api(DESCRIBE_PRODUCERS, describe_producers, (0, 0), flexible_from=0),
+    _api(DESCRIBE_TRANSACTIONS, describe_transactions, (0, 0), flexible_from=0),
+    _api(LIST_TRANSACTIONS, list_transactions, (0, 2), flexible_from=0),
+    _api(DESCRIBE_TOPIC_PARTITIONS, describe_topic_partitions, (0, 0), flexible_from=0),
     msgspec.structs.replace(_api(PRIVATE, private, (0, 0), flexible_from=0), advertised=None),
 )
 

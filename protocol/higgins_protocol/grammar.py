@@ -95,7 +95,7 @@ class _Dialect:
             case Kind():
                 return _FIXED[shape]
             case _:
-                return _Struct(shape, self)
+                return _NullableStruct(shape, self) if nullable else _Struct(shape, self)
 
     def field(self, field: Field) -> construct.Construct:
         return self.layout_of(field.shape, nullable=field.is_nullable(self.version), counted=field.marks.counted)
@@ -114,6 +114,7 @@ _FIXED = {
     Kind.INT16: construct.Int16sb,
     Kind.INT32: construct.Int32sb,
     Kind.INT64: construct.Int64sb,
+    Kind.FLOAT64: construct.Float64b,
     Kind.BOOL: construct.Flag,
     Kind.UUID: construct.Bytes(16),
 }
@@ -243,7 +244,7 @@ class _Struct(_Layout):
         tagged = [(field, dialect.field(field)) for field in tagged_fields(message, dialect.version)]
         self._tags = _Tags(tagged) if dialect.flexible else None
 
-    def _parse(self, stream: BinaryIO, context: Context, path: str) -> Message:
+    def _parse(self, stream: BinaryIO, context: Context, path: str) -> Message | None:
         values = {
             field.name: layout._parsereport(stream, context, f"{path} -> {field.name}") for field, layout in self._plain
         }
@@ -260,6 +261,18 @@ class _Struct(_Layout):
         if self._tags:
             self._tags._build(obj, stream, context, f"{path} -> tags")
         return obj
+
+
+class _NullableStruct(_Struct):
+    """A byte before the message: below 0 for null."""
+
+    def _parse(self, stream: BinaryIO, context: Context, path: str) -> Message | None:
+        marker = construct.Int8sb._parsereport(stream, context, path)
+        return None if marker < 0 else super()._parse(stream, context, path)
+
+    def _build(self, obj: Any, stream: BinaryIO, context: Context, path: str) -> object:
+        construct.Int8sb._build(-1 if obj is None else 1, stream, context, path)
+        return obj if obj is None else super()._build(obj, stream, context, path)
 
 
 class _Tags(_Layout):

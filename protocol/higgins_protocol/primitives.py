@@ -24,6 +24,7 @@ class Kind(Enum):
     INT16 = "h"
     INT32 = "i"
     INT64 = "q"
+    FLOAT64 = "d"
     BOOL = "?"
     UUID = "16s"
     STRING = "string"
@@ -39,6 +40,7 @@ Int8 = Annotated[int, Kind.INT8]
 Int16 = Annotated[int, Kind.INT16]
 Int32 = Annotated[int, Kind.INT32]
 Int64 = Annotated[int, Kind.INT64]
+Float64 = Annotated[float, Kind.FLOAT64]
 Bool = Annotated[bool, Kind.BOOL]
 Uuid = Annotated[bytes, Kind.UUID]
 """Sixteen bytes, as they are on the wire."""

@@ -94,6 +94,10 @@ class Field(msgspec.Struct, frozen=True):
     def is_nullable(self, version: int) -> bool:
         return self.can_be_none and version >= self.marks.nullable_since
 
+    def is_nullable_struct(self, version: int) -> bool:
+        """A struct is preceded by a byte, below 0 for null, where it may be null."""
+        return not isinstance(self.shape, Kind | ArrayOf) and self.is_nullable(version)
+
     @property
     def is_tagged(self) -> bool:
         return self.marks.tag >= 0
@@ -126,11 +130,24 @@ def bytes_min(shape: Shape, version: int, *, flexible: bool) -> int:
         return _kind_bytes_min(shape, flexible=flexible)
     if isinstance(shape, ArrayOf):
         return 1 if flexible else 4
-    total = sum(bytes_min(field.shape, version, flexible=flexible) for field in plain_fields(shape, version))
+    fields = plain_fields(shape, version)
+    # Of a struct that may be null, only the marker is sure to be there.
+    total = sum(
+        1 if field.is_nullable_struct(version) else bytes_min(field.shape, version, flexible=flexible)
+        for field in fields
+    )
     return total + flexible
 
 
-_FIXED_BYTES = {Kind.INT8: 1, Kind.INT16: 2, Kind.INT32: 4, Kind.INT64: 8, Kind.BOOL: 1, Kind.UUID: 16}
+_FIXED_BYTES = {
+    Kind.INT8: 1,
+    Kind.INT16: 2,
+    Kind.INT32: 4,
+    Kind.INT64: 8,
+    Kind.FLOAT64: 8,
+    Kind.BOOL: 1,
+    Kind.UUID: 16,
+}
 
 
 def _kind_bytes_min(kind: Kind, *, flexible: bool) -> int:

@@ -73,6 +73,11 @@ def mutated(rng: random.Random, body: bytes) -> bytes:
     return bytes(data)
 
 
+def assert_same(ours: Message | None, theirs: Message | None, body: bytes) -> None:
+    # What is written alike is the same, though it be no number and so unlike itself.
+    assert ours == theirs or repr(ours) == repr(theirs), body.hex()
+
+
 @every_lane
 def test_a_mutated_body_gets_the_same_value_or_the_same_refusal(lane: Lane) -> None:
     rng = random.Random(f"mutate {lane}")
@@ -80,7 +85,7 @@ def test_a_mutated_body_gets_the_same_value_or_the_same_refusal(lane: Lane) -> N
         if number % 8 == 0:
             body = encode(lane, make(rng, lane.message, lane.version))
         damaged = mutated(rng, body)
-        assert decode_or_none(lane, damaged) == parse_or_none(lane, damaged), damaged.hex()
+        assert_same(decode_or_none(lane, damaged), parse_or_none(lane, damaged), damaged)
 
 
 @every_lane
@@ -88,7 +93,7 @@ def test_noise_is_refused_or_read_alike(lane: Lane) -> None:
     rng = random.Random(f"noise {lane}")
     for _ in range(max(1, MUTATIONS // 4)):
         noise = rng.choice((b"", b"\x00" * 12, b"\xff" * 8, b"\x01" * 20)) + rng.randbytes(rng.randrange(40))
-        assert decode_or_none(lane, noise) == parse_or_none(lane, noise), noise.hex()
+        assert_same(decode_or_none(lane, noise), parse_or_none(lane, noise), noise)
 
 
 @every_lane

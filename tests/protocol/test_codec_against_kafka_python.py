@@ -54,7 +54,9 @@ def assert_same(ours: Message, other: Any, version: int) -> None:
         mine = getattr(ours, field.name)
         if field.name.endswith("authorized_operations") and field.shape is Kind.INT32:
             bits = None if mine == NO_OPERATIONS else {bit for bit in range(31) if mine >> bit & 1}
-            assert other.authorized_operations == bits
+            # DescribeTopicPartitions it leaves as the number it is.
+            read_as_set = hasattr(other, "authorized_operations")
+            assert other.authorized_operations == bits if read_as_set else getattr(other, field.name) == mine
         else:
             assert_same_value(mine, getattr(other, field.name), field, version)
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from higgins_protocol import registry
+from higgins_protocol import apis, registry
 from higgins_protocol.errors import DecodeError, ProtocolError
 from higgins_protocol.messages.metadata import MetadataRequest, MetadataRequestTopic
 from higgins_protocol.messages.offset_fetch import OffsetFetchRequest, OffsetFetchRequestTopic
@@ -138,10 +138,10 @@ def assignments(count: int) -> SyncGroupRequest:
 @pytest.mark.parametrize(
     ("key", "version", "make", "most"),
     [
-        (registry.OFFSET_FETCH, 1, partitions, PARTITIONS_MAX),
-        (registry.OFFSET_FETCH, 7, partitions, PARTITIONS_MAX),
-        (registry.METADATA, 1, topics, ELEMENTS_MAX),
-        (registry.SYNC_GROUP, 5, assignments, ELEMENTS_MAX),
+        (apis.OFFSET_FETCH, 1, partitions, PARTITIONS_MAX),
+        (apis.OFFSET_FETCH, 7, partitions, PARTITIONS_MAX),
+        (apis.METADATA, 1, topics, ELEMENTS_MAX),
+        (apis.SYNC_GROUP, 5, assignments, ELEMENTS_MAX),
     ],
 )
 def test_a_request_has_a_bounded_number_of_elements(

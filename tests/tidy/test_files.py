@@ -32,7 +32,8 @@ def test_no_file_is_much_past_four_hundred_lines() -> None:
 
 
 def test_no_folder_is_crowded() -> None:
-    folders = {path.parent for path in modules().values()}
+    # Of messages there is one module each, side by side, like the entries of a catalogue.
+    folders = {path.parent for path in modules().values()} - {ROOT / "protocol/higgins_protocol/messages"}
     crowded = [
         f"{name_of(folder)} holds {count} modules; split it by noun."
         for folder in sorted(folders)

@@ -11,6 +11,7 @@ Not done: racks.
 from collections.abc import Awaitable, Sequence
 
 from higgins.kafka.context import Call, code_of
+from higgins.kafka.operations import CLUSTER_OPERATIONS, NOT_ASKED, TOPIC_OPERATIONS
 from higgins.ledger.state.sessions import Session
 from higgins.ledger.state.topics import CreateTopic, Topic
 from higgins.model.errors import Refused, StorageUnavailable
@@ -30,10 +31,6 @@ KEY = 3
 LEADER_EPOCH = 0
 ALLOW_CREATION_SINCE = 4
 BY_ID_SINCE = 12
-NOT_ASKED = -(1 << 31)
-# What may be done where there is no authorizer: everything, as bits of Kafka's AclOperation codes.
-TOPIC_OPERATIONS = sum(1 << code for code in (3, 4, 5, 6, 7, 8, 10, 11))
-CLUSTER_OPERATIONS = sum(1 << code for code in (5, 7, 8, 9, 10, 11, 12))
 
 
 def handle(call: Call, request: MetadataRequest) -> MetadataResponse | Awaitable[MetadataResponse]:

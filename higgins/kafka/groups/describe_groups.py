@@ -9,6 +9,7 @@ Not done: throttling.
 
 from higgins.groups.views import GroupView, MemberView
 from higgins.kafka.context import Call
+from higgins.kafka.operations import GROUP_OPERATIONS, NOT_ASKED
 from higgins_protocol.errors import ErrorCode
 from higgins_protocol.messages.describe_groups import (
     DescribedGroup,
@@ -19,14 +20,10 @@ from higgins_protocol.messages.describe_groups import (
 
 KEY = 15
 
-NOT_ASKED_FOR = -0x80000000
-ALL_OPERATIONS = 1 << 3 | 1 << 6 | 1 << 8
-"""Bits of read, delete and describe, by Kafka's codes of operations."""
-
 
 async def handle(call: Call, request: DescribeGroupsRequest) -> DescribeGroupsResponse:
     views = await call.node.groups.describe(*request.groups)
-    operations = ALL_OPERATIONS if request.include_authorized_operations else NOT_ASKED_FOR
+    operations = GROUP_OPERATIONS if request.include_authorized_operations else NOT_ASKED
     return DescribeGroupsResponse(
         groups=[
             _described(call.version, group_id, view, operations)

@@ -8,9 +8,8 @@ Not done: topic ids (v10); throttling.
 """
 
 from higgins.groups.events import AuthoriseCommit
-from higgins.kafka.context import Call
+from higgins.kafka.context import Call, reach_tip
 from higgins.ledger.state.offsets import OffsetToCommit
-from higgins.model.errors import StorageUnavailable
 from higgins_protocol.errors import ErrorCode
 from higgins_protocol.messages.offset_commit import (
     OffsetCommitRequest,
@@ -25,7 +24,8 @@ KEY = 8
 
 async def handle(call: Call, request: OffsetCommitRequest) -> OffsetCommitResponse:
     known = call.node.state.topics.by_name
-    if any(topic.name not in known for topic in request.topics) and not await _reach_tip(call):
+    # A topic this node has not heard of may exist by now.
+    if any(topic.name not in known for topic in request.topics) and not await reach_tip(call):
         return _response(request, [ErrorCode.COORDINATOR_NOT_AVAILABLE] * _partitions(request))
     judged = [_judge(call, topic.name, each) for topic in request.topics for each in topic.partitions]
     entries = tuple(each for each in judged if isinstance(each, OffsetToCommit))
@@ -53,15 +53,6 @@ def _judge(call: Call, name: str, partition: OffsetCommitRequestPartition) -> Of
         partition.committed_leader_epoch,
         metadata,
     )
-
-
-async def _reach_tip(call: Call) -> bool:
-    """A topic this node has not heard of may exist by now."""
-    try:
-        await call.node.ledger.barrier()
-    except StorageUnavailable:
-        return False
-    return True
 
 
 def _partitions(request: OffsetCommitRequest) -> int:

@@ -177,7 +177,20 @@ class _Decoder:
                 self._sized(target, shape, nullable=nullable)
             return
         assert not isinstance(shape, ArrayOf)
-        self._struct(target, shape)
+        if nullable:
+            self._nullable_struct(target, shape)
+        else:
+            self._struct(target, shape)
+
+    def _nullable_struct(self, target: str, message: type[Message]) -> None:
+        source = self._source
+        marker = source.fresh("marker")
+        self._run.append(("b", marker))
+        self._flush()
+        with source.block(f"if {marker} < 0:"):
+            source.line(f"{target} = None")
+        with source.block("else:"):
+            self._struct(target, message)
 
     def _sized(self, target: str, kind: Kind, *, nullable: bool) -> None:
         source = self._source

@@ -136,7 +136,20 @@ class _Encoder:
                 self._sized(value, shape, nullable=nullable)
             return
         assert not isinstance(shape, ArrayOf)
-        self._struct(value, shape)
+        if nullable:
+            self._nullable_struct(value, shape)
+        else:
+            self._struct(value, shape)
+
+    def _nullable_struct(self, value: str, message: type[Message]) -> None:
+        self._flush()
+        source = self._source
+        with source.block(f"if {value} is None:"):
+            source.line("out.append(255)")
+        with source.block("else:"):
+            source.line("out.append(1)")
+            self._struct(value, message)
+            self._flush()
 
     def _fixed(self, value: str, kind: Kind) -> None:
         if kind is Kind.UUID:

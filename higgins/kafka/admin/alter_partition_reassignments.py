@@ -1,0 +1,62 @@
+"""AlterPartitionReassignments: v0-1.
+
+Behaviour: there are no replicas to move, since the bytes lie in the store. The replicas that Metadata shows are
+accepted as what is there already; any others are refused with INVALID_REPLICA_ASSIGNMENT and why; a reassignment to be
+called off (null) is NO_REASSIGNMENT_IN_PROGRESS.
+Version notes: v1 whether the replication factor may change (KIP-860), which it cannot.
+Not done: choosing the node that a partition prefers; throttling.
+"""
+
+from higgins.kafka.context import Call, reach_tip
+from higgins_protocol.errors import ErrorCode
+from higgins_protocol.messages.alter_partition_reassignments import (
+    AlterPartitionReassignmentsRequest,
+    AlterPartitionReassignmentsResponse,
+    ReassignablePartition,
+    ReassignablePartitionResponse,
+    ReassignableTopicResponse,
+)
+
+KEY = 45
+
+
+async def handle(
+    call: Call, request: AlterPartitionReassignmentsRequest
+) -> AlterPartitionReassignmentsResponse:
+    if not await reach_tip(call):
+        return AlterPartitionReassignmentsResponse(
+            error_code=ErrorCode.NOT_CONTROLLER, error_message="The store does not answer; ask again."
+        )
+    return AlterPartitionReassignmentsResponse(
+        allow_replication_factor_change=request.allow_replication_factor_change,
+        error_message=None,
+        responses=[
+            ReassignableTopicResponse(
+                topic.name, [_judge(call, topic.name, partition) for partition in topic.partitions]
+            )
+            for topic in request.topics
+        ],
+    )
+
+
+def _judge(call: Call, name: str, asked: ReassignablePartition) -> ReassignablePartitionResponse:
+    index = asked.partition_index
+    topic = call.node.state.topics.by_name.get(name)
+    if topic is None or not 0 <= index < topic.partitions:
+        return _refused(
+            index, ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, f"There is no partition {index} of a topic '{name}'."
+        )
+    if asked.replicas is None:
+        return _refused(index, ErrorCode.NO_REASSIGNMENT_IN_PROGRESS, "Nothing is being reassigned.")
+    leader = call.node.leader(topic, index)
+    if leader is not None and list(asked.replicas) == [leader.node_id] * topic.replication:
+        return ReassignablePartitionResponse(index, ErrorCode.NONE, None)
+    return _refused(
+        index,
+        ErrorCode.INVALID_REPLICA_ASSIGNMENT,
+        "There are no replicas to place: the store keeps the bytes, and any node serves any partition.",
+    )
+
+
+def _refused(index: int, code: ErrorCode, message: str) -> ReassignablePartitionResponse:
+    return ReassignablePartitionResponse(index, code, message)

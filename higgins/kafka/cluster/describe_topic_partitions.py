@@ -1,0 +1,112 @@
+"""DescribeTopicPartitions: v0.
+
+Behaviour: topics by name, in the order of their names, and their partitions, at most as many as asked for and never
+more than two thousand; what is left is told by a cursor to go on from. No topics asked for means all. Lists are empty,
+never null: Java's admin client cannot read a null.
+Version notes: v0 only. It has no way to ask for authorized operations, so they are always told, as Kafka does.
+Not done: throttling.
+"""
+
+from collections.abc import Awaitable
+
+from higgins.kafka.context import Call, reach_tip
+from higgins.kafka.operations import TOPIC_OPERATIONS
+from higgins.ledger.state.topics import Topic
+from higgins.model.names import fault_in_topic_name
+from higgins_protocol.errors import ErrorCode
+from higgins_protocol.messages.describe_topic_partitions import (
+    Cursor,
+    DescribeTopicPartitionsRequest,
+    DescribeTopicPartitionsResponse,
+    DescribeTopicPartitionsResponsePartition,
+    DescribeTopicPartitionsResponseTopic,
+)
+
+KEY = 75
+
+PARTITIONS_MAX = 2_000
+"""In one answer, whatever was asked for."""
+LEADER_EPOCH = 0
+
+Response = DescribeTopicPartitionsResponse
+Request = DescribeTopicPartitionsRequest
+
+
+def handle(call: Call, request: Request) -> Response | Awaitable[Response]:
+    names = _names(call, request)
+    if names is None:
+        return Response(topics=[_failed(topic.name, ErrorCode.INVALID_REQUEST) for topic in request.topics])
+    if all(name in call.node.state.topics.by_name for name in names):
+        return _page(call, request, names)
+    return _at_tip(call, request, names)
+
+
+async def _at_tip(call: Call, request: Request, names: list[str]) -> Response:
+    if not await reach_tip(call):
+        return Response(topics=[_failed(name, ErrorCode.LEADER_NOT_AVAILABLE) for name in names])
+    return _page(call, request, names)
+
+
+def _names(call: Call, request: Request) -> list[str] | None:
+    """The names to describe, from the cursor on; None when the cursor points nowhere."""
+    every = [topic.name for topic in request.topics] or list(call.node.state.topics.by_name)
+    cursor = request.cursor
+    if cursor is None:
+        return sorted(set(every))
+    is_outside = bool(request.topics) and cursor.topic_name not in every
+    if is_outside or cursor.partition_index < 0:
+        return None
+    return sorted({name for name in every if name >= cursor.topic_name})
+
+
+def _page(call: Call, request: Request, names: list[str]) -> Response:
+    left = min(max(request.response_partition_limit, 1), PARTITIONS_MAX)
+    rows: list[DescribeTopicPartitionsResponseTopic] = []
+    for name in names:
+        topic = call.node.state.topics.by_name.get(name)
+        if topic is None:
+            invalid = fault_in_topic_name(name) is not None
+            code = ErrorCode.INVALID_TOPIC_EXCEPTION if invalid else ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
+            rows.append(_failed(name, code))
+            continue
+        cursor = request.cursor
+        first = cursor.partition_index if cursor is not None and cursor.topic_name == name else 0
+        if not left:
+            return Response(topics=rows, next_cursor=Cursor(name, first))
+        stop = min(first + left, topic.partitions)
+        rows.append(_described(call, topic, range(first, stop)))
+        left -= max(stop - first, 0)
+        if stop < topic.partitions:
+            return Response(topics=rows, next_cursor=Cursor(name, stop))
+    return Response(topics=rows)
+
+
+def _described(call: Call, topic: Topic, partitions: range) -> DescribeTopicPartitionsResponseTopic:
+    return DescribeTopicPartitionsResponseTopic(
+        name=topic.name,
+        topic_id=topic.id,
+        partitions=[_partition(call, topic, index) for index in partitions],
+        topic_authorized_operations=TOPIC_OPERATIONS,
+    )
+
+
+def _partition(call: Call, topic: Topic, index: int) -> DescribeTopicPartitionsResponsePartition:
+    leader = call.node.leader(topic, index)
+    if leader is None:
+        return DescribeTopicPartitionsResponsePartition(
+            ErrorCode.LEADER_NOT_AVAILABLE, index, -1, eligible_leader_replicas=[], last_known_elr=[]
+        )
+    replicas = [leader.node_id] * topic.replication
+    return DescribeTopicPartitionsResponsePartition(
+        partition_index=index,
+        leader_id=leader.node_id,
+        leader_epoch=LEADER_EPOCH,
+        replica_nodes=replicas,
+        isr_nodes=replicas,
+        eligible_leader_replicas=[],
+        last_known_elr=[],
+    )
+
+
+def _failed(name: str, code: ErrorCode) -> DescribeTopicPartitionsResponseTopic:
+    return DescribeTopicPartitionsResponseTopic(error_code=code, name=name)

@@ -1,0 +1,47 @@
+"""OffsetForLeaderEpoch: v2-4.
+
+Behaviour: there is one leader epoch, 0, for ever, since no record that was acknowledged is ever taken back; it ends at
+the high watermark, given at the tip. An epoch nobody has had ends nowhere: epoch and offset -1, without an error.
+Version notes: v3 who asks (replicas do not exist, so it changes nothing); v4 flexible.
+Not done: throttling.
+"""
+
+from higgins.kafka.context import Call, reach_tip
+from higgins_protocol.errors import ErrorCode
+from higgins_protocol.messages.offset_for_leader_epoch import (
+    EpochEndOffset,
+    OffsetForLeaderEpochRequest,
+    OffsetForLeaderEpochResponse,
+    OffsetForLeaderPartition,
+    OffsetForLeaderTopicResult,
+)
+
+KEY = 23
+
+LEADER_EPOCH = 0
+
+
+async def handle(call: Call, request: OffsetForLeaderEpochRequest) -> OffsetForLeaderEpochResponse:
+    failure = ErrorCode.NONE if await reach_tip(call) else ErrorCode.NOT_LEADER_OR_FOLLOWER
+    return OffsetForLeaderEpochResponse(
+        topics=[
+            OffsetForLeaderTopicResult(
+                asked.topic, [_end(call, asked.topic, partition, failure) for partition in asked.partitions]
+            )
+            for asked in request.topics
+        ]
+    )
+
+
+def _end(call: Call, name: str, asked: OffsetForLeaderPartition, failure: ErrorCode) -> EpochEndOffset:
+    index = asked.partition
+    topic = call.node.state.topics.by_name.get(name)
+    if failure:
+        return EpochEndOffset(failure, index)
+    if topic is None or not 0 <= index < topic.partitions:
+        return EpochEndOffset(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, index)
+    if asked.current_leader_epoch > LEADER_EPOCH:
+        return EpochEndOffset(ErrorCode.UNKNOWN_LEADER_EPOCH, index)
+    if asked.leader_epoch != LEADER_EPOCH:
+        return EpochEndOffset(ErrorCode.NONE, index)
+    return EpochEndOffset(ErrorCode.NONE, index, LEADER_EPOCH, call.node.state.runs.next_offset(topic.id, index))

@@ -1,0 +1,1 @@
+"""Rules of access, quotas and credentials, answered by a broker that keeps none."""

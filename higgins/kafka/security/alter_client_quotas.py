@@ -1,0 +1,25 @@
+"""AlterClientQuotas: v0-1.
+
+Behaviour: every entry is refused with POLICY_VIOLATION and why. A quota that is accepted and not enforced would let
+people believe that somebody is held back who is not. `validate_only` is told the same.
+Version notes: v1 flexible.
+Not done: quotas.
+"""
+
+from higgins.kafka.context import Call
+from higgins_protocol.errors import ErrorCode
+from higgins_protocol.messages.alter_client_quotas import (
+    AlterClientQuotasRequest,
+    AlterClientQuotasResponse,
+    AlteredEntryData,
+)
+
+KEY = 49
+
+MESSAGE = "This version enforces no quotas, so it accepts none; hold clients back by their own settings."
+
+
+def handle(call: Call, request: AlterClientQuotasRequest) -> AlterClientQuotasResponse:
+    return AlterClientQuotasResponse(
+        entries=[AlteredEntryData(ErrorCode.POLICY_VIOLATION, MESSAGE, entry.entity) for entry in request.entries]
+    )

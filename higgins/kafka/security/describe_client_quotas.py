@@ -1,0 +1,49 @@
+"""DescribeClientQuotas: v0-1.
+
+Behaviour: no entries (empty, never null, which Java's admin client cannot read), since no quota is ever kept. A filter
+that could match nothing in Kafka is refused as there: an entity type twice or empty, addresses mixed with users or
+client ids, a kind of match that does not exist; an entity type of one's own is UNSUPPORTED_VERSION.
+Version notes: v1 flexible.
+Not done: quotas.
+"""
+
+from higgins.kafka.context import Call
+from higgins.model.errors import Refused
+from higgins_protocol.errors import ErrorCode
+from higgins_protocol.messages.describe_client_quotas import (
+    ComponentData,
+    DescribeClientQuotasRequest,
+    DescribeClientQuotasResponse,
+)
+
+KEY = 48
+
+USER, CLIENT_ID, IP = "user", "client-id", "ip"
+EXACT, DEFAULT, SPECIFIED = 0, 1, 2
+
+
+def handle(call: Call, request: DescribeClientQuotasRequest) -> DescribeClientQuotasResponse:
+    try:
+        seen: set[str] = set()
+        for component in request.components:
+            _check(component, seen)
+            seen.add(component.entity_type)
+    except Refused as refused:
+        return DescribeClientQuotasResponse(error_code=refused.code, error_message=refused.message)
+    return DescribeClientQuotasResponse(error_message=None)
+
+
+def _check(component: ComponentData, seen: set[str]) -> None:
+    kind = component.entity_type
+    if not kind:
+        raise Refused(ErrorCode.INVALID_REQUEST, "A component of the filter names no entity type.")
+    if kind not in {USER, CLIENT_ID, IP}:
+        raise Refused(ErrorCode.UNSUPPORTED_VERSION, f"There is no entity type '{kind}'; user, client-id and ip are.")
+    if kind in seen:
+        raise Refused(ErrorCode.INVALID_REQUEST, f"Entity type '{kind}' stands in the filter twice.")
+    if component.match_type not in {EXACT, DEFAULT, SPECIFIED}:
+        raise Refused(ErrorCode.INVALID_REQUEST, f"There is no match type {component.match_type}; 0, 1 and 2 are.")
+    if component.match_type == EXACT and component.match is None:
+        raise Refused(ErrorCode.INVALID_REQUEST, f"An exact match of '{kind}' names nothing to match.")
+    if {*seen, kind} > {IP}:
+        raise Refused(ErrorCode.INVALID_REQUEST, "Addresses cannot be asked for together with users or client ids.")

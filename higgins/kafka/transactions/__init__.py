@@ -1,0 +1,1 @@
+"""Transactions, as tools look for them."""

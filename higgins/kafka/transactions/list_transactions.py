@@ -1,0 +1,37 @@
+"""ListTransactions: v0-2.
+
+Behaviour: none, since there are no transactions yet; states to filter by that Kafka does not have are named, and a
+pattern that is no regular expression is refused.
+Version notes: v1 filters by duration; v2 by a pattern of transactional ids.
+Not done: transactions.
+"""
+
+import re
+
+from higgins.kafka.context import Call
+from higgins_protocol.errors import ErrorCode
+from higgins_protocol.messages.list_transactions import ListTransactionsRequest, ListTransactionsResponse
+
+KEY = 66
+
+STATES = frozenset(
+    {
+        "Empty",
+        "Ongoing",
+        "PrepareCommit",
+        "PrepareAbort",
+        "CompleteCommit",
+        "CompleteAbort",
+        "PrepareEpochFence",
+        "Dead",
+    }
+)
+
+
+def handle(call: Call, request: ListTransactionsRequest) -> ListTransactionsResponse:
+    try:
+        re.compile(request.transactional_id_pattern or "")
+    except (re.error, RecursionError, OverflowError):
+        return ListTransactionsResponse(error_code=ErrorCode.INVALID_REGULAR_EXPRESSION)
+    unknown = [state for state in dict.fromkeys(request.state_filters) if state not in STATES]
+    return ListTransactionsResponse(unknown_state_filters=unknown)

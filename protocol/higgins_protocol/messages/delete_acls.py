@@ -1,0 +1,46 @@
+"""DeleteAcls: v1-3. Delete the access rules that filters match.
+
+Version notes: v1 adds pattern types (KIP-290); v2 is flexible; v3 user resources (KIP-373).
+"""
+
+from collections.abc import Sequence
+
+from higgins_protocol.primitives import Int8, Int16, Int32, String
+from higgins_protocol.schema import Message
+
+
+class DeleteAclsFilter(Message, frozen=True):
+    resource_type_filter: Int8 = 0
+    resource_name_filter: String | None = ""
+    pattern_type_filter: Int8 = 3
+    principal_filter: String | None = ""
+    host_filter: String | None = ""
+    operation: Int8 = 0
+    permission_type: Int8 = 0
+
+
+class DeleteAclsRequest(Message, frozen=True):
+    filters: Sequence[DeleteAclsFilter] = []
+
+
+class DeleteAclsMatchingAcl(Message, frozen=True):
+    error_code: Int16 = 0
+    error_message: String | None = ""
+    resource_type: Int8 = 0
+    resource_name: String = ""
+    pattern_type: Int8 = 3
+    principal: String = ""
+    host: String = ""
+    operation: Int8 = 0
+    permission_type: Int8 = 0
+
+
+class DeleteAclsFilterResult(Message, frozen=True):
+    error_code: Int16 = 0
+    error_message: String | None = ""
+    matching_acls: Sequence[DeleteAclsMatchingAcl] = []
+
+
+class DeleteAclsResponse(Message, frozen=True):
+    throttle_time_ms: Int32 = 0
+    filter_results: Sequence[DeleteAclsFilterResult] = []

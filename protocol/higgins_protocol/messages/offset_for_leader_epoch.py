@@ -1,0 +1,43 @@
+"""OffsetForLeaderEpoch: v2-4. Where a leader epoch ends (KIP-320).
+
+Version notes: v3 names the replica that asks; v4 is flexible.
+"""
+
+from collections.abc import Sequence
+from typing import Annotated
+
+from higgins_protocol.primitives import Int16, Int32, Int64, String
+from higgins_protocol.schema import Message, counted, ignorable, since
+
+
+class OffsetForLeaderPartition(Message, frozen=True):
+    partition: Int32 = 0
+    current_leader_epoch: Int32 = -1
+    leader_epoch: Int32 = 0
+
+
+class OffsetForLeaderTopic(Message, frozen=True):
+    topic: String = ""
+    partitions: Annotated[Sequence[OffsetForLeaderPartition], counted] = []
+
+
+class OffsetForLeaderEpochRequest(Message, frozen=True):
+    replica_id: Annotated[Int32, since(3), ignorable] = -2
+    topics: Sequence[OffsetForLeaderTopic] = []
+
+
+class EpochEndOffset(Message, frozen=True):
+    error_code: Int16 = 0
+    partition: Int32 = 0
+    leader_epoch: Int32 = -1
+    end_offset: Int64 = -1
+
+
+class OffsetForLeaderTopicResult(Message, frozen=True):
+    topic: String = ""
+    partitions: Sequence[EpochEndOffset] = []
+
+
+class OffsetForLeaderEpochResponse(Message, frozen=True):
+    throttle_time_ms: Int32 = 0
+    topics: Sequence[OffsetForLeaderTopicResult] = []
