@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from higgins.ledger.state.configs import Configs, FrozenConfigs
 from higgins.ledger.state.groups import GroupRecord, Groups
 from higgins.ledger.state.identities import Identities
 from higgins.ledger.state.objects import Objects
@@ -47,6 +48,7 @@ class FrozenState(msgspec.Struct, frozen=True, array_like=True):
     offsets: list[tuple[str, list[tuple[TopicId, int, OffsetEntry]]]]
     tasks: tuple[int, bytes, list[TaskSet], list[tuple[str, int, TaskProgress]]]
     identities: list[tuple[int, list[tuple[int, Any]]]]
+    configs: FrozenConfigs = (0, [])
 
 
 _DECODER = msgspec.msgpack.Decoder(FrozenState)
@@ -74,6 +76,7 @@ def freeze(state: State) -> FrozenState:
         offsets=state.offsets.freeze(),
         tasks=state.tasks.freeze(),
         identities=state.identities.freeze(),
+        configs=state.configs.freeze(),
     )
 
 
@@ -91,6 +94,7 @@ def thaw(frozen: FrozenState) -> State:
     state.offsets = Offsets.restore(frozen.offsets)
     state.tasks = Tasks.restore(frozen.tasks)
     state.identities = Identities.restore(frozen.identities)
+    state.configs = Configs.restore(frozen.configs)
     return state
 
 

@@ -117,6 +117,7 @@ def test_tags_of_facts_are_fixed_for_ever() -> None:
         "TopicCreated": 10,
         "TopicDeleted": 11,
         "TopicOwned": 12,
+        "TopicConfigured": 13,
         "ObjectPut": 20,
         "RunAppended": 21,
         "ProducerIdsGranted": 30,
@@ -131,6 +132,7 @@ def test_tags_of_facts_are_fixed_for_ever() -> None:
         "TasksAttached": 71,
         "TasksDetached": 72,
         "TaskAdvanced": 73,
+        "ResourceConfigured": 80,
     }
 
 

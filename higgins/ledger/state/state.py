@@ -8,6 +8,7 @@ from collections import OrderedDict
 from typing import TypeAlias
 
 from higgins.ledger.state.base import Fact, Moment
+from higgins.ledger.state.configs import Configs, ResourceConfigured
 from higgins.ledger.state.groups import GroupForgotten, Groups, GroupSaved
 from higgins.ledger.state.identities import Identities, Resolved
 from higgins.ledger.state.objects import ObjectPut, Objects
@@ -16,7 +17,7 @@ from higgins.ledger.state.producers import ProducerIdsGranted, Producers
 from higgins.ledger.state.runs import Place, RunAppended, Runs
 from higgins.ledger.state.sessions import LeaseTaken, SessionEnded, SessionJoined, Sessions, SignOfLife
 from higgins.ledger.state.tasks import AssemblyApplied, TaskAdvanced, Tasks, TasksAttached, TasksDetached
-from higgins.ledger.state.topics import TopicCreated, TopicDeleted, TopicOwned, Topics
+from higgins.ledger.state.topics import TopicConfigured, TopicCreated, TopicDeleted, TopicOwned, Topics
 from higgins.model.pointer import inline_payload
 
 
@@ -31,6 +32,7 @@ AnyFact: TypeAlias = (
     | TopicCreated
     | TopicDeleted
     | TopicOwned
+    | TopicConfigured
     | ObjectPut
     | RunAppended
     | ProducerIdsGranted
@@ -45,6 +47,7 @@ AnyFact: TypeAlias = (
     | TasksAttached
     | TasksDetached
     | TaskAdvanced
+    | ResourceConfigured
 )
 
 
@@ -67,6 +70,7 @@ class State:
         self.groups = Groups({})
         self.offsets = Offsets({})
         self.tasks = Tasks({}, {})
+        self.configs = Configs({})
         self.identities = Identities({})
 
     def draft(self, epoch: int, time_ms: int) -> "Draft":
@@ -106,6 +110,7 @@ class Draft:
         self.groups = state.groups
         self.offsets = state.offsets
         self.tasks = state.tasks
+        self.configs = state.configs
         self._is_overlay = False
         self._unfolded: list[Fact] = []
         self.is_first = not state.number
@@ -145,6 +150,7 @@ class Draft:
         self.groups = self.groups.draft()
         self.offsets = self.offsets.draft()
         self.tasks = self.tasks.draft()
+        self.configs = self.configs.draft()
 
 
 def fold_fact(into: State | Draft, fact: Fact, moment: Moment) -> None:
@@ -169,8 +175,10 @@ def fold_fact(into: State | Draft, fact: Fact, moment: Moment) -> None:
             into.producers.forget_topic(fact.topic_id)
             into.offsets.forget_topic(fact.topic_id)
             into.topics.fold(fact, moment)
-        case TopicCreated() | TopicOwned():
+        case TopicCreated() | TopicOwned() | TopicConfigured():
             into.topics.fold(fact, moment)
+        case ResourceConfigured():
+            into.configs.fold(fact, moment)
         case ClusterFormed():
             pass
         case _:

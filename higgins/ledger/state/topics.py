@@ -63,6 +63,21 @@ class TopicOwned(Fact, frozen=True, tag=12):
     owner: str
 
 
+class TopicConfigured(Fact, frozen=True, tag=13):
+    """What a topic has of its own by way of configs, replacing what it had."""
+
+    topic_id: TopicId
+    configs: dict[str, str]
+
+
+class ConfigureTopic(Proposal, frozen=True):
+    """Give a topic other configs, if it still has those they were made from; the result says whether it had."""
+
+    topic_id: TopicId
+    before: dict[str, str]
+    after: dict[str, str]
+
+
 class Topics:
     """The facet of topics, by id and by name."""
 
@@ -73,7 +88,7 @@ class Topics:
     def draft(self) -> "Topics":
         return Topics(Overlay(self.by_id), Overlay(self.by_name))
 
-    def fold(self, fact: TopicCreated | TopicDeleted | TopicOwned, moment: Moment) -> None:
+    def fold(self, fact: TopicCreated | TopicDeleted | TopicOwned | TopicConfigured, moment: Moment) -> None:
         match fact:
             case TopicCreated():
                 self._put(
@@ -92,6 +107,8 @@ class Topics:
                 del self.by_id[fact.topic_id]
             case TopicOwned():
                 self._put(msgspec.structs.replace(self.by_id[fact.topic_id], owner=fact.owner))
+            case TopicConfigured():
+                self._put(msgspec.structs.replace(self.by_id[fact.topic_id], configs=fact.configs))
 
     def freeze(self) -> list[Topic]:
         return list(self.by_id.values())
@@ -127,6 +144,19 @@ def create_topic(topics: Topics, proposal: CreateTopic) -> list[Fact]:
             replication=proposal.replication,
         )
     ]
+
+
+def configure_topic(topics: Topics, proposal: ConfigureTopic) -> tuple[list[Fact], bool]:
+    """The fact of a change, and True; no fact and False where somebody else was quicker.
+
+    Raises: Refused(UNKNOWN_TOPIC_ID).
+    """
+    topic = topics.by_id.get(proposal.topic_id)
+    if topic is None:
+        raise Refused(ErrorCode.UNKNOWN_TOPIC_ID, "This topic does not exist (any more).")
+    if topic.configs != proposal.before:
+        return [], False
+    return [TopicConfigured(topic.id, proposal.after)], True
 
 
 def delete_topic(topics: Topics, proposal: DeleteTopic, *, user: str) -> list[Fact]:

@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from higgins.ledger.state import groups, offsets, producers, runs, sessions, tasks, topics
+from higgins.ledger.state import configs, groups, offsets, producers, runs, sessions, tasks, topics
 from higgins.ledger.state.base import Fact, Proposal, Result
 from higgins.ledger.state.state import ClusterFormed, Draft
 from higgins.model.errors import Refused
@@ -29,6 +29,14 @@ def _create_topic(draft: Draft, proposal: topics.CreateTopic) -> tuple[list[Fact
 def _delete_topic(draft: Draft, proposal: topics.DeleteTopic) -> tuple[list[Fact], Result]:
     user = draft.tasks.user_of(proposal.topic_id)
     return topics.delete_topic(draft.topics, proposal, user=user), None
+
+
+def _configure_topic(draft: Draft, proposal: topics.ConfigureTopic) -> tuple[list[Fact], Result]:
+    return topics.configure_topic(draft.topics, proposal)
+
+
+def _configure_resource(draft: Draft, proposal: configs.ConfigureResource) -> tuple[list[Fact], Result]:
+    return configs.configure_resource(draft.configs, proposal)
 
 
 def _append(draft: Draft, proposal: runs.Append, writer: str = "") -> tuple[list[Fact], list[int]]:
@@ -97,6 +105,8 @@ _VALIDATORS: dict[type[Proposal], Callable[[Draft, Any], tuple[list[Fact], Resul
     FormCluster: _form_cluster,
     topics.CreateTopic: _create_topic,
     topics.DeleteTopic: _delete_topic,
+    topics.ConfigureTopic: _configure_topic,
+    configs.ConfigureResource: _configure_resource,
     runs.Append: _append,
     producers.GrantProducerIds: _grant_producer_ids,
     sessions.JoinSession: _join_session,
