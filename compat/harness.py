@@ -204,8 +204,8 @@ def allowed(folder: Path) -> list[str]:
     return [line for line in lines if line]
 
 
-def all_stories() -> list[str]:
-    command = [sys.executable, str(COMPAT / "tell.py"), "--list"]
+def all_stories(folder: Path, python: str) -> list[str]:
+    command = [python, str(COMPAT / "tell.py"), "--list", str(folder)]
     return subprocess.run(command, capture_output=True, text=True, timeout=COMMAND_S, check=True).stdout.split()
 
 
@@ -246,7 +246,7 @@ def main() -> int:
     options = parser.parse_args()
     folder = options.folder.resolve()
     with trial(folder, options.python, options.against) as running:
-        results = tell_all(running, options.story or all_stories(), folder.name)
+        results = tell_all(running, options.story or all_stories(folder, options.python), folder.name)
     if options.results:
         rows = [one._asdict() for one in results]
         options.results.write_text(json.dumps({"client": folder.name, "version": options.version, "stories": rows}))

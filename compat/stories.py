@@ -1,4 +1,4 @@
-"""The stories: what a client does with a broker, and what is true afterwards. Groups and admin calls have files of their own."""
+"""The stories: what a client does with a broker, and what is true afterwards. Groups and admin have their own files."""
 
 import json
 import threading

@@ -1,6 +1,7 @@
-"""The process that tells one story: `tell.py FOLDER STORY BOOTSTRAP`; `tell.py --list` names them all.
+"""The process that tells one story: `tell.py FOLDER STORY BOOTSTRAP`; `tell.py --list FOLDER` names them all.
 
 Standard library only. Runs in the environment of the client in FOLDER, whose `client.py` has `open_client(bootstrap)`.
+A folder of tools, or of a system on top of Kafka, has a `scenarios.py` instead: stories of its own.
 What only the harness can do (restart the broker, apply a topography) is asked of it: a line of JSON on standard output,
 answered by a line on standard input. Exit code 0 is a pass, 77 a skip with its reason on standard error.
 """
@@ -11,24 +12,43 @@ import sys
 import traceback
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import ModuleType
 
 import group_story
 import stories
 import stories_admin
 from port import Admin, Client, Skip
-from telling import NEEDS, STORIES
+from telling import NEEDS, SCENARIOS, STORIES
 
 EXIT_SKIPPED = 77
 assert stories and group_story and stories_admin, "imported for the stories they register"
 
 
-def open_client(folder: Path, bootstrap: str) -> Client:
-    spec = importlib.util.spec_from_file_location("client_under_trial", folder / "client.py")
+def load(path: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(f"{path.stem}_under_trial", path)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    client: Client = module.open_client(bootstrap)
-    return client
+    return module
+
+
+def names(folder: Path) -> list[str]:
+    """The stories of the folder itself where it has some, or those of every client."""
+    if not (folder / "scenarios.py").exists():
+        return list(STORIES)
+    # What lies beside it is imported by its plain name; the names here are taken.
+    sys.path.append(str(folder))
+    load(folder / "scenarios.py")
+    return list(SCENARIOS)
+
+
+def tell(folder: Path, name: str, bootstrap: str) -> None:
+    if name in names(folder) and SCENARIOS:
+        SCENARIOS[name](bootstrap)
+        return
+    client: Client = load(folder / "client.py").open_client(bootstrap)
+    missing(client, NEEDS[name], client.missing)
+    STORIES[name](client)
 
 
 def missing(client: Client, needs: Sequence[str], why: Mapping[str, str]) -> None:
@@ -42,9 +62,7 @@ def missing(client: Client, needs: Sequence[str], why: Mapping[str, str]) -> Non
 def main(folder: str, name: str, bootstrap: str) -> int:
     skipped = ""
     try:
-        client = open_client(Path(folder), bootstrap)
-        missing(client, NEEDS[name], client.missing)
-        STORIES[name](client)
+        tell(Path(folder), name, bootstrap)
     except Skip as skip:
         skipped = str(skip)
     except Exception:
@@ -58,8 +76,8 @@ def main(folder: str, name: str, bootstrap: str) -> int:
 
 
 if __name__ == "__main__":
-    if sys.argv[1:] == ["--list"]:
-        print("\n".join(STORIES))
+    if sys.argv[1] == "--list":
+        print("\n".join(names(Path(sys.argv[2]))))
         sys.exit(0)
     code = main(*sys.argv[1:])
     sys.stderr.flush()

@@ -16,6 +16,8 @@ POLL_S = 0.25
 Story: TypeAlias = Callable[[Client], None]
 STORIES: dict[str, Story] = {}
 NEEDS: dict[str, tuple[str, ...]] = {}
+Scenario: TypeAlias = Callable[[str], None]
+SCENARIOS: dict[str, Scenario] = {}
 
 
 def story(name: str, *needs: str) -> Callable[[Story], Story]:
@@ -23,6 +25,16 @@ def story(name: str, *needs: str) -> Callable[[Story], Story]:
 
     def register(function: Story) -> Story:
         STORIES[name], NEEDS[name] = function, needs
+        return function
+
+    return register
+
+
+def scenario(name: str) -> Callable[[Scenario], Scenario]:
+    """Register a story that belongs to one folder alone; it is given the address of the broker."""
+
+    def register(function: Scenario) -> Scenario:
+        SCENARIOS[name] = function
         return function
 
     return register
