@@ -49,6 +49,7 @@ class FrozenState(msgspec.Struct, frozen=True, array_like=True):
     tasks: tuple[int, bytes, list[TaskSet], list[tuple[str, int, TaskProgress]]]
     identities: list[tuple[int, list[tuple[int, Any]]]]
     configs: FrozenConfigs = (0, [])
+    log_starts: list[tuple[TopicId, int, int]] = []
 
 
 _DECODER = msgspec.msgpack.Decoder(FrozenState)
@@ -77,6 +78,7 @@ def freeze(state: State) -> FrozenState:
         tasks=state.tasks.freeze(),
         identities=state.identities.freeze(),
         configs=state.configs.freeze(),
+        log_starts=state.runs.freeze_starts(),
     )
 
 
@@ -88,7 +90,7 @@ def thaw(frozen: FrozenState) -> State:
     state.topics = Topics.restore(frozen.topics)
     state.objects = Objects.restore(frozen.objects)
     state.producers = Producers.restore(frozen.producers)
-    state.runs = Runs.restore(frozen.runs)
+    state.runs = Runs.restore(frozen.runs, frozen.log_starts)
     state.sessions = Sessions.restore(frozen.sessions)
     state.groups = Groups.restore(frozen.groups)
     state.offsets = Offsets.restore(frozen.offsets)

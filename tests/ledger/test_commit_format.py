@@ -118,6 +118,8 @@ def test_tags_of_facts_are_fixed_for_ever() -> None:
         "TopicDeleted": 11,
         "TopicOwned": 12,
         "TopicConfigured": 13,
+        "PartitionsAdded": 14,
+        "RecordsDeleted": 15,
         "ObjectPut": 20,
         "RunAppended": 21,
         "ProducerIdsGranted": 30,
@@ -128,10 +130,12 @@ def test_tags_of_facts_are_fixed_for_ever() -> None:
         "GroupSaved": 50,
         "GroupForgotten": 51,
         "OffsetsCommitted": 60,
+        "OffsetsDeleted": 61,
         "AssemblyApplied": 70,
         "TasksAttached": 71,
         "TasksDetached": 72,
         "TaskAdvanced": 73,
+        "TasksExtended": 74,
         "ResourceConfigured": 80,
     }
 

@@ -99,3 +99,28 @@ def test_a_run_must_lie_behind_all_others() -> None:
     index, model = grown(1, 3)
     with pytest.raises(AssertionError):
         index.append(model[-1])
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("runs", [1, 4, 5, 8, 23])
+def test_what_lies_below_an_offset_is_dropped_and_the_rest_is_found_as_before(seed: int, runs: int) -> None:
+    chance = random.Random(seed)
+    index, model = grown(seed, runs)
+    shared = index.freeze()
+    for offset in sorted(chance.sample(range(model[-1].last_offset + 2), min(5, model[-1].last_offset))):
+        gone = [run for run in model if run.last_offset < offset]
+        model = [run for run in model if run.last_offset >= offset]
+        assert index.drop_below(offset) == Counter(run.object_id for run in gone)
+        thawed = RunIndex.restore([[bytes(column) for column in chunk] for chunk in index.freeze()])
+        for one in (index, thawed):
+            assert (one.find(0, 1000, 10**9), len(one)) == (model, len(model))
+            assert one.bytes == sum(run.length for run in model)
+            assert one.objects() == Counter(run.object_id for run in model)
+            for run in model:
+                assert one.find(run.last_offset, 1, 1) == [run]
+                assert one.first_not_before(run.max_timestamp, run.base_offset) == [run]
+        following = Run(100_000 + offset, 100_000 + offset, ObjectId(1), 0, 1, 1)
+        index.append(following)
+        model.append(following)
+    frozen = RunIndex.restore([[bytes(column) for column in chunk] for chunk in shared])
+    assert frozen.find(0, 1000, 10**9) == grown(seed, runs)[1], "what was frozen before stays as it was"

@@ -36,12 +36,16 @@ class GroupRecord(msgspec.Struct, frozen=True, array_like=True):
 
 
 class SaveGroup(Proposal, frozen=True):
-    """Put a group's new generation on record, or forget the group (None). Only under the coordinator's lease."""
+    """Put a group's new generation on record, or forget the group (None). Only under the coordinator's lease.
+
+    `with_offsets` forgets what the group has committed together with it.
+    """
 
     group_id: str
     epoch: int
     lease_epoch: int
     record: GroupRecord | None
+    with_offsets: bool = False
 
 
 class GroupSaved(Fact, frozen=True, tag=50):

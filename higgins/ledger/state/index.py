@@ -4,7 +4,7 @@ Full chunks are never touched again, so a snapshot shares them; only the last ch
 """
 
 from array import array
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Iterable
 from typing import cast
@@ -43,6 +43,19 @@ class _Chunk:
 
     def columns(self) -> "tuple[array[int], ...]":
         return self.base, self.last, self.object, self.place, self.timestamp
+
+    def bytes(self) -> int:
+        """Stored bytes of the runs in it."""
+        return sum(place & _LENGTH_MASK for place in self.place)
+
+    def split(self, at: int) -> "tuple[_Chunk, _Chunk]":
+        """Copies of what is before a run and of what begins with it; neither is empty."""
+        parts = _Chunk(), _Chunk()
+        for part, rows in zip(parts, (slice(0, at), slice(at, None)), strict=True):
+            for column, whole in zip(part.columns(), self.columns(), strict=True):
+                column.extend(whole[rows])
+            part.greatest = max(part.timestamp)
+        return parts
 
     def run(self, i: int) -> Run:
         place = self.place[i]
@@ -133,6 +146,30 @@ class RunIndex:
                     best = [chunk.run(i)]
         return best
 
+    def drop_below(self, offset: int) -> Counter[ObjectId]:
+        """Forget the runs that end below an offset; the objects they lay in, and how many runs each loses."""
+        dropped: Counter[ObjectId] = Counter()
+        whole = 0
+        while whole < len(self._firsts) and self._chunks[whole].last[-1] < offset:
+            self._account(self._chunks[whole], dropped)
+            whole += 1
+        del self._chunks[:whole]
+        del self._firsts[:whole]
+        if not self._chunks:
+            self._chunks.append(_Chunk())
+        first = self._chunks[0]
+        below = bisect_left(first.last, offset)
+        if below:
+            # A snapshot may share the chunk, so what stays of it becomes a new one.
+            gone, self._chunks[0] = first.split(below)
+            self._account(gone, dropped)
+            self._firsts[0] = self._chunks[0].base[0]
+        return dropped
+
+    def _account(self, gone: _Chunk, dropped: Counter[ObjectId]) -> None:
+        self.bytes -= gone.bytes()
+        dropped.update(cast("Iterable[ObjectId]", gone.object))
+
     def objects(self) -> Counter[ObjectId]:
         """Every object that runs lie in, and how many of them do; inline payloads included."""
         counts: Counter[ObjectId] = Counter()
@@ -162,7 +199,7 @@ class RunIndex:
             chunk.greatest = max(chunk.timestamp)
             index._chunks.append(chunk)
             index._firsts.append(chunk.base[0])
-            index.bytes += sum(place & _LENGTH_MASK for place in chunk.place)
+            index.bytes += chunk.bytes()
         if not index._chunks or len(index._chunks[-1].base) == CHUNK_RUNS:
             index._chunks.append(_Chunk())
         return index

@@ -48,6 +48,22 @@ class OffsetsCommitted(Fact, frozen=True, tag=60):
     entries: tuple[OffsetToCommit, ...]
 
 
+class OffsetsDeleted(Fact, frozen=True, tag=61):
+    """What a group committed for these partitions is no more; no partitions mean all it ever committed."""
+
+    group_id: str
+    partitions: tuple[tuple[TopicId, int], ...] = ()
+
+
+class DeleteOffsets(Proposal, frozen=True):
+    """Take back a group's offsets of some partitions, under its coordinator's lease."""
+
+    group_id: str
+    epoch: int
+    lease_epoch: int
+    partitions: tuple[tuple[TopicId, int], ...]
+
+
 OffsetKey = tuple[TopicId, int]
 
 
@@ -72,8 +88,11 @@ class Offsets:
         """Every group that has committed anything."""
         return () if self._groups is None else self._groups.keys()
 
-    def fold(self, fact: OffsetsCommitted, moment: Moment) -> None:
+    def fold(self, fact: OffsetsCommitted | OffsetsDeleted, moment: Moment) -> None:
         if self._groups is None:
+            return
+        if isinstance(fact, OffsetsDeleted):
+            self._delete(fact)
             return
         offsets = self._groups.setdefault(fact.group_id, {})
         for entry in fact.entries:
@@ -99,6 +118,14 @@ class Offsets:
             }
         )
 
+    def _delete(self, fact: OffsetsDeleted) -> None:
+        assert self._groups is not None
+        offsets = self._groups.get(fact.group_id, {})
+        for key in fact.partitions or list(offsets):
+            offsets.pop(key, None)
+        if not offsets:
+            self._groups.pop(fact.group_id, None)
+
     def _of(self, group_id: str) -> dict[OffsetKey, OffsetEntry]:
         return (self._groups or {}).get(group_id, {})
 
@@ -119,3 +146,10 @@ def commit_offsets(topics: Topics, sessions: Sessions, proposal: CommitOffsets) 
         if known:
             good.append(entry)
     return ([OffsetsCommitted(proposal.group_id, tuple(good))] if good else []), codes
+
+
+def delete_offsets(sessions: Sessions, proposal: DeleteOffsets) -> list[Fact]:
+    """The fact of offsets taken back. Raises: Refused(NOT_COORDINATOR) when the lease has moved."""
+    if not sessions.holds(proposal.epoch, group_resource(proposal.group_id), proposal.lease_epoch):
+        raise Refused(ErrorCode.NOT_COORDINATOR, f"Group '{proposal.group_id}' has another coordinator by now.")
+    return [OffsetsDeleted(proposal.group_id, proposal.partitions)] if proposal.partitions else []

@@ -1,6 +1,6 @@
 """Runs: which offsets of which partition lie where. Offsets are born here, at commit, and nowhere else."""
 
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
 from typing import ClassVar
 
 import msgspec
@@ -11,6 +11,7 @@ from higgins.ledger.state.objects import ObjectPut, Objects
 from higgins.ledger.state.overlay import Overlay
 from higgins.ledger.state.producers import SEQUENCE_MODULUS, PastBatch, Producers
 from higgins.ledger.state.topics import TopicDeleted, Topics
+from higgins.model.errors import Refused
 from higgins.model.names import TopicId
 from higgins.model.pointer import Buffer, ObjectId, is_inline
 from higgins_protocol.errors import ErrorCode
@@ -69,6 +70,25 @@ class RunAppended(Fact, frozen=True, tag=21):
 
 PRODUCER_COLUMNS = 5
 
+HIGH_WATERMARK = -1
+"""In place of an offset: everything that is there."""
+
+
+class DeleteRecords(Proposal, frozen=True):
+    """Move a partition's log start up to an offset; the result is where the log starts then."""
+
+    topic_id: TopicId
+    partition: int
+    offset: int
+
+
+class RecordsDeleted(Fact, frozen=True, tag=15):
+    """Records below an offset are no more."""
+
+    topic_id: TopicId
+    partition: int
+    log_start: int
+
 
 class Runs:
     """The facet of runs: next offsets, log starts and, but for drafts, the index."""
@@ -76,13 +96,15 @@ class Runs:
     def __init__(
         self,
         next_offsets: MutableMapping[TopicPartition, int],
+        log_starts: MutableMapping[TopicPartition, int],
         indexes: dict[TopicPartition, RunIndex] | None,
     ) -> None:
         self._next_offsets = next_offsets
+        self._log_starts = log_starts
         self._indexes = indexes
 
     def draft(self) -> "Runs":
-        return Runs(Overlay(self._next_offsets), None)
+        return Runs(Overlay(self._next_offsets), Overlay(self._log_starts), None)
 
     def next_offset(self, topic_id: TopicId, partition: int) -> int:
         """The high watermark: the offset the next committed record will have."""
@@ -90,7 +112,7 @@ class Runs:
 
     def log_start(self, topic_id: TopicId, partition: int) -> int:
         """The first offset that can still be read."""
-        return 0
+        return self._log_starts.get((topic_id, partition), 0)
 
     def index(self, topic_id: TopicId, partition: int) -> RunIndex | None:
         """The index of a partition; None while nothing has been appended."""
@@ -118,6 +140,13 @@ class Runs:
         if not is_inline(fact.object_id):
             objects.count(fact.object_id, 1)
 
+    def fold_deletion(self, fact: RecordsDeleted, objects: Objects) -> None:
+        """Runs wholly below the new log start leave the index; the one it lies in stays."""
+        key = (fact.topic_id, fact.partition)
+        self._log_starts[key] = fact.log_start
+        if self._indexes is not None and key in self._indexes:
+            _release(objects, self._indexes[key].drop_below(fact.log_start))
+
     def forget_topic(self, fact: TopicDeleted, partitions: int, objects: Objects) -> None:
         """Drop the runs of a deleted topic; their objects lose what pointed into them."""
         for partition in range(partitions):
@@ -125,10 +154,10 @@ class Runs:
             if key not in self._next_offsets:
                 continue
             del self._next_offsets[key]
+            if key in self._log_starts:
+                del self._log_starts[key]
             if self._indexes is not None:
-                for object_id, runs in self._indexes.pop(key).objects().items():
-                    if not is_inline(object_id):
-                        objects.count(object_id, -runs)
+                _release(objects, self._indexes.pop(key).objects())
 
     def freeze(self) -> list[tuple[TopicId, int, int, list[list[Buffer]]]]:
         assert self._indexes is not None
@@ -137,12 +166,25 @@ class Runs:
             for (topic_id, partition), next_offset in self._next_offsets.items()
         ]
 
+    def freeze_starts(self) -> list[tuple[TopicId, int, int]]:
+        return [(topic_id, partition, start) for (topic_id, partition), start in self._log_starts.items()]
+
     @staticmethod
-    def restore(frozen: list[tuple[TopicId, int, int, list[list[bytes]]]]) -> "Runs":
+    def restore(
+        frozen: list[tuple[TopicId, int, int, list[list[bytes]]]], log_starts: list[tuple[TopicId, int, int]]
+    ) -> "Runs":
         return Runs(
             {(topic_id, partition): next_offset for topic_id, partition, next_offset, _ in frozen},
+            {(topic_id, partition): start for topic_id, partition, start in log_starts},
             {(topic_id, partition): RunIndex.restore(columns) for topic_id, partition, _, columns in frozen},
         )
+
+
+def _release(objects: Objects, runs: Mapping[ObjectId, int]) -> None:
+    """So many runs fewer point into each object."""
+    for object_id, count in runs.items():
+        if not is_inline(object_id):
+            objects.count(object_id, -count)
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -254,3 +296,23 @@ def append(
     if facts and proposal.object_id != INLINE and proposal.object_id not in objects.records:
         facts.insert(0, ObjectPut(proposal.object_id, proposal.object_length))
     return facts, results
+
+
+def delete_records(topics: Topics, runs: Runs, proposal: DeleteRecords) -> tuple[list[Fact], int]:
+    """The fact of a log start that moves, and where the log starts then; no fact where it lies there already.
+
+    Raises: Refused(UNKNOWN_TOPIC_OR_PARTITION, OFFSET_OUT_OF_RANGE).
+    """
+    topic = topics.by_id.get(proposal.topic_id)
+    if topic is None or not 0 <= proposal.partition < topic.partitions:
+        raise Refused(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, "This partition does not exist (any more).")
+    start = runs.log_start(topic.id, proposal.partition)
+    end = runs.next_offset(topic.id, proposal.partition)
+    offset = end if proposal.offset == HIGH_WATERMARK else proposal.offset
+    if not 0 <= offset <= end:
+        raise Refused(
+            ErrorCode.OFFSET_OUT_OF_RANGE, f"Records can be deleted up to offset {end}, not {offset}; -1 means all."
+        )
+    if offset <= start:
+        return [], start
+    return [RecordsDeleted(topic.id, proposal.partition, offset)], offset

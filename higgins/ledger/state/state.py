@@ -12,12 +12,12 @@ from higgins.ledger.state.configs import Configs, ResourceConfigured
 from higgins.ledger.state.groups import GroupForgotten, Groups, GroupSaved
 from higgins.ledger.state.identities import Identities, Resolved
 from higgins.ledger.state.objects import ObjectPut, Objects
-from higgins.ledger.state.offsets import Offsets, OffsetsCommitted
+from higgins.ledger.state.offsets import Offsets, OffsetsCommitted, OffsetsDeleted
 from higgins.ledger.state.producers import ProducerIdsGranted, Producers
-from higgins.ledger.state.runs import Place, RunAppended, Runs
+from higgins.ledger.state.runs import Place, RecordsDeleted, RunAppended, Runs
 from higgins.ledger.state.sessions import LeaseTaken, SessionEnded, SessionJoined, Sessions, SignOfLife
-from higgins.ledger.state.tasks import AssemblyApplied, TaskAdvanced, Tasks, TasksAttached, TasksDetached
-from higgins.ledger.state.topics import TopicConfigured, TopicCreated, TopicDeleted, TopicOwned, Topics
+from higgins.ledger.state.tasks import AssemblyApplied, TaskAdvanced, Tasks, TasksAttached, TasksDetached, TasksExtended
+from higgins.ledger.state.topics import PartitionsAdded, TopicConfigured, TopicCreated, TopicDeleted, TopicOwned, Topics
 from higgins.model.pointer import inline_payload
 
 
@@ -33,6 +33,10 @@ AnyFact: TypeAlias = (
     | TopicDeleted
     | TopicOwned
     | TopicConfigured
+    | PartitionsAdded
+    | RecordsDeleted
+    | OffsetsDeleted
+    | TasksExtended
     | ObjectPut
     | RunAppended
     | ProducerIdsGranted
@@ -65,7 +69,7 @@ class State:
         self.objects = Objects({})
         # Ordered, because a plain dict is slow to name its first key once many before it were deleted.
         self.producers = Producers(OrderedDict())
-        self.runs = Runs({}, {})
+        self.runs = Runs({}, {}, {})
         self.sessions = Sessions({}, {}, {})
         self.groups = Groups({})
         self.offsets = Offsets({})
@@ -158,9 +162,9 @@ def fold_fact(into: State | Draft, fact: Fact, moment: Moment) -> None:
     match fact:
         case RunAppended():
             into.runs.fold(fact, moment, into.objects, into.producers)
-        case OffsetsCommitted():
+        case OffsetsCommitted() | OffsetsDeleted():
             into.offsets.fold(fact, moment)
-        case TaskAdvanced() | TasksAttached() | TasksDetached() | AssemblyApplied():
+        case TaskAdvanced() | TasksAttached() | TasksDetached() | TasksExtended() | AssemblyApplied():
             into.tasks.fold(fact, moment)
         case ObjectPut():
             into.objects.fold(fact, moment)
@@ -175,7 +179,9 @@ def fold_fact(into: State | Draft, fact: Fact, moment: Moment) -> None:
             into.producers.forget_topic(fact.topic_id)
             into.offsets.forget_topic(fact.topic_id)
             into.topics.fold(fact, moment)
-        case TopicCreated() | TopicOwned() | TopicConfigured():
+        case RecordsDeleted():
+            into.runs.fold_deletion(fact, into.objects)
+        case TopicCreated() | TopicOwned() | TopicConfigured() | PartitionsAdded():
             into.topics.fold(fact, moment)
         case ResourceConfigured():
             into.configs.fold(fact, moment)

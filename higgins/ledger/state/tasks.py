@@ -103,6 +103,13 @@ class TaskAdvanced(Fact, frozen=True, tag=73):
     state_pointer: bytes = b""
 
 
+class TasksExtended(Fact, frozen=True, tag=74):
+    """The input of an operator has more partitions, and so has the operator tasks, which begin at their start."""
+
+    name: str
+    partitions: int
+
+
 TaskKey = tuple[str, int]
 
 
@@ -138,7 +145,13 @@ class Tasks:
         """An operator that reads or writes the topic, or the empty string."""
         return next((tasks.name for tasks in self.sets.values() if topic_id in {tasks.input, tasks.output}), "")
 
-    def fold(self, fact: AssemblyApplied | TasksAttached | TasksDetached | TaskAdvanced, moment: Moment) -> None:
+    def readers_of(self, topic_id: TopicId) -> list[TaskSet]:
+        """Every operator that reads the topic."""
+        return [tasks for tasks in self.sets.values() if tasks.input == topic_id]
+
+    def fold(
+        self, fact: AssemblyApplied | TasksAttached | TasksDetached | TaskAdvanced | TasksExtended, moment: Moment
+    ) -> None:
         match fact:
             case AssemblyApplied():
                 self.version, self.document = fact.version, fact.document
@@ -150,6 +163,13 @@ class Tasks:
                 for partition in range(self.sets[fact.name].partitions):
                     del self._progress[fact.name, partition]
                 del self.sets[fact.name]
+            case TasksExtended():
+                existing = self.sets[fact.name]
+                for partition in range(existing.partitions, fact.partitions):
+                    self._progress[fact.name, partition] = TaskProgress(0)
+                self.sets[fact.name] = msgspec.structs.replace(existing, partitions=fact.partitions)
+                # What was planned for fewer partitions is to be planned again.
+                self.version += 1
             case TaskAdvanced():
                 key = (fact.name, fact.partition)
                 counters = dict(self._progress[key].counters)
@@ -224,6 +244,8 @@ def _attach_facts(tasks: Tasks, topics: Topics, attach: AttachTasks, detached: t
                 f"Operator '{attach.name}' cannot change its input or output; delete it first.",
             )
         return [TasksAttached(made, ())]
+    if output.partitions < source.partitions:
+        raise Refused(ErrorCode.INVALID_REQUEST, f"Topic '{source.name}' was given more partitions; apply again.")
     if len(tasks.sets) >= TASK_SETS_MAX:
         raise Refused(ErrorCode.POLICY_VIOLATION, f"{TASK_SETS_MAX} operators are the limit.")
     if output.owner not in {"", attach.name}:

@@ -70,6 +70,13 @@ class TopicConfigured(Fact, frozen=True, tag=13):
     configs: dict[str, str]
 
 
+class PartitionsAdded(Fact, frozen=True, tag=14):
+    """A topic has this many partitions from now on; never fewer than before."""
+
+    topic_id: TopicId
+    partitions: int
+
+
 class ConfigureTopic(Proposal, frozen=True):
     """Give a topic other configs, if it still has those they were made from; the result says whether it had."""
 
@@ -88,7 +95,9 @@ class Topics:
     def draft(self) -> "Topics":
         return Topics(Overlay(self.by_id), Overlay(self.by_name))
 
-    def fold(self, fact: TopicCreated | TopicDeleted | TopicOwned | TopicConfigured, moment: Moment) -> None:
+    def fold(
+        self, fact: TopicCreated | TopicDeleted | TopicOwned | TopicConfigured | PartitionsAdded, moment: Moment
+    ) -> None:
         match fact:
             case TopicCreated():
                 self._put(
@@ -109,6 +118,8 @@ class Topics:
                 self._put(msgspec.structs.replace(self.by_id[fact.topic_id], owner=fact.owner))
             case TopicConfigured():
                 self._put(msgspec.structs.replace(self.by_id[fact.topic_id], configs=fact.configs))
+            case PartitionsAdded():
+                self._put(msgspec.structs.replace(self.by_id[fact.topic_id], partitions=fact.partitions))
 
     def freeze(self) -> list[Topic]:
         return list(self.by_id.values())

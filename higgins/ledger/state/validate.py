@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from higgins.ledger.state import configs, groups, offsets, producers, runs, sessions, tasks, topics
+from higgins.ledger.state import configs, groups, offsets, partitions, producers, runs, sessions, tasks, topics
 from higgins.ledger.state.base import Fact, Proposal, Result
 from higgins.ledger.state.state import ClusterFormed, Draft
 from higgins.model.errors import Refused
@@ -29,6 +29,14 @@ def _create_topic(draft: Draft, proposal: topics.CreateTopic) -> tuple[list[Fact
 def _delete_topic(draft: Draft, proposal: topics.DeleteTopic) -> tuple[list[Fact], Result]:
     user = draft.tasks.user_of(proposal.topic_id)
     return topics.delete_topic(draft.topics, proposal, user=user), None
+
+
+def _add_partitions(draft: Draft, proposal: partitions.AddPartitions) -> tuple[list[Fact], Result]:
+    return partitions.add_partitions(draft.topics, draft.tasks, proposal), None
+
+
+def _delete_records(draft: Draft, proposal: runs.DeleteRecords) -> tuple[list[Fact], Result]:
+    return runs.delete_records(draft.topics, draft.runs, proposal)
 
 
 def _configure_topic(draft: Draft, proposal: topics.ConfigureTopic) -> tuple[list[Fact], Result]:
@@ -73,11 +81,18 @@ def _take_lease(draft: Draft, proposal: sessions.TakeLease) -> tuple[list[Fact],
 
 
 def _save_group(draft: Draft, proposal: groups.SaveGroup) -> tuple[list[Fact], Result]:
-    return groups.save_group(draft.groups, draft.sessions, proposal), None
+    facts = groups.save_group(draft.groups, draft.sessions, proposal)
+    if proposal.with_offsets:
+        facts.append(offsets.OffsetsDeleted(proposal.group_id))
+    return facts, None
 
 
 def _commit_offsets(draft: Draft, proposal: offsets.CommitOffsets) -> tuple[list[Fact], Result]:
     return offsets.commit_offsets(draft.topics, draft.sessions, proposal)
+
+
+def _delete_offsets(draft: Draft, proposal: offsets.DeleteOffsets) -> tuple[list[Fact], Result]:
+    return offsets.delete_offsets(draft.sessions, proposal), None
 
 
 def _apply_assembly(draft: Draft, proposal: tasks.ApplyAssembly) -> tuple[list[Fact], Result]:
@@ -107,7 +122,9 @@ _VALIDATORS: dict[type[Proposal], Callable[[Draft, Any], tuple[list[Fact], Resul
     topics.DeleteTopic: _delete_topic,
     topics.ConfigureTopic: _configure_topic,
     configs.ConfigureResource: _configure_resource,
+    partitions.AddPartitions: _add_partitions,
     runs.Append: _append,
+    runs.DeleteRecords: _delete_records,
     producers.GrantProducerIds: _grant_producer_ids,
     sessions.JoinSession: _join_session,
     sessions.LeaveSession: _leave_session,
@@ -115,6 +132,7 @@ _VALIDATORS: dict[type[Proposal], Callable[[Draft, Any], tuple[list[Fact], Resul
     sessions.TakeLease: _take_lease,
     groups.SaveGroup: _save_group,
     offsets.CommitOffsets: _commit_offsets,
+    offsets.DeleteOffsets: _delete_offsets,
     tasks.ApplyAssembly: _apply_assembly,
     tasks.TaskStep: _task_step,
 }
