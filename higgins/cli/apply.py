@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from higgins.cli.common import DEFAULT_BOOTSTRAP, Bootstrap, complain, with_cluster
+from higgins.cli.common import DEFAULT_BOOTSTRAP, Bootstrap, Json, complain, print_json, with_cluster
 from higgins.cli.topography import apply_text
 from higgins.client import Cluster
 from higgins.model.errors import Unfit
@@ -10,7 +10,7 @@ from higgins.model.errors import Unfit
 FILE_BYTES_MAX = 1 << 20
 
 
-def apply(file: Path, *, bootstrap: Bootstrap = DEFAULT_BOOTSTRAP) -> int:
+def apply(file: Path, *, json: Json = False, bootstrap: Bootstrap = DEFAULT_BOOTSTRAP) -> int:
     """Apply a topography file: streams and operators in TOML, as one commit.
 
     Nothing is applied when anything in the file is wrong; every fault is told with its line. Applying the same file
@@ -19,6 +19,9 @@ def apply(file: Path, *, bootstrap: Bootstrap = DEFAULT_BOOTSTRAP) -> int:
 
     async def job(cluster: Cluster) -> int:
         applied = await apply_text(cluster, _read(file), str(file))
+        if json:
+            print_json(applied)
+            return int(bool(applied.errors))
         for fault in applied.errors:
             complain(f"{file}, line {fault.line}: {fault.message}" if fault.line else f"{file}: {fault.message}")
         if applied.errors:

@@ -4,6 +4,7 @@ import sys
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Annotated, TypeAlias
 
+import msgspec
 import trio
 from cyclopts import Parameter
 
@@ -24,6 +25,8 @@ Bootstrap: TypeAlias = Annotated[
         show_default=True,
     ),
 ]
+
+Json: TypeAlias = Annotated[bool, Parameter(name="--json", negative="", help="Print JSON instead of text.")]
 
 Job: TypeAlias = Callable[[Cluster], Awaitable[int | None]]
 
@@ -70,9 +73,31 @@ async def _connected(bootstrap: str, job: Job) -> int | None:
         return await job(cluster)
 
 
-def print_table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Columns as wide as they need to be."""
-    lines = [list(header), *([str(cell) for cell in row] for row in rows)]
+def print_table(header: Sequence[str], rows: Iterable[Sequence[object]], *, json: bool = False) -> None:
+    """Columns as wide as they need to be, a dash where there is nothing; or as JSON, an array of objects."""
+    if json:
+        print_json(objects(header, rows))
+        return
+    lines = [list(header), *(["-" if cell is None else str(cell) for cell in row] for row in rows)]
     widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
     for line in lines:
         print("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+
+
+def print_json(document: object) -> None:
+    """A document on a line of its own."""
+    print(msgspec.json.encode(document).decode(), flush=True)
+
+
+def objects(header: Sequence[str], rows: Iterable[Sequence[object]]) -> list[dict[str, object]]:
+    """The rows of a table as objects; a column's name in lower case is its key."""
+    keys = [name.lower() for name in header]
+    return [dict(zip(keys, row, strict=True)) for row in rows]
+
+
+def say(sentence: str, document: object, *, json: bool) -> None:
+    """What was done, as a sentence or as JSON."""
+    if json:
+        print_json(document)
+    else:
+        print(sentence)

@@ -9,6 +9,7 @@ import msgspec
 from cyclopts import Parameter
 
 from higgins.cli.common import DEFAULT_BOOTSTRAP, Bootstrap, with_cluster
+from higgins.cli.progress import Progress
 from higgins.cli.record_format import Render, parse_format, render_json
 from higgins.client import Cluster, ConsumedRecord, Consumer, ConsumerSettings, open_group_consumer
 from higgins.client.cluster import TopicPartition
@@ -68,7 +69,8 @@ def consume(
         where = parse_start(start)
         await cluster.topic(topic, create=False)
         if not group:
-            await _print(await _alone(cluster, topic, list(partition), where, until_end), render, max)
+            poll, total = await _alone(cluster, topic, list(partition), where, until_end)
+            await _print(poll, render, max, total)
             return
         if partition or until_end or where.position >= 0 or where.timestamp_ms is not None:
             raise Unfit(
@@ -98,19 +100,27 @@ def parse_start(text: str) -> Start:
     return Start(timestamp_ms=int(moment.timestamp() * 1000))
 
 
-async def _print(poll: Poll, render: Render, records_max: int) -> None:
+async def _print(poll: Poll, render: Render, records_max: int, total: int | None = None) -> None:
+    """Print until there is no more, or `records_max` are printed; `total` is how many there are, if that is known."""
     out = sys.stdout.buffer
+    goal = min((one for one in (records_max, total) if one), default=0)
     left = records_max or None
-    while left is None or left > 0:
-        records = await poll(left)
-        if records is None:
-            return
-        out.write(b"".join(map(render, records)))
-        out.flush()
-        left = None if left is None else left - len(records)
+    with Progress(
+        lambda: progress.records / goal if goal else None, shares_terminal=sys.stdout.isatty()
+    ) as progress:
+        while left is None or left > 0:
+            records = await poll(left)
+            if records is None:
+                return
+            out.write(b"".join(map(render, records)))
+            out.flush()
+            progress.advance(len(records))
+            left = None if left is None else left - len(records)
 
 
-async def _alone(cluster: Cluster, topic: str, chosen: list[int], start: Start, until_end: bool) -> Poll:
+async def _alone(
+    cluster: Cluster, topic: str, chosen: list[int], start: Start, until_end: bool
+) -> tuple[Poll, int | None]:
     consumer = Consumer(cluster, ConsumerSettings(reset="error" if start.position >= 0 else "earliest"))
     partitions = _partitions(cluster, topic, chosen)
     consumer.assign(dict.fromkeys(partitions, start.position))
@@ -118,7 +128,7 @@ async def _alone(cluster: Cluster, topic: str, chosen: list[int], start: Start, 
         await consumer.seek_to_time(start.timestamp_ms)
     await consumer.locate()
     if not until_end:
-        return lambda count: consumer.poll(POLL_S, records_max=count)
+        return lambda count: consumer.poll(POLL_S, records_max=count), None
     located = await list_offsets(cluster, dict.fromkeys(partitions, LATEST))
     ends = {key: one.offset for key, one in located.items()}
 
@@ -128,7 +138,7 @@ async def _alone(cluster: Cluster, topic: str, chosen: list[int], start: Start, 
         records = await consumer.poll(POLL_S, records_max=count)
         return [one for one in records if one.offset < ends[one.topic, one.partition]]
 
-    return poll
+    return poll, sum(max(ends[key] - at, 0) for key, at in consumer.positions().items())
 
 
 def _partitions(cluster: Cluster, topic: str, chosen: list[int]) -> list[TopicPartition]:

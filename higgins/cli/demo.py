@@ -4,14 +4,14 @@ import itertools
 import shutil
 import sys
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Protocol
 
 import msgspec
 import trio
 from cyclopts import Parameter
 
 from higgins.broker import Broker
-from higgins.cli.common import DEFAULT_BOOTSTRAP, run_async
+from higgins.cli.common import DEFAULT_BOOTSTRAP, Json, print_json, run_async
 from higgins.cli.serving import bound_addresses, describe, serving, settings_from
 from higgins.cli.topography import apply_text
 from higgins.client import (
@@ -80,10 +80,11 @@ def demo(
         str, Parameter(name="--for", help="How long, such as 20s or 2m; until Ctrl-C when not given.")
     ] = "",
     rate: Annotated[float, Parameter(help="Orders a second.")] = 3.0,
+    json: Json = False,
 ) -> int:
     """Start a broker, write orders with a client, and show them beside the stream that an operator derives."""
     configure_logs("warning")
-    return run_async(_demo, Flags(store=store, listen=tuple(listen)), for_, rate)
+    return run_async(_demo, Flags(store=store, listen=tuple(listen)), for_, rate, json)
 
 
 def parse_duration(text: str) -> float:
@@ -97,34 +98,43 @@ def parse_duration(text: str) -> float:
     raise ValueError(f"'{text}' is not a duration; write one such as 20s, 500ms or 2m.")
 
 
-async def _demo(flags: Flags, lasts: str, rate: float) -> None:
+async def _demo(flags: Flags, lasts: str, rate: float, json: bool) -> None:
     lasts_s = parse_duration(lasts)
     if not rate > 0:
         raise Unfit(f"--rate {rate}: give a number of orders a second above 0.")
     settings = settings_from(flags)
     async with serving(settings) as broker:
-        print("\n".join(describe(settings)), flush=True)
+        if not json:
+            print("\n".join(describe(settings)), flush=True)
         with trio.move_on_after(lasts_s):
-            await _play(broker, rate)
+            await _play(broker, rate, json)
     where = settings.store.url
+    if json:
+        return
     print(f"\nStopped. Everything is in {where}; to go on from there: higgins up --store {where}")
 
 
-async def _play(broker: Broker, rate: float) -> None:
+async def _play(broker: Broker, rate: float, json: bool) -> None:
     advertised = bound_addresses(broker)[0][1]
     runtime = Runtime()
     async with open_cluster(connect_tcp, runtime, [(advertised.host, advertised.port)]) as cluster:
         applied = await apply_text(cluster, TOPOGRAPHY, "demo.toml")
         if applied.errors:
             raise Unfit(f"The demo's topography does not fit this store: {applied.errors[0].message}")
-        _explain(str(advertised))
-        show = _Columns() if sys.stdout.isatty() else _Lines()
+        show = _show(str(advertised), json)
         async with open_producer(cluster) as producer, background() as nursery:
             derived = Consumer(cluster)
             derived.assign({(DERIVED, one): LATEST for one in (await cluster.topic(DERIVED)).leaders})
             await derived.locate()
             nursery.start_soon(_watch, derived, show)
             await _write(producer, runtime, show, rate, first=FIRST_ORDER_ID + await _orders_so_far(cluster))
+
+
+def _show(bootstrap: str, json: bool) -> "_Show":
+    if json:
+        return _Documents()
+    _explain(bootstrap)
+    return _Columns() if sys.stdout.isatty() else _Lines()
 
 
 def _explain(bootstrap: str) -> None:
@@ -142,7 +152,7 @@ def _explain(bootstrap: str) -> None:
 
 
 async def _write(
-    producer: Producer, runtime: Runtime, show: "_Lines | _Columns", rate: float, *, first: int
+    producer: Producer, runtime: Runtime, show: "_Show", rate: float, *, first: int
 ) -> None:
     for number in itertools.count(first):
         order = _order(runtime, number)
@@ -158,7 +168,7 @@ async def _orders_so_far(cluster: Cluster) -> int:
     return sum(end.offset for end in ends.values())
 
 
-async def _watch(consumer: Consumer, show: "_Lines | _Columns") -> None:
+async def _watch(consumer: Consumer, show: "_Show") -> None:
     while True:
         for record in await consumer.poll(POLL_S):
             show.derived(record)
@@ -174,6 +184,25 @@ def _order(runtime: Runtime, number: int) -> Order:
 
 def _sentence(order: Order) -> str:
     return f"#{order.id} {order.customer}: {order.qty} x {order.product}"
+
+
+class _Show(Protocol):
+    """Shows an order when it is written, and again when it is derived."""
+
+    def written(self, order: Order, failure: str) -> None: ...
+
+    def derived(self, record: ConsumedRecord) -> None: ...
+
+
+class _Documents:
+    """A JSON object for each, for programs."""
+
+    def written(self, order: Order, failure: str) -> None:
+        print_json({"topic": SOURCE, "order": order, **({"failure": failure} if failure else {})})
+
+    def derived(self, record: ConsumedRecord) -> None:
+        order = msgspec.Raw(record.value or b"null")
+        print_json({"topic": DERIVED, "partition": record.partition, "offset": record.offset, "order": order})
 
 
 class _Lines:

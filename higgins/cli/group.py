@@ -2,7 +2,7 @@
 
 from cyclopts import App
 
-from higgins.cli.common import DEFAULT_BOOTSTRAP, Bootstrap, print_table, with_cluster
+from higgins.cli.common import DEFAULT_BOOTSTRAP, Bootstrap, Json, objects, print_json, print_table, with_cluster
 from higgins.client import Admin, ClientError, Cluster
 from higgins.client.assignment import decode_assignment
 from higgins.client.cluster import TopicPartition
@@ -13,18 +13,19 @@ app = App(name="group", help="List and describe consumer groups; the progress of
 
 
 @app.command(name="list")
-def list_groups(*, bootstrap: Bootstrap = DEFAULT_BOOTSTRAP) -> int:
+def list_groups(*, json: Json = False, bootstrap: Bootstrap = DEFAULT_BOOTSTRAP) -> int:
     """List all groups."""
 
     async def job(cluster: Cluster) -> None:
         groups = await Admin(cluster).groups()
-        print_table(("GROUP", "TYPE", "STATE"), [(one.group_id, one.protocol_type, one.state) for one in groups])
+        rows = [(one.group_id, one.protocol_type, one.state) for one in groups]
+        print_table(("GROUP", "TYPE", "STATE"), rows, json=json)
 
     return with_cluster(bootstrap, job)
 
 
 @app.command
-def describe(group: str, *, bootstrap: Bootstrap = DEFAULT_BOOTSTRAP) -> int:
+def describe(group: str, *, json: Json = False, bootstrap: Bootstrap = DEFAULT_BOOTSTRAP) -> int:
     """Show a group's state, and for each partition what is committed, how far behind it is, and who reads it."""
 
     async def job(cluster: Cluster) -> None:
@@ -34,13 +35,17 @@ def describe(group: str, *, bootstrap: Bootstrap = DEFAULT_BOOTSTRAP) -> int:
         committed = await admin.committed(group)
         partitions = sorted({*committed, *readers})
         ends = await list_offsets(cluster, dict.fromkeys(partitions, LATEST))
-        print(f"Group {group}: {described.group_state}, {len(described.members)} members")
+        header = ("TOPIC", "PARTITION", "COMMITTED", "END", "LAG", "MEMBER")
         rows = []
         for key in partitions:
             at, end = committed.get(key), ends[key].offset
-            lag = "-" if at is None else end - at
-            rows.append((*key, "-" if at is None else at, end, lag, readers.get(key, "-")))
-        print_table(("TOPIC", "PARTITION", "COMMITTED", "END", "LAG", "MEMBER"), rows)
+            rows.append((*key, at, end, None if at is None else end - at, readers.get(key)))
+        state, members = described.group_state, [one.member_id for one in described.members]
+        if json:
+            print_json({"group": group, "state": state, "members": members, "partitions": objects(header, rows)})
+            return
+        print(f"Group {group}: {state}, {len(members)} members")
+        print_table(header, rows)
 
     return with_cluster(bootstrap, job)
 

@@ -2,7 +2,7 @@
 
 from cyclopts import App
 
-from higgins.cli.common import DEFAULT_BOOTSTRAP, Bootstrap, print_table, with_cluster
+from higgins.cli.common import DEFAULT_BOOTSTRAP, Bootstrap, Json, print_table, say, with_cluster
 from higgins.cli.topography import OperatorProgress, ask
 from higgins.client import Cluster
 
@@ -10,7 +10,7 @@ app = App(name="operator", help="List and delete operators.")
 
 
 @app.command(name="list")
-def list_operators(*, bootstrap: Bootstrap = DEFAULT_BOOTSTRAP) -> int:
+def list_operators(*, json: Json = False, bootstrap: Bootstrap = DEFAULT_BOOTSTRAP) -> int:
     """List operators, what they read and write, and how far behind they are."""
 
     async def job(cluster: Cluster) -> None:
@@ -25,21 +25,22 @@ def list_operators(*, bootstrap: Bootstrap = DEFAULT_BOOTSTRAP) -> int:
                     one.where,
                     len(one.partitions),
                     sum(task.lag for task in one.partitions),
-                    ", ".join(sorted({task.state for task in one.partitions if task.state})) or "-",
+                    ", ".join(sorted({task.state for task in one.partitions if task.state})) or None,
                 )
                 for one in found.get("operators", [])
             ],
+            json=json,
         )
 
     return with_cluster(bootstrap, job)
 
 
 @app.command
-def delete(name: str, *, bootstrap: Bootstrap = DEFAULT_BOOTSTRAP) -> int:
+def delete(name: str, *, json: Json = False, bootstrap: Bootstrap = DEFAULT_BOOTSTRAP) -> int:
     """Delete an operator. What it wrote stays, as an ordinary topic."""
 
     async def job(cluster: Cluster) -> None:
         await ask(cluster, "operators.delete", {"name": name}, dict[str, object])
-        print(f"Deleted operator {name}; its topic stays.")
+        say(f"Deleted operator {name}; its topic stays.", {"operator": name, "deleted": True}, json=json)
 
     return with_cluster(bootstrap, job)

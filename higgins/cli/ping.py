@@ -3,6 +3,7 @@
 For health checks, so it is a plain socket and nothing else: no client, no event loop, no argument parser.
 """
 
+import json
 import os
 import socket
 import struct
@@ -20,13 +21,14 @@ CORRELATION_ID = 7
 _REQUEST = struct.pack(">ihhih", 10, API_VERSIONS, 0, CORRELATION_ID, -1)
 _ANSWER = struct.Struct(">iih")
 
-USAGE = "higgins ping [--bootstrap HOST:PORT] [--timeout SECONDS]"
+USAGE = "higgins ping [--bootstrap HOST:PORT] [--timeout SECONDS] [--json]"
 
 
 def ping(arguments: Sequence[str]) -> int:
     """Exit code 0 when a broker answers, 1 when it does not, 2 when the question was wrong."""
     try:
-        addresses, timeout_s = _parse(arguments)
+        as_json = "--json" in arguments
+        addresses, timeout_s = _parse([one for one in arguments if one != "--json"])
     except ValueError as error:
         print(f"higgins: {error}\nUsage: {USAGE}", file=sys.stderr)
         return 2
@@ -34,9 +36,11 @@ def ping(arguments: Sequence[str]) -> int:
         try:
             _ask(address, timeout_s)
         except (OSError, ValueError) as error:
+            if as_json:
+                print(json.dumps({"address": str(address), "answers": False, "why": str(error)}))
             print(f"higgins: {address} does not answer: {error}", file=sys.stderr)
             return 1
-        print(f"{address} answers")
+        print(json.dumps({"address": str(address), "answers": True}) if as_json else f"{address} answers")
     return 0
 
 

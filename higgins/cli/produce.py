@@ -12,7 +12,8 @@ import msgspec
 from cyclopts import Parameter
 
 from higgins.cli.common import DEFAULT_BOOTSTRAP, Bootstrap, complain, with_cluster
-from higgins.cli.stdin import read_lines
+from higgins.cli.progress import Progress
+from higgins.cli.stdin import part_read, read_lines
 from higgins.client import Cluster, Producer, ProducerSettings, SendResult, Stored, open_producer
 from higgins.client.results import Delivery
 from higgins.model.errors import Unfit
@@ -91,7 +92,8 @@ def produce(
         report = Report()
         async with open_producer(cluster, settings) as producer, aclosing(read_lines(STDIN, LINE_BYTES_MAX)) as lines:
             drafts = _drafts(lines, json, key_separator, fixed, partition)
-            fault = await _send_all(producer, topic, drafts, report)
+            with Progress(lambda: part_read(STDIN), shares_terminal=os.isatty(STDIN)) as progress:
+                fault = await _send_all(producer, topic, drafts, report, progress)
             await producer.flush()
         if fault is not None:
             complain(str(fault))
@@ -132,7 +134,7 @@ class Report:
 
 
 async def _send_all(
-    producer: Producer, topic: str, drafts: AsyncIterator[Draft], report: Report
+    producer: Producer, topic: str, drafts: AsyncIterator[Draft], report: Report, progress: Progress
 ) -> Unfit | None:
     """Send until the input ends, or up to the first line that is no record; that fault is returned."""
     try:
@@ -149,6 +151,7 @@ async def _send_all(
             if len(report.deliveries) >= DELIVERIES_MAX:
                 await report.deliveries[0].wait()
             report.settle()
+            progress.advance(1)
     except Unfit as fault:
         return fault
     return None

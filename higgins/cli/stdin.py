@@ -39,3 +39,11 @@ async def read_lines(descriptor: int, line_bytes_max: int) -> AsyncGenerator[byt
             raise Unfit(f"A line has more than {line_bytes_max} bytes, which is the most that is read here.")
     if begun_bytes:
         yield b"".join(begun)
+
+
+def part_read(descriptor: int) -> float | None:
+    """How much of a file has been read, from 0 to 1; None for what has no length."""
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode) or not status.st_size:
+        return None
+    return os.lseek(descriptor, 0, os.SEEK_CUR) / status.st_size

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
-from higgins.cli.common import DEFAULT_BOOTSTRAP, Bootstrap, print_table, with_cluster
+from higgins.cli.common import DEFAULT_BOOTSTRAP, Bootstrap, Json, objects, print_json, print_table, say, with_cluster
 from higgins.client import Admin, Cluster
 from higgins.client.offsets import EARLIEST, LATEST, list_offsets
 from higgins.model.errors import Unfit
@@ -24,6 +24,7 @@ def create(
     config: Annotated[
         Sequence[str], Parameter(name=["--config", "-c"], help="A topic config as NAME=VALUE; may be repeated.")
     ] = (),
+    json: Json = False,
     bootstrap: Bootstrap = DEFAULT_BOOTSTRAP,
 ) -> int:
     """Create a topic."""
@@ -32,24 +33,24 @@ def create(
         await Admin(cluster).create_topic(
             name, partitions=partitions, replication_factor=replication_factor, configs=_configs(config)
         )
-        print(f"Created topic {name}.")
+        say(f"Created topic {name}.", {"topic": name, "created": True}, json=json)
 
     return with_cluster(bootstrap, job)
 
 
 @app.command(name="list")
-def list_topics(*, bootstrap: Bootstrap = DEFAULT_BOOTSTRAP) -> int:
+def list_topics(*, json: Json = False, bootstrap: Bootstrap = DEFAULT_BOOTSTRAP) -> int:
     """List all topics and how many partitions each has."""
 
     async def job(cluster: Cluster) -> None:
         topics = await Admin(cluster).topics()
-        print_table(("TOPIC", "PARTITIONS"), [(one.name, len(one.leaders)) for one in topics])
+        print_table(("TOPIC", "PARTITIONS"), [(one.name, len(one.leaders)) for one in topics], json=json)
 
     return with_cluster(bootstrap, job)
 
 
 @app.command
-def describe(name: str, *, bootstrap: Bootstrap = DEFAULT_BOOTSTRAP) -> int:
+def describe(name: str, *, json: Json = False, bootstrap: Bootstrap = DEFAULT_BOOTSTRAP) -> int:
     """Show a topic's id, and each partition's leader and offsets."""
 
     async def job(cluster: Cluster) -> None:
@@ -57,26 +58,28 @@ def describe(name: str, *, bootstrap: Bootstrap = DEFAULT_BOOTSTRAP) -> int:
         partitions = [(name, one) for one in sorted(topic.leaders)]
         starts = await list_offsets(cluster, dict.fromkeys(partitions, EARLIEST))
         ends = await list_offsets(cluster, dict.fromkeys(partitions, LATEST))
+        header = ("PARTITION", "LEADER", "START", "END", "RECORDS")
+        rows = [
+            (one, topic.leaders[one], start, end, end - start)
+            for one in sorted(topic.leaders)
+            for start, end in [(starts[name, one].offset, ends[name, one].offset)]
+        ]
+        if json:
+            print_json({"topic": name, "id": topic.topic_id.hex(), "partitions": objects(header, rows)})
+            return
         print(f"Topic {name}, id {topic.topic_id.hex()}")
-        print_table(
-            ("PARTITION", "LEADER", "START", "END", "RECORDS"),
-            [
-                (one, topic.leaders[one], start, end, end - start)
-                for one in sorted(topic.leaders)
-                for start, end in [(starts[name, one].offset, ends[name, one].offset)]
-            ],
-        )
+        print_table(header, rows)
 
     return with_cluster(bootstrap, job)
 
 
 @app.command
-def delete(name: str, *, bootstrap: Bootstrap = DEFAULT_BOOTSTRAP) -> int:
+def delete(name: str, *, json: Json = False, bootstrap: Bootstrap = DEFAULT_BOOTSTRAP) -> int:
     """Delete a topic and its records."""
 
     async def job(cluster: Cluster) -> None:
         await Admin(cluster).delete_topic(name)
-        print(f"Deleted topic {name}.")
+        say(f"Deleted topic {name}.", {"topic": name, "deleted": True}, json=json)
 
     return with_cluster(bootstrap, job)
 

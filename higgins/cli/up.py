@@ -7,9 +7,10 @@ from typing import Annotated
 import trio
 from cyclopts import Parameter
 
+from higgins import __version__
 from higgins.broker import Broker
-from higgins.cli.common import DEFAULT_BOOTSTRAP, run_async
-from higgins.cli.serving import bound_addresses, describe, serving, settings_from
+from higgins.cli.common import DEFAULT_BOOTSTRAP, Json, print_json, run_async
+from higgins.cli.serving import bound_addresses, describe, durability, serving, settings_from
 from higgins.settings import Flags, Settings
 from higgins.telemetry.logs import Level, configure_logs
 
@@ -30,6 +31,7 @@ def up(
         Sequence[str],
         Parameter(help="[LISTENER=]HOST:PORT that clients are told, where it is not what is listened on."),
     ] = (),
+    metrics: Annotated[str, Parameter(help="HOST:PORT where Prometheus finds /metrics; nowhere by default.")] = "",
     set_: Annotated[
         Sequence[str],
         Parameter(name="--set", help="A Kafka broker config as NAME=VALUE, such as num.partitions=4; may be repeated."),
@@ -38,25 +40,45 @@ def up(
     log_level: Annotated[
         Level, Parameter(env_var="HIGGINS_LOG_LEVEL", help="What is logged to standard error.")
     ] = "info",
+    json: Json = False,
 ) -> int:
     """Start a broker, and serve until Ctrl-C or SIGTERM.
 
     Flags are stronger than HIGGINS_* variables, those than higgins.toml.
     """
     flags = Flags(
-        store=store, listen=tuple(listen), advertise=tuple(advertise), assignments=tuple(set_), config=config
+        store=store,
+        listen=tuple(listen),
+        advertise=tuple(advertise),
+        metrics=metrics,
+        assignments=tuple(set_),
+        config=config,
     )
     configure_logs(log_level)
-    return run_async(_serve, flags)
+    return run_async(_serve, flags, json)
 
 
-async def _serve(flags: Flags) -> None:
+async def _serve(flags: Flags, json: bool) -> None:
     settings = settings_from(flags)
     async with serving(settings) as broker:
-        print("\n".join(_banner(settings, broker)), flush=True)
+        if json:
+            print_json(_document(settings, broker))
+        else:
+            print("\n".join(_banner(settings, broker)), flush=True)
         for warning in settings.warnings:
             print(f"warning: {warning}", file=sys.stderr, flush=True)
         await trio.sleep_forever()
+
+
+def _document(settings: Settings, broker: Broker) -> dict[str, object]:
+    listeners = [{"bound": str(bound), "advertised": str(told)} for bound, told in bound_addresses(broker)]
+    return {
+        "version": __version__,
+        "store": settings.store.url,
+        "durability": durability(settings),
+        "listeners": listeners,
+        "warnings": settings.warnings,
+    }
 
 
 def _banner(settings: Settings, broker: Broker) -> list[str]:
@@ -64,6 +86,8 @@ def _banner(settings: Settings, broker: Broker) -> list[str]:
     for bound, advertised in bound_addresses(broker):
         told = "" if advertised == bound else f", advertised as {advertised}"
         lines.append(f"  listening  {bound}{told}")
+    if broker.metrics is not None:
+        lines.append(f"  metrics    http://{broker.metrics}/metrics")
     advertised = bound_addresses(broker)[0][1]
     bootstrap = "" if str(advertised) == DEFAULT_BOOTSTRAP else f" --bootstrap {advertised}"
     return [

@@ -1,0 +1,144 @@
+"""Checks of what a broker started here would stand on: its store, its clock, its limit of open files."""
+
+import http.client
+import os
+import resource
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import msgspec
+
+from higgins.cli.doctor.finding import Finding
+from higgins.model.errors import HigginsError, Unfit
+from higgins.runtime import Runtime
+from higgins.storage.open import store_from
+from higgins.storage.probe import probe
+from higgins.storage.settings import StoreSettings
+
+CLOCK_PATIENCE_S = 5.0
+CLOCK_WARNING_S = 30
+CLOCK_FAILED_S = 900
+"""How far a clock may be off before S3 and what speaks it refuse every request."""
+
+FILES_MIN = 256
+FILES_SPARE = 64
+"""Descriptors that are not connections: the store, the listeners, the event loop."""
+
+_CLOCKS = {"s3": "https://s3.amazonaws.com", "s3a": "https://s3.amazonaws.com", "gs": "https://storage.googleapis.com"}
+
+
+async def check_store(runtime: Runtime, settings: StoreSettings) -> Finding:
+    """Whether the store does what commits need; the start-up probe, which leaves nothing behind."""
+    new = _new_folder(settings)
+    try:
+        with ExitStack() as stack:
+            # A directory that is not there yet is tried beside where it would be, and not made.
+            url = str(stack.enter_context(_folder_for_a_moment(new))) if new else settings.url
+            store = store_from(runtime, msgspec.structs.replace(settings, url=url))
+            await probe(store, runtime.token(12).hex())
+    except HigginsError as error:
+        return Finding(
+            check="store",
+            standing="failed",
+            what=f"{settings.url} cannot be used: {error}",
+            why="Everything a broker knows is there, and a commit is an object that only one node could create.",
+            fix="Mend what the sentence above names, or choose another store with --store.",
+        )
+    if settings.url.startswith("memory:"):
+        return Finding(
+            check="store",
+            standing="warning",
+            what="memory:// honours create-if-absent.",
+            why="It is gone with the process.",
+            fix="For anything but a trial, give a directory or a bucket with --store.",
+        )
+    made = ", which can be made," if new else ""
+    return Finding(check="store", standing="ok", what=f"{settings.url}{made} honours create-if-absent.")
+
+
+def _new_folder(settings: StoreSettings) -> Path | None:
+    """The directory that the settings name, where there is none yet."""
+    if settings.url.startswith("file://"):
+        folder = Path(unquote(urlsplit(settings.url).path)).absolute()
+    elif "://" not in settings.url:
+        folder = Path(settings.url).expanduser().absolute()
+    else:
+        return None
+    return None if folder.exists() else folder
+
+
+@contextmanager
+def _folder_for_a_moment(wanted: Path) -> Iterator[Path]:
+    """A folder of its own in the nearest one that exists above a directory; gone afterwards. Raises: Unfit."""
+    above = next(one for one in wanted.parents if one.exists())
+    try:
+        with tempfile.TemporaryDirectory(prefix="higgins-doctor-", dir=above) as folder:
+            yield Path(folder)
+    except OSError as error:
+        raise Unfit(
+            f"No directory can be made in {above}: {error.strerror}. Give this user the right to write there."
+        ) from error
+
+
+async def check_clock(runtime: Runtime, settings: StoreSettings) -> Finding:
+    """Our clock beside the store's, where it tells its own."""
+    url = settings.endpoint or os.environ.get("AWS_ENDPOINT_URL", "") or _CLOCKS.get(urlsplit(settings.url).scheme, "")
+    if not url:
+        return Finding(check="clock", standing="skipped", what="Not checked: this store has no clock of its own.")
+    try:
+        theirs_ms = await runtime.offload("other", _date_of, url)
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        return Finding(check="clock", standing="skipped", what=f"Not checked: {url} tells no time: {error}")
+    off_s = (runtime.now_ms() - theirs_ms) / 1000
+    # The header has whole seconds.
+    seen = f"This clock is {abs(off_s):.0f} s {'ahead of' if off_s > 0 else 'behind'} that of {url}."
+    if abs(off_s) <= CLOCK_WARNING_S:
+        return Finding(check="clock", standing="ok", what=seen)
+    return Finding(
+        check="clock",
+        standing="warning" if abs(off_s) < CLOCK_FAILED_S else "failed",
+        what=seen,
+        why="Records carry this clock's time, and a store refuses signatures that are a quarter of an hour off.",
+        fix="Turn on time synchronisation: timedatectl set-ntp true, or start chronyd.",
+    )
+
+
+def _date_of(url: str) -> int:
+    """The time in milliseconds that a web server tells. Blocks."""
+    parts = urlsplit(url)
+    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+    connection = kind(parts.netloc, timeout=CLOCK_PATIENCE_S)
+    try:
+        connection.request("HEAD", "/")
+        told = connection.getresponse().getheader("Date")
+    finally:
+        connection.close()
+    if told is None:
+        raise ValueError("its answers have no date")
+    return int(parsedate_to_datetime(told).timestamp() * 1000)
+
+
+def check_files(connections_max: int) -> Finding:
+    """Whether as many connections as are allowed can be open."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = connections_max + FILES_SPARE
+    if soft == resource.RLIM_INFINITY or soft >= wanted:
+        return Finding(check="open files", standing="ok", what=f"{_shown(soft)} allowed, {wanted} wanted.")
+    raisable = hard == resource.RLIM_INFINITY or hard >= wanted
+    return Finding(
+        check="open files",
+        standing="warning" if soft >= FILES_MIN else "failed",
+        what=f"{soft} allowed, {wanted} wanted.",
+        why=f"A broker started here turns clients away beyond about {max(soft - FILES_SPARE, 0)} connections.",
+        fix=f"ulimit -n {wanted}"
+        + ("" if raisable else f" (as root: the hard limit is {hard})")
+        + "; in a systemd unit LimitNOFILE=65536; in docker-compose.yml ulimits: {nofile: 65536}.",
+    )
+
+
+def _shown(limit: int) -> str:
+    return "Any number" if limit == resource.RLIM_INFINITY else str(limit)
