@@ -3,7 +3,8 @@
 Behaviour: each topic by itself, all of them in one commit where they can be; the answer follows the commit. Any
 replication factor is accepted and echoed, since durability is the store's. A name asked for twice in one request is
 refused for both.
-Version notes: v4 -1 for the broker's defaults; v5 answers with partitions, replication and configs; v7 topic ids.
+Version notes: -1 for the broker's defaults is v4's, but Kafka takes it in every version and KafkaJS sends it in v3; v5
+answers with partitions, replication and configs; v7 topic ids.
 Not done: throttling.
 """
 
@@ -28,7 +29,6 @@ from higgins_protocol.messages.create_topics import (
 
 KEY = 19
 
-DEFAULTS_SINCE = 4
 BROKER_DEFAULT = -1
 TOPIC_CONFIG_SOURCE = 1
 DEFAULT_CONFIG_SOURCE = 5
@@ -97,9 +97,8 @@ def _shape(call: Call, topic: CreatableTopic) -> tuple[int, int]:
     if topic.assignments:
         return _assigned(topic)
     partitions, replication = topic.num_partitions, topic.replication_factor
-    if call.version >= DEFAULTS_SINCE:
-        partitions = config.partitions_default if partitions == BROKER_DEFAULT else partitions
-        replication = config.replication_factor_default if replication == BROKER_DEFAULT else replication
+    partitions = config.partitions_default if partitions == BROKER_DEFAULT else partitions
+    replication = config.replication_factor_default if replication == BROKER_DEFAULT else replication
     if not 1 <= partitions <= PARTITIONS_MAX:
         raise Refused(
             ErrorCode.INVALID_PARTITIONS, f"{topic.num_partitions} partitions are not within 1 and {PARTITIONS_MAX}."
