@@ -13,6 +13,7 @@ from telling import ask, same, scenario
 KEYS = ("a", "b", "c")
 HALF = 30
 PATIENCE_S = 30.0
+ASK_S = 5.0
 
 
 def application(bootstrap: str, group: str, folder: str, guarantee: str = "at-least-once") -> Application:
@@ -86,7 +87,7 @@ def counts_by_key(bootstrap: str) -> None:
 @scenario("exactly-once")
 def exactly_once(bootstrap: str) -> None:
     try:
-        Producer({"bootstrap.servers": bootstrap, "transactional.id": "any"}).init_transactions(PATIENCE_S)
+        Producer({"bootstrap.servers": bootstrap, "transactional.id": "any"}).init_transactions(ASK_S)
     except KafkaException as error:
         raise Skip(f"the broker refuses transactions: {error}") from None
     counts_twice(bootstrap, "exactly-once")
