@@ -17,7 +17,7 @@ from higgins.runtime import Runtime
 from higgins.storage.cache import Blob, Cache
 from higgins.storage.dereference import Dereferencer
 from higgins.storage.store import Store
-from higgins_protocol.records.batch import HEADER_BYTES, LENGTH_OVERHEAD, read_header
+from higgins_protocol.records.batch import HEADER_BYTES, LENGTH_OVERHEAD, BatchHeader, read_header
 from higgins_protocol.records.record import decode_records
 
 RUNS_PER_READ = 256
@@ -104,7 +104,7 @@ class Reader:
         index = self._ledger.state.runs.index(topic_id, partition)
         offset = self._ledger.state.runs.log_start(topic_id, partition)
         while index is not None and (runs := index.first_not_before(timestamp, offset)):
-            found = await self._search(runs[0], timestamp)
+            found = await self._search(runs[0], timestamp, offset)
             if found is not None:
                 return found
             # The header promised more than the records hold (its producer says what it likes): look further.
@@ -116,8 +116,16 @@ class Reader:
         index = self._ledger.state.runs.index(topic_id, partition)
         if index is None:
             return None
-        runs = index.newest(self._ledger.state.runs.log_start(topic_id, partition))
-        return await self._search(runs[0], runs[0].max_timestamp) if runs else None
+        start = self._ledger.state.runs.log_start(topic_id, partition)
+        runs = index.newest(start)
+        if not runs or runs[0].base_offset >= start:
+            return await self._search(runs[0], runs[0].max_timestamp, start) if runs else None
+        # The log starts inside this run, and its newest record may be among those that were deleted.
+        first = await self._newest_of(runs[0], start)
+        others = index.newest(runs[0].last_offset + 1)
+        if others and (first is None or others[0].max_timestamp > first.timestamp):
+            return await self._search(others[0], others[0].max_timestamp, start)
+        return first
 
     # ---- within -------------------------------------------------------------------------------------------------
 
@@ -194,22 +202,20 @@ class Reader:
         record = self._ledger.state.objects.records.get(object_id)
         return 0 if record is None else record.length
 
-    async def _search(self, run: Run, timestamp: int) -> TimedRecord | None:
+    async def _newest_of(self, run: Run, from_offset: int) -> TimedRecord | None:
+        """The first record with the greatest timestamp among those of a run from an offset on."""
         views = await self._fetch(run, None)
-        base = run.base_offset
-        for view in views:
-            at = 0
-            while at + HEADER_BYTES <= len(view):
-                header = read_header(view, at)
-                size = header.batch_length + LENGTH_OVERHEAD
-                if header.max_timestamp >= timestamp:
-                    # A batch may hold ten thousand records, or unpack to megabytes: not a step for the loop.
-                    batch = view[at : at + size]
-                    found = await self._runtime.offload("decode", _first_in_batch, batch, base, timestamp)
-                    if found is not None:
-                        return found
-                base += header.last_offset_delta + 1
-                at += size
+        return await self._runtime.offload("decode", _newest_in_run, views, run.base_offset, from_offset)
+
+    async def _search(self, run: Run, timestamp: int, from_offset: int) -> TimedRecord | None:
+        """The first record of a run, from an offset on, whose timestamp is not before `timestamp`."""
+        views = await self._fetch(run, None)
+        for header, batch, base in _batches(views, run.base_offset, from_offset):
+            if header.max_timestamp >= timestamp:
+                # A batch may hold ten thousand records, or unpack to megabytes: not a step for the loop.
+                found = await self._runtime.offload("decode", _first_in_batch, batch, base, timestamp, from_offset)
+                if found is not None:
+                    return found
         return None
 
     def _keep_payload(self, commit: Commit) -> None:
@@ -222,11 +228,43 @@ class Reader:
         return Blob(commit.payload)
 
 
-def _first_in_batch(batch: memoryview, base_offset: int, timestamp: int) -> TimedRecord | None:
+def _batches(
+    views: Sequence[memoryview], base_offset: int, from_offset: int
+) -> Iterator[tuple[BatchHeader, memoryview, int]]:
+    """Header, bytes and base offset of each batch of a run that reaches to an offset or beyond."""
+    base = base_offset
+    for view in views:
+        at = 0
+        while at + HEADER_BYTES <= len(view):
+            header = read_header(view, at)
+            size = header.batch_length + LENGTH_OVERHEAD
+            if base + header.last_offset_delta >= from_offset:
+                yield header, view[at : at + size], base
+            base += header.last_offset_delta + 1
+            at += size
+
+
+def _first_in_batch(batch: memoryview, base_offset: int, timestamp: int, from_offset: int) -> TimedRecord | None:
+    return next((one for one in _timed(batch, base_offset, from_offset) if one.timestamp >= timestamp), None)
+
+
+def _newest_in_run(views: Sequence[memoryview], base_offset: int, from_offset: int) -> TimedRecord | None:
+    best: TimedRecord | None = None
+    for header, batch, base in _batches(views, base_offset, from_offset):
+        if best is None or header.max_timestamp > best.timestamp:
+            for one in _timed(batch, base, from_offset):
+                if best is None or one.timestamp > best.timestamp:
+                    best = one
+    return best
+
+
+def _timed(batch: memoryview, base_offset: int, from_offset: int) -> Iterator[TimedRecord]:
+    """The records of a batch from an offset on; of those that the log stamped alike, the first stands for all."""
     header = read_header(batch)
     if header.is_log_append_time:
-        return TimedRecord(base_offset, header.max_timestamp)
+        yield TimedRecord(max(base_offset, from_offset), header.max_timestamp)
+        return
     for record in decode_records(batch):
-        if record.timestamp >= timestamp:
-            return TimedRecord(base_offset + record.offset - header.base_offset, record.timestamp)
-    return None
+        offset = base_offset + record.offset - header.base_offset
+        if offset >= from_offset:
+            yield TimedRecord(offset, record.timestamp)

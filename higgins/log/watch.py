@@ -1,4 +1,4 @@
-"""Wake-ups: who waits for a partition to grow is told when a commit makes it grow."""
+"""Wake-ups: who waits for a partition to grow is told when a commit makes it grow, or cuts it off at its start."""
 
 from collections.abc import Iterable
 
@@ -6,7 +6,7 @@ import trio
 
 from higgins.ledger.commit import Commit
 from higgins.ledger.ledger import Ledger
-from higgins.ledger.state.runs import RunAppended, TopicPartition
+from higgins.ledger.state.runs import RecordsDeleted, RunAppended, TopicPartition
 from higgins.ledger.state.topics import TopicDeleted
 
 
@@ -20,7 +20,7 @@ class Watch:
         ledger.subscribe(self._notice)
 
     def arm(self, partitions: Iterable[TopicPartition], event: trio.Event) -> None:
-        """Set `event` when any of the partitions grows or its topic goes. Disarm with the same partitions."""
+        """Set `event` when any of the partitions grows, loses records or goes. Disarm with the same partitions."""
         for key in partitions:
             self._armed.setdefault(key, set()).add(event)
             self._topics.setdefault(key[0], set()).add(key[1])
@@ -45,7 +45,7 @@ class Watch:
         if not self._armed:
             return
         for fact in commit.head.facts:
-            if isinstance(fact, RunAppended):
+            if isinstance(fact, RunAppended | RecordsDeleted):
                 self._wake((fact.topic_id, fact.partition))
             elif isinstance(fact, TopicDeleted):
                 for partition in list(self._topics.get(fact.topic_id, ())):

@@ -4,6 +4,7 @@ import pytest
 from trio.testing import MockClock
 
 from higgins.ledger.state.index import Run
+from higgins.ledger.state.runs import DeleteRecords
 from higgins.ledger.state.topics import CreateTopic, DeleteTopic
 from higgins.log.planner import Cursor, Served, pointer_from, serve
 from higgins.log.reader import TimedRecord
@@ -11,7 +12,7 @@ from higgins.model.errors import Corrupt, ObjectMissing, StorageUnavailable
 from higgins.model.names import TopicId
 from higgins.model.pointer import Buffer, ObjectId, Pointer
 from higgins_protocol.records.batch import PREFIX_BYTES, read_header, split
-from higgins_protocol.records.record import decode_records
+from higgins_protocol.records.record import Record, decode_records, encode_batch
 from tests.ledger.nodes import TOPIC, beside
 from tests.log.world import LARGE, NOON_MS, SMALL, Log, batch, records_in, running_log
 
@@ -258,6 +259,30 @@ async def test_a_header_that_promises_more_than_its_records_hold_is_passed(autoj
         assert await log.reader.find_by_time(TOPIC, 0, NOON_MS + 500) is None
         await log.append(batch(b"b", timestamp=NOON_MS + 600)).result()
         assert await log.reader.find_by_time(TOPIC, 0, NOON_MS + 500) == TimedRecord(1, NOON_MS + 600)
+
+
+async def test_what_was_deleted_is_not_found_by_time(autojump_clock: MockClock) -> None:
+    async with running_log() as log:
+        times = [50, 90, 10, 70, 30, 70]
+        records = [Record(timestamp=NOON_MS + late, value=b"v") for late in times]
+        await log.append(encode_batch(records[:4])).result()
+        await log.append(encode_batch(records[4:])).result()
+        for start in range(1, len(times) + 1):
+            await log.ledger.propose(DeleteRecords(TOPIC, 0, start))
+            left = [TimedRecord(at, NOON_MS + times[at]) for at in range(start, len(times))]
+            newest = max(left, key=lambda one: (one.timestamp, -one.offset), default=None)
+            assert await log.reader.find_newest(TOPIC, 0) == newest
+            for late in range(0, 100, 10):
+                later = [one for one in left if one.timestamp >= NOON_MS + late]
+                assert await log.reader.find_by_time(TOPIC, 0, NOON_MS + late) == next(iter(later), None)
+
+
+async def test_a_stamped_batch_is_found_at_the_log_start(autojump_clock: MockClock) -> None:
+    async with running_log() as log:
+        await log.append(batch(b"a", b"b", b"c", timestamp=5), stamps=True).result()
+        await log.ledger.propose(DeleteRecords(TOPIC, 0, 2))
+        assert await log.reader.find_by_time(TOPIC, 0, 6) == TimedRecord(2, NOON_MS)
+        assert await log.reader.find_newest(TOPIC, 0) == TimedRecord(2, NOON_MS)
 
 
 async def test_there_is_no_time_in_an_empty_partition(autojump_clock: MockClock) -> None:

@@ -11,11 +11,11 @@ Not done: transactions; throttling.
 from collections.abc import Sequence
 from functools import partial
 
+from higgins.kafka.configs.live import AppendRules
 from higgins.kafka.context import Call, Deadline, Deferred, Ordered, code_of
-from higgins.kafka.topic_configs import AppendRules
 from higgins.ledger.state.topics import Topic
 from higgins.model.errors import HigginsError, StorageUnavailable
-from higgins.model.names import fault_in_topic_name
+from higgins.model.names import TopicId, fault_in_topic_name
 from higgins_protocol.errors import ErrorCode, RecordError
 from higgins_protocol.messages.produce import (
     BatchIndexAndErrorMessage,
@@ -131,7 +131,7 @@ class _Answer:
             topic.id,
             data.index,
             batches,
-            partial(self._settled, t, p, data.index),
+            partial(self._settled, t, p, data.index, topic.id),
             stamps=rules.stamps,
             linger_ms=rules.linger_ms,
             more=more,
@@ -150,7 +150,7 @@ class _Answer:
                 _check_keys(batch)
 
     def _settled(
-        self, t: int, p: int, index: int, result: Sequence[int] | HigginsError, stamped_ms: int
+        self, t: int, p: int, index: int, topic_id: TopicId, result: Sequence[int] | HigginsError, stamped_ms: int
     ) -> None:
         if isinstance(result, HigginsError):
             self._refuse(t, p, index, code_of(result), str(result))
@@ -160,7 +160,8 @@ class _Answer:
             code = ErrorCode(-worst)
             self._refuse(t, p, index, code, SENTENCES.get(code, code.name))
             return
-        self._put(t, p, PartitionProduceResponse(index, 0, result[0], stamped_ms, 0))
+        log_start = self._call.node.state.runs.log_start(topic_id, index)
+        self._put(t, p, PartitionProduceResponse(index, 0, result[0], stamped_ms, log_start))
 
     def _refuse_unknown(self, t: int, p: int, index: int, name: str) -> None:
         fault = fault_in_topic_name(name)
