@@ -254,7 +254,7 @@ class ClassicGroup(RebalanceCycle):
             self._reply(event.token, ErrorCode.NON_EMPTY_GROUP)
         else:
             self.state = GroupState.DEAD
-            self._out.append(Persist(None))
+            self._out.append(Persist(None, event.with_offsets))
             self._reply(event.token, ErrorCode.NONE)
 
     # ---- time, and taking over

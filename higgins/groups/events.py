@@ -88,9 +88,10 @@ class AuthoriseCommit(msgspec.Struct, frozen=True):
 
 
 class Delete(msgspec.Struct, frozen=True):
-    """Forget the group, if nobody is in it."""
+    """Forget the group, if nobody is in it; on demand together with what it has committed."""
 
     token: int
+    with_offsets: bool = False
 
 
 class Tick(msgspec.Struct, frozen=True):
@@ -160,6 +161,7 @@ class Persist(msgspec.Struct, frozen=True):
     """Commit the group as it is now (None: that it is no more). The driver stamps `changed_ms`."""
 
     record: GroupRecord | None
+    with_offsets: bool = False
 
 
 class Reply(msgspec.Struct, frozen=True):

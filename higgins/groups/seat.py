@@ -143,7 +143,7 @@ class Seat:
         while self._outbox and self.saving_since_ms is None:
             instruction = self._outbox.popleft()
             if isinstance(instruction, Persist):
-                self._save(instruction.record)
+                self._save(instruction.record, with_offsets=instruction.with_offsets)
             elif isinstance(instruction, Reply):
                 waiter = self._waiters.pop(instruction.token, None)
                 if waiter is not None:
@@ -151,11 +151,12 @@ class Seat:
         if self.group.state is GroupState.DEAD and not self._outbox and self.saving_since_ms is None:
             self.close(ErrorCode.NOT_COORDINATOR)
 
-    def _save(self, record: GroupRecord | None) -> None:
+    def _save(self, record: GroupRecord | None, *, with_offsets: bool) -> None:
         if record is not None:
             record = msgspec.structs.replace(record, changed_ms=self._runtime.now_ms())
         self.saving_since_ms = int(self._runtime.monotonic() * 1_000)
-        self._ledger.submit(SaveGroup(self.group.group_id, self.epoch, self.lease_epoch, record), self._saved)
+        proposal = SaveGroup(self.group.group_id, self.epoch, self.lease_epoch, record, with_offsets)
+        self._ledger.submit(proposal, self._saved)
 
     def _saved(self, outcome: Outcome) -> None:
         since_ms, self.saving_since_ms = self.saving_since_ms, None
