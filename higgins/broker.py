@@ -15,6 +15,7 @@ import trio
 import trio.testing
 
 from higgins.groups.coordinator import Coordinator
+from higgins.kafka.configs.live import LiveConfigs, Started
 from higgins.kafka.context import Node
 from higgins.kafka.router import Router
 from higgins.ledger.ledger import Ledger, open_ledger
@@ -123,6 +124,7 @@ class Broker:
         writer = Writer(runtime, store, ledger, cache, settings.log, gathering=unsent.corked)
         reader = Reader(runtime, store, ledger, cache)
         watch = Watch(ledger)
+        configs = LiveConfigs(ledger, self._started())
         groups = Coordinator(runtime, ledger, settings.groups)
         operators = Engine(runtime, ledger, settings.operators, writer=writer, reader=reader, watch=watch)
         server = Server(
@@ -141,9 +143,12 @@ class Broker:
             producer_ids=ProducerIds(ledger),
             groups=groups,
             operators=operators,
-            config=settings.broker,
+            configs=configs,
             unsent=unsent,
         )
+        configs.follow(lambda: groups.configure(configs.groups))
+        configs.follow(lambda: server.configure(configs.server))
+        ledger.subscribe(lambda commit: configs.notice())
         self.node, self._server = node, server
         self._router = Router(node)
         async with trio.open_nursery() as engine:
@@ -208,6 +213,15 @@ class Broker:
         first = self.listeners[0]
         name = f"{first.advertised_host}_{first.advertised_port}" if node_id is None else f"node-{node_id}"
         return held_lock(store.root, name.replace("/", "_"))
+
+    def _started(self) -> Started:
+        """What this node was started with, as the config entries show it."""
+        settings = self._settings
+        bound = ",".join(f"PLAINTEXT://{one.host}:{one.port}" for one in self.listeners)
+        told = ",".join(f"PLAINTEXT://{one.advertised_host}:{one.advertised_port}" for one in self.listeners)
+        shown = {"listeners": bound, "advertised.listeners": told, "log.dirs": settings.store.url}
+        given = {**settings.kafka, **shown}
+        return Started(broker=settings.broker, groups=settings.groups, server=settings.server, given=given)
 
     def _endpoints(self) -> tuple[Endpoint, ...]:
         return tuple(Endpoint(one.name, one.advertised_host, one.advertised_port) for one in self.listeners)

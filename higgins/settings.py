@@ -13,9 +13,10 @@ import msgspec
 
 from higgins.config.addresses import DEFAULT_PORT, Address, is_loopback, is_wildcard, parse_address
 from higgins.config.given import Faults, Given, did_you_mean
-from higgins.config.kafka import REPLACED, SERVED, WITHOUT_EFFECT, variable_of
 from higgins.config.toml_file import read_toml
 from higgins.groups.settings import GroupSettings
+from higgins.kafka.configs.broker_entries import BY_FIELD
+from higgins.kafka.configs.started import REPLACED, SERVED, WITHOUT_EFFECT, normal_text, variable_of
 from higgins.kafka.settings import BrokerConfig
 from higgins.ledger.settings import LedgerSettings
 from higgins.log.settings import LogSettings
@@ -41,10 +42,7 @@ ROOMS: dict[str, type[msgspec.Struct]] = {
 }
 # Kafka's own keys set the broker, `listen` sets the listeners, and the store's linger is also the log's.
 _NOT_KEYS = frozenset({"server.listeners", "log.linger_ms"})
-_CHOICES = {
-    "store.durability": ("fsync", "os"),
-    "broker.message_timestamp_type": ("CreateTime", "LogAppendTime"),
-}
+_CHOICES = {"store.durability": ("fsync", "os")}
 _SHORT_NAMES = {"store": "store.url", "node_id": "ledger.node_id"}
 _LISTS = ("listen", "advertise")
 
@@ -60,6 +58,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     operators: OperatorSettings = OperatorSettings()
     broker: BrokerConfig = BrokerConfig()
     warnings: tuple[str, ...] = ()
+    kafka: Mapping[str, str] = {}
+    """What was given by Kafka's names, whether it has an effect here or not."""
 
 
 class Flags(msgspec.Struct, frozen=True, kw_only=True):
@@ -86,7 +86,8 @@ def load(flags: Flags, environment: Mapping[str, str], directory: Path | None) -
     listeners, warnings = _listeners(given, faults)
     faults.settle()
     rooms["server"] = msgspec.structs.replace(rooms["server"], listeners=listeners)
-    settings = msgspec.structs.replace(Settings(), **rooms, warnings=(*warnings, *_useless(given)))
+    kafka = _kafka(given, faults)
+    settings = msgspec.structs.replace(Settings(), **rooms, warnings=(*warnings, *_useless(kafka)), kafka=kafka)
     _check_together(settings, faults)
     faults.settle()
     return settings
@@ -171,8 +172,8 @@ def _kafka_keys(prefix: str) -> list[str]:
 
 def _take_kafka(name: str, given: Given, found: dict[str, Given], faults: Faults) -> None:
     if name in SERVED:
-        target = SERVED[name]
-        found[f"{target.room}.{target.field}"] = Given(given.value, f"{given.where} ({name})")
+        found[SERVED[name]] = Given(given.value, f"{given.where} ({name})")
+        found[f"kafka.{name}"] = given
     elif name in REPLACED:
         faults.add(given.where, f"'{name}' is not taken here: {REPLACED[name]}.")
     elif name in WITHOUT_EFFECT:
@@ -182,8 +183,23 @@ def _take_kafka(name: str, given: Given, found: dict[str, Given], faults: Faults
         faults.add(given.where, f"Unknown Kafka config '{name}'.{near}")
 
 
-def _useless(given: Mapping[str, Given]) -> list[str]:
-    names = sorted(key.removeprefix("kafka.") for key in given if key.startswith("kafka."))
+def _kafka(given: Mapping[str, Given], faults: Faults) -> dict[str, str]:
+    """What was given by Kafka's names, as text; what sets a field of ours is judged there."""
+    texts: dict[str, str] = {}
+    for key, one in given.items():
+        name = key.removeprefix("kafka.")
+        if name == key:
+            continue
+        try:
+            texts[name] = normal_text(name, one.value)
+        except ValueError as error:
+            if name not in SERVED:
+                faults.add(one.where, f"{error}.")
+    return texts
+
+
+def _useless(kafka: Mapping[str, str]) -> list[str]:
+    names = sorted(kafka.keys() & WITHOUT_EFFECT)
     if not names:
         return []
     return [f"Accepted, but without effect in this broker: {', '.join(names)}."]
@@ -209,15 +225,27 @@ def _value(key: str, given: Given, kind: object, default: object, faults: Faults
     except msgspec.ValidationError:
         faults.add(given.where, f"{given.value!r} is not {_called(kind)}{_as_in(default)}.")
         return None
-    least = max((one.least for one in SERVED.values() if f"{one.room}.{one.field}" == key), default=0)
-    if isinstance(value, (int, float)) and not isinstance(value, bool) and not value >= least:
-        faults.add(given.where, f"{value} is below {least}, the least that makes sense{_as_in(default)}.")
+    fault = _fault(key, value)
+    if fault:
+        faults.add(given.where, f"{_shown(value)} {fault}{_as_in(default)}.")
         return None
     choices = _CHOICES.get(key)
     if choices and value not in choices:
         faults.add(given.where, f"'{value}' is none of {', '.join(choices)}.")
         return None
     return value
+
+
+def _fault(key: str, value: object) -> str | None:
+    entry = BY_FIELD.get(key)
+    if entry is not None:
+        return entry.domain.fault(str(value))
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return "is below 0, the least that makes sense" if is_number and not typing.cast(float, value) >= 0 else None
+
+
+def _shown(value: object) -> str:
+    return f"'{value}'" if isinstance(value, str) else str(value)
 
 
 def _called(kind: object) -> str:

@@ -75,6 +75,12 @@ class Coordinator:
     def __repr__(self) -> str:
         return f"<Coordinator groups={len(self._seats)}>"
 
+    def configure(self, settings: GroupSettings) -> None:
+        """Go by other settings from now on; what a running wait was given, it keeps."""
+        self.settings = settings
+        for seat in self._seats.values():
+            seat.group.configure(settings)
+
     def new_token(self) -> int:
         """A token for the next question."""
         return next(self._tokens)

@@ -60,6 +60,10 @@ class RebalanceCycle:
             f"members={len(self.roster)} {self.state.name}>"
         )
 
+    def configure(self, settings: GroupSettings) -> None:
+        """Go by other settings from now on; deadlines already set stay."""
+        self._settings = settings
+
     # ---- what goes out
 
     def _reply(self, token: int | None, result: Result) -> None:

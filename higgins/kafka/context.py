@@ -6,8 +6,8 @@ import msgspec
 import structlog
 
 from higgins.groups.coordinator import Coordinator
+from higgins.kafka.configs.live import AppendRules, LiveConfigs
 from higgins.kafka.settings import BrokerConfig
-from higgins.kafka.topic_configs import AppendRules, append_rules
 from higgins.ledger.ledger import Ledger
 from higgins.ledger.state.sessions import Session
 from higgins.ledger.state.state import State
@@ -17,7 +17,6 @@ from higgins.log.reader import Reader
 from higgins.log.watch import Watch
 from higgins.log.writer import Writer
 from higgins.model.errors import Fenced, HigginsError, Refused, StorageUnavailable
-from higgins.model.names import TopicId
 from higgins.operators.engine import Engine
 from higgins.runtime import Runtime
 from higgins.server.connection import Unsent
@@ -25,8 +24,6 @@ from higgins_protocol.errors import ErrorCode
 from higgins_protocol.schema import Message
 
 log = structlog.get_logger("higgins.kafka")
-
-RULES_MAX = 10_000
 
 
 class Node:
@@ -43,7 +40,7 @@ class Node:
         producer_ids: ProducerIds,
         groups: Coordinator,
         operators: Engine,
-        config: BrokerConfig,
+        configs: LiveConfigs,
         unsent: Unsent,
     ) -> None:
         self.runtime = runtime
@@ -54,16 +51,20 @@ class Node:
         self.producer_ids = producer_ids
         self.groups = groups
         self.operators = operators
-        self.config = config
+        self.configs = configs
         self.unsent = unsent
         self.deadlines: dict[Deadline, None] = {}
         """In the order they were set, so that they run out in that order too."""
-        self._rules: dict[TopicId, tuple[Topic, AppendRules]] = {}
 
     @property
     def state(self) -> State:
         """The ledger's fold. Read-only."""
         return self.ledger.state
+
+    @property
+    def config(self) -> BrokerConfig:
+        """The broker's settings as they stand now."""
+        return self.configs.broker
 
     def endpoint(self, session: Session, listener: str) -> tuple[str, int]:
         """Where clients of a listener reach a node; its first endpoint where it has no such listener."""
@@ -80,14 +81,7 @@ class Node:
 
     def append_rules(self, topic: Topic) -> AppendRules:
         """What the topic's configs mean for a produce."""
-        known = self._rules.get(topic.id)
-        if known is not None and known[0] is topic:
-            return known[1]
-        if len(self._rules) >= RULES_MAX:
-            self._rules.clear()
-        rules = append_rules(topic.configs, self.config)
-        self._rules[topic.id] = (topic, rules)
-        return rules
+        return self.configs.append_rules(topic)
 
 
 class Deadline:

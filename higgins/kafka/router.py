@@ -6,9 +6,13 @@ from typing import Any, TypeAlias
 import structlog
 
 from higgins.kafka.admin import (
+    alter_configs,
     alter_partition_reassignments,
+    describe_configs,
     describe_log_dirs,
     elect_leaders,
+    incremental_alter_configs,
+    list_config_resources,
     list_partition_reassignments,
 )
 from higgins.kafka.cluster import (
@@ -71,6 +75,7 @@ HANDLERS: dict[int, Handler] = {
     module.KEY: module.handle
     for module in (
         alter_client_quotas,
+        alter_configs,
         alter_partition_reassignments,
         alter_user_scram_credentials,
         api_versions,
@@ -81,6 +86,7 @@ HANDLERS: dict[int, Handler] = {
         describe_acls,
         describe_client_quotas,
         describe_cluster,
+        describe_configs,
         describe_groups,
         describe_log_dirs,
         describe_producers,
@@ -91,9 +97,11 @@ HANDLERS: dict[int, Handler] = {
         fetch,
         find_coordinator,
         heartbeat,
+        incremental_alter_configs,
         init_producer_id,
         join_group,
         leave_group,
+        list_config_resources,
         list_groups,
         list_offsets,
         list_partition_reassignments,

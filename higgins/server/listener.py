@@ -122,6 +122,10 @@ class Server:
             if not self._addresses[transport.peer_host]:
                 del self._addresses[transport.peer_host]
 
+    def configure(self, settings: ServerSettings) -> None:
+        """Go by other bounds from now on; connections that are there keep theirs."""
+        self._settings = settings
+
     async def sweep(self) -> None:
         """Close what is overdue: one timer for the node instead of three for each connection."""
         while True:

@@ -10,6 +10,7 @@ import msgspec
 
 from higgins_protocol.messages import (
     alter_client_quotas,
+    alter_configs,
     alter_partition_reassignments,
     alter_user_scram_credentials,
     api_versions,
@@ -20,6 +21,7 @@ from higgins_protocol.messages import (
     describe_acls,
     describe_client_quotas,
     describe_cluster,
+    describe_configs,
     describe_groups,
     describe_log_dirs,
     describe_producers,
@@ -30,9 +32,11 @@ from higgins_protocol.messages import (
     fetch,
     find_coordinator,
     heartbeat,
+    incremental_alter_configs,
     init_producer_id,
     join_group,
     leave_group,
+    list_config_resources,
     list_groups,
     list_offsets,
     list_partition_reassignments,
@@ -68,8 +72,11 @@ OFFSET_FOR_LEADER_EPOCH = 23
 DESCRIBE_ACLS = 29
 CREATE_ACLS = 30
 DELETE_ACLS = 31
+DESCRIBE_CONFIGS = 32
+ALTER_CONFIGS = 33
 DESCRIBE_LOG_DIRS = 35
 ELECT_LEADERS = 43
+INCREMENTAL_ALTER_CONFIGS = 44
 ALTER_PARTITION_REASSIGNMENTS = 45
 LIST_PARTITION_REASSIGNMENTS = 46
 DESCRIBE_CLIENT_QUOTAS = 48
@@ -80,6 +87,7 @@ DESCRIBE_CLUSTER = 60
 DESCRIBE_PRODUCERS = 61
 DESCRIBE_TRANSACTIONS = 65
 LIST_TRANSACTIONS = 66
+LIST_CONFIG_RESOURCES = 74
 DESCRIBE_TOPIC_PARTITIONS = 75
 PRIVATE = 32_000
 
@@ -127,8 +135,11 @@ _TABLE = (
     _api(DESCRIBE_ACLS, describe_acls, (1, 3), flexible_from=2),
     _api(CREATE_ACLS, create_acls, (1, 3), flexible_from=2),
     _api(DELETE_ACLS, delete_acls, (1, 3), flexible_from=2),
+    _api(DESCRIBE_CONFIGS, describe_configs, (1, 4), flexible_from=4),
+    _api(ALTER_CONFIGS, alter_configs, (0, 2), flexible_from=2),
     _api(DESCRIBE_LOG_DIRS, describe_log_dirs, (1, 4), flexible_from=2),
     _api(ELECT_LEADERS, elect_leaders, (0, 2), flexible_from=2),
+    _api(INCREMENTAL_ALTER_CONFIGS, incremental_alter_configs, (0, 1), flexible_from=1),
     _api(ALTER_PARTITION_REASSIGNMENTS, alter_partition_reassignments, (0, 1), flexible_from=0),
     _api(LIST_PARTITION_REASSIGNMENTS, list_partition_reassignments, (0, 0), flexible_from=0),
     _api(DESCRIBE_CLIENT_QUOTAS, describe_client_quotas, (0, 1), flexible_from=1),
@@ -139,6 +150,7 @@ _TABLE = (
     _api(DESCRIBE_PRODUCERS, describe_producers, (0, 0), flexible_from=0),
     _api(DESCRIBE_TRANSACTIONS, describe_transactions, (0, 0), flexible_from=0),
     _api(LIST_TRANSACTIONS, list_transactions, (0, 2), flexible_from=0),
+    _api(LIST_CONFIG_RESOURCES, list_config_resources, (0, 1), flexible_from=0),
     _api(DESCRIBE_TOPIC_PARTITIONS, describe_topic_partitions, (0, 0), flexible_from=0),
     msgspec.structs.replace(_api(PRIVATE, private, (0, 0), flexible_from=0), advertised=None),
 )

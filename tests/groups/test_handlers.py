@@ -9,7 +9,7 @@ from higgins.groups.coordinator import Coordinator
 from higgins.groups.settings import GroupSettings
 from higgins.kafka.context import Node
 from higgins.kafka.router import Router
-from higgins.kafka.settings import BrokerConfig
+from higgins.kafka.configs.live import LiveConfigs
 from higgins.ledger.state.tasks import ApplyAssembly, AttachTasks
 from higgins.ledger.state.topics import CreateTopic, DeleteTopic
 from higgins.model.names import TopicId
@@ -68,7 +68,7 @@ class Wire:
             producer_ids=unused,
             groups=coordinator,
             operators=unused,
-            config=BrokerConfig(),
+            configs=LiveConfigs(cast("Any", self.ledger)),
             unsent=unused,
         )
         self._router = Router(node)

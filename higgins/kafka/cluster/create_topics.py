@@ -13,8 +13,11 @@ from collections.abc import Mapping
 
 import msgspec
 
+from higgins.kafka.configs.changes import topic_configs
+from higgins.kafka.configs.entry import Source
+from higgins.kafka.configs.live import value_of
+from higgins.kafka.configs.topic_entries import TOPIC_ENTRIES
 from higgins.kafka.context import Call, code_of
-from higgins.kafka.topic_configs import defaults, fault_in_configs
 from higgins.ledger.state.topics import PARTITIONS_MAX, CreateTopic
 from higgins.model.errors import Refused, StorageUnavailable
 from higgins.model.names import TopicId, fault_in_topic_name
@@ -30,8 +33,6 @@ from higgins_protocol.messages.create_topics import (
 KEY = 19
 
 BROKER_DEFAULT = -1
-TOPIC_CONFIG_SOURCE = 1
-DEFAULT_CONFIG_SOURCE = 5
 REPLICATION_MAX = 32
 
 
@@ -78,15 +79,11 @@ def _proposal(call: Call, topic: CreatableTopic) -> CreateTopic:
     if topic.name in call.node.state.topics.by_name:
         raise Refused(ErrorCode.TOPIC_ALREADY_EXISTS, f"Topic '{topic.name}' already exists.")
     partitions, replication = _shape(call, topic)
-    configs = {config.name: config.value for config in topic.configs}
-    fault = fault_in_configs(configs)
-    if fault:
-        raise Refused(ErrorCode.INVALID_CONFIG, fault)
     return CreateTopic(
         name=topic.name,
         topic_id=TopicId(call.node.runtime.token(16)),
         partitions=partitions,
-        configs={name: value for name, value in configs.items() if value is not None},
+        configs=topic_configs({config.name: config.value for config in topic.configs}),
         replication=replication,
     )
 
@@ -151,9 +148,10 @@ def _row(call: Call, plan: _Planned) -> CreatableTopicResult:
 
 def _configs(call: Call, given: Mapping[str, str]) -> list[CreatableTopicConfigs]:
     rows = []
-    for name, default in defaults(call.node.config).items():
-        source = TOPIC_CONFIG_SOURCE if name in given else DEFAULT_CONFIG_SOURCE
-        rows.append(CreatableTopicConfigs(name, given.get(name, default), config_source=source))
+    for entry in TOPIC_ENTRIES.values():
+        rungs = call.node.configs.topic_rungs(entry, given)
+        source = rungs[0].source if rungs else Source.DEFAULT
+        rows.append(CreatableTopicConfigs(entry.name, value_of(entry, rungs), config_source=source))
     return rows
 
 

@@ -8,7 +8,6 @@ from higgins.kafka.configs.entry import (
     ANY,
     ENFORCED,
     TRUTH,
-    Change,
     ConfigType,
     Domain,
     Entry,
@@ -67,15 +66,15 @@ def _live(name: str, kind: ConfigType, default: str | None, domain: Domain, effe
 
 
 def _start(name: str, kind: ConfigType, default: str | None, domain: Domain, effect: str, documentation: str) -> Entry:
-    return Entry(name, kind, default, domain, effect, documentation, change=Change.AT_START)
+    return Entry(name, kind, default, domain, effect, documentation, is_fixed=True)
 
 
 def _setting(name: str, kind: ConfigType, default: str, domain: Domain, sets: str, documentation: str) -> Entry:
     return Entry(name, kind, default, domain, ENFORCED, documentation, sets=sets)
 
 
-def _fixed(name: str, kind: ConfigType, default: str, domain: Domain, sets: str, documentation: str) -> Entry:
-    return Entry(name, kind, default, domain, ENFORCED, documentation, sets=sets, change=Change.AT_START)
+def _fixed(name: str, kind: ConfigType, default: str | None, domain: Domain, sets: str, documentation: str) -> Entry:
+    return Entry(name, kind, default, domain, ENFORCED, documentation, sets=sets, is_fixed=True)
 
 
 BROKER_ENTRIES: Table = {entry.name: entry for entry in (
@@ -85,7 +84,7 @@ BROKER_ENTRIES: Table = {entry.name: entry for entry in (
     _start("auto.leader.rebalance.enable", BOOLEAN, "true", TRUTH, NO_REPLICAS, "Whether leadership moves back to the first replica by itself."),
     _live("background.threads", INT, "10", at_least(1), NO_THREADS, "How many threads do what may wait."),
     _start("broker.heartbeat.interval.ms", INT, "2000", ANY, NO_CONTROLLER, "How often a broker tells the controller that it lives."),
-    _start("broker.id", INT, "-1", ANY, SHOWN, "The node's id; set as node.id, or given out by the cluster."),
+    _fixed("broker.id", INT, "-1", ANY, "ledger.node_id", "The node's id; set as node.id, or given out by the cluster."),
     _start("broker.rack", STRING, None, ANY, NO_RACKS, "The rack a broker stands in."),
     _start("broker.session.timeout.ms", INT, "9000", ANY, NO_CONTROLLER, "After what silence the controller takes a broker for gone."),
     _live("compression.gzip.level", INT, "-1", within_or(-1, 1, 9), STORED_AS_SENT, "The level of gzip for topics that do not say."),
@@ -189,7 +188,7 @@ BROKER_ENTRIES: Table = {entry.name: entry for entry in (
     _start("metadata.log.dir", STRING, None, ANY, NO_CONTROLLER, "Where the controller keeps its log."),
     _live("metric.reporters", LIST, "org.apache.kafka.common.metrics.JmxReporter", ANY, NO_JVM, "Classes that report metrics."),
     _live("min.insync.replicas", INT, "1", at_least(1), NO_REPLICAS, "How many replicas must have a record before acks=all is answered, in topics that do not say."),
-    _start("node.id", INT, None, at_least(0), SHOWN, "The node's id; set at the start, or given out by the cluster."),
+    _fixed("node.id", INT, None, at_least(0), "ledger.node_id", "The node's id; set at the start, or given out by the cluster."),
     _live("num.io.threads", INT, "8", at_least(1), NO_THREADS, "How many threads handle requests."),
     _live("num.network.threads", INT, "3", at_least(1), NO_THREADS, "How many threads serve connections."),
     _setting("num.partitions", INT, "1", at_least(1), "broker.partitions_default", "How many partitions a topic has that does not say."),

@@ -57,14 +57,6 @@ class Source(IntEnum):
     GROUP = 8
 
 
-class Change(IntEnum):
-    """When an entry of a broker may be changed."""
-
-    AT_START = 0
-    PER_NODE = 1
-    ANY_TIME = 2
-
-
 class Domain(msgspec.Struct, frozen=True):
     """The values an entry may have: in words, and a function that says what is wrong with one, or None."""
 
@@ -85,7 +77,8 @@ class Entry(msgspec.Struct, frozen=True):
     """Entries of the broker that stand where a topic or group says nothing, the strongest first."""
     sets: str = ""
     """The room and field of the settings that a broker's entry is, as `room.field`."""
-    change: Change = Change.ANY_TIME
+    is_fixed: bool = False
+    """Whether it can only be given at the start."""
 
     @property
     def is_sensitive(self) -> bool:
@@ -177,7 +170,10 @@ _SPELLINGS: dict[ConfigType, Callable[[str], str]] = {
 
 def at_least(least: int) -> Domain:
     """Numbers from `least` on."""
-    return Domain(f"{least} or more", lambda value: None if float(value) >= least else f"is below {least}, the least")
+    def fault(value: str) -> str | None:
+        return None if float(value) >= least else f"is below {least}, the least that makes sense"
+
+    return Domain(f"{least} or more", fault)
 
 
 def within(least: int, greatest: int) -> Domain:

@@ -31,6 +31,7 @@ BOOLEAN, STRING, INT, LONG, DOUBLE, LIST = (
 )  # fmt: skip
 NEVER = "9223372036854775807"
 REPLICAS = matching(r"\*||\d+:\d+(,\d+:\d+)*", "* or a list of PARTITION:BROKER,PARTITION:BROKER")
+ONE_TIER = Domain("false", lambda value: None if value == "false" else "asks for a second tier; everything lies in object storage, leave it out")
 CODECS = one_of("uncompressed", "zstd", "lz4", "snappy", "gzip", "producer")
 
 STORED_AS_SENT = without("batches are stored as they were sent, in the producer's own compression")
@@ -74,7 +75,7 @@ TOPIC_ENTRIES: Table = {entry.name: entry for entry in (
     _entry("preallocate", BOOLEAN, "false", TRUTH, NO_SEGMENTS, "Whether a segment's file is given its full size when it is made.", "log.preallocate"),
     _entry("remote.log.copy.disable", BOOLEAN, "false", TRUTH, NO_TIERS, "Whether nothing more is copied to the remote tier."),
     _entry("remote.log.delete.on.disable", BOOLEAN, "false", TRUTH, NO_TIERS, "Whether the remote tier's copy goes when tiering is turned off."),
-    _entry("remote.storage.enable", BOOLEAN, "false", TRUTH, NO_TIERS, "Whether a topic is tiered to remote storage."),
+    _entry("remote.storage.enable", BOOLEAN, "false", ONE_TIER, NO_TIERS, "Whether a topic is tiered to remote storage."),
     _entry("retention.bytes", LONG, "-1", ANY, NOT_DELETED, "How many bytes a partition keeps before its oldest records go; -1: no limit.", "log.retention.bytes"),
     _entry("retention.ms", LONG, "604800000", at_least(-1), NOT_DELETED, "How long records are kept; -1: for ever.", "log.retention.ms", "log.retention.minutes", "log.retention.hours"),
     _entry("segment.bytes", INT, "1073741824", at_least(1_048_576), NO_SEGMENTS, "At what size a partition's file is closed and the next begun.", "log.segment.bytes"),

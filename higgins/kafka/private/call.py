@@ -17,8 +17,8 @@ from typing import Any
 
 import msgspec
 
+from higgins.kafka.configs.changes import fault_in_configs
 from higgins.kafka.context import Call
-from higgins.kafka.topic_configs import fault_in_configs
 from higgins.model.errors import Corrupt, Fenced, Refused, StorageUnavailable
 from higgins.operators.steward import Applied, apply_topography, delete_operator
 from higgins.operators.topography.check import FILE_BYTES_MAX, Fault, Faulty
