@@ -17,6 +17,7 @@ from higgins.kafka.admin import (
 )
 from higgins.kafka.cluster import (
     api_versions,
+    create_partitions,
     create_topics,
     delete_topics,
     describe_cluster,
@@ -25,6 +26,7 @@ from higgins.kafka.cluster import (
 )
 from higgins.kafka.context import Call, Deferred, Node, Ordered
 from higgins.kafka.groups import (
+    delete_groups,
     describe_groups,
     find_coordinator,
     heartbeat,
@@ -32,11 +34,13 @@ from higgins.kafka.groups import (
     leave_group,
     list_groups,
     offset_commit,
+    offset_delete,
     offset_fetch,
     sync_group,
 )
 from higgins.kafka.private import call as private_call
 from higgins.kafka.records import (
+    delete_records,
     describe_producers,
     fetch,
     init_producer_id,
@@ -80,8 +84,11 @@ HANDLERS: dict[int, Handler] = {
         alter_user_scram_credentials,
         api_versions,
         create_acls,
+        create_partitions,
         create_topics,
         delete_acls,
+        delete_groups,
+        delete_records,
         delete_topics,
         describe_acls,
         describe_client_quotas,
@@ -108,6 +115,7 @@ HANDLERS: dict[int, Handler] = {
         list_transactions,
         metadata,
         offset_commit,
+        offset_delete,
         offset_fetch,
         offset_for_leader_epoch,
         private_call,

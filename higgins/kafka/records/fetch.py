@@ -180,9 +180,16 @@ class _Fetch:
                     await event.wait()
                 finally:
                     self._node.watch.disarm(waited, event)
-                by_id = self._node.state.topics.by_id
-                if any(row.topic is not None and row.topic.id not in by_id for row in self._rows):
+                if any(self._is_lost(row) for row in self._rows):
                     return
+
+    def _is_lost(self, row: _Wanted) -> bool:
+        """What is waited for has been deleted: the whole topic, or the records from here on up."""
+        topic, state = row.topic, self._node.state
+        if topic is None:
+            return False
+        is_gone = topic.id not in state.topics.by_id
+        return is_gone or state.runs.log_start(topic.id, row.asked.partition) > row.asked.fetch_offset
 
     def _available(self) -> int:
         wanted = max(self._request.min_bytes, 1)
