@@ -5,7 +5,7 @@ what was last committed. Every other node answers NOT_COORDINATOR, after it has 
 commit; so does a node that has not been in touch with the ledger for a while. Nothing of a group is stored here.
 """
 
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from functools import partial
 from itertools import count
 from typing import Any, TypeAlias, TypeVar, cast
@@ -33,13 +33,16 @@ from higgins.groups.events import (
 from higgins.groups.progress import operator_groups, operator_of, operator_offsets, operator_view
 from higgins.groups.seat import LedgerPort, Seat, Waiter
 from higgins.groups.settings import GroupSettings
+from higgins.groups.subscription import subscribed_topics
 from higgins.groups.timers import Timers
 from higgins.groups.views import GroupView, view_of, view_of_record
 from higgins.ledger.committer import Outcome
+from higgins.ledger.state.base import Proposal
 from higgins.ledger.state.groups import group_resource
-from higgins.ledger.state.offsets import CommitOffsets, OffsetEntry, OffsetToCommit
+from higgins.ledger.state.offsets import CommitOffsets, DeleteOffsets, OffsetEntry, OffsetToCommit
 from higgins.ledger.state.sessions import Session, TakeLease
 from higgins.ledger.state.state import State
+from higgins.ledger.state.topics import Topic
 from higgins.model.errors import Refused, StorageUnavailable
 from higgins.model.names import TopicId
 from higgins.runtime import Runtime
@@ -50,6 +53,9 @@ REVIEW_MS = 1_000
 
 STALL_MS = 1_000
 """Waking later than this, the node must have been stopped or cut off, and the members are not to blame."""
+
+CONSUMER_PROTOCOL = "consumer"
+"""The one type of protocol whose subscriptions are read."""
 
 T = TypeVar("T")
 Answer: TypeAlias = T | Coroutine[Any, Any, T]
@@ -114,9 +120,35 @@ class Coordinator:
             return (cast("ErrorCode", code),) * len(entries)
         outcome = await self._commit(CommitOffsets(group_id, seat.epoch, seat.lease_epoch, entries))
         if outcome.error is not None:
-            code = outcome.error.code if isinstance(outcome.error, Refused) else ErrorCode.COORDINATOR_NOT_AVAILABLE
-            return (code,) * len(entries)
+            return (_code_of(outcome),) * len(entries)
         return tuple(ErrorCode(each) for each in outcome.result)
+
+    async def delete(self, group_id: str) -> ErrorCode:
+        """Forget a group that nobody is in, with all it has committed."""
+        seat = await self._existing(group_id, may_be_empty=True)
+        if not isinstance(seat, Seat):
+            return seat
+        answer = seat.ask(Delete(self.new_token(), with_offsets=True), self._now_ms())
+        return cast("ErrorCode", await answer.wait() if isinstance(answer, Waiter) else answer)
+
+    async def delete_offsets(
+        self, group_id: str, partitions: Sequence[tuple[Topic, int]]
+    ) -> list[ErrorCode] | ErrorCode:
+        """Take back what a group committed for partitions it does not subscribe to; a code for each, or for all."""
+        seat = await self._existing(group_id)
+        if not isinstance(seat, Seat):
+            return seat
+        group = seat.group
+        if len(group.roster) and group.protocol_type != CONSUMER_PROTOCOL:
+            return ErrorCode.NON_EMPTY_GROUP
+        held = subscribed_topics(member.metadata(group.protocol) for member in group.roster)
+        is_free = [held is not None and topic.name not in held for topic, _ in partitions]
+        keys = tuple((topic.id, index) for (topic, index), free in zip(partitions, is_free, strict=True) if free)
+        if keys:
+            outcome = await self._commit(DeleteOffsets(group_id, seat.epoch, seat.lease_epoch, keys))
+            if outcome.error is not None:
+                return _code_of(outcome)
+        return [ErrorCode.NONE if free else ErrorCode.GROUP_SUBSCRIBED_TO_TOPIC for free in is_free]
 
     # ---- what anybody asks
 
@@ -218,6 +250,12 @@ class Coordinator:
             return None
         return seat
 
+    async def _existing(self, group_id: str, *, may_be_empty: bool = False) -> Seat | ErrorCode:
+        """The seat of a group that somebody knows, at the tip."""
+        error = self._fault_in_id(group_id, may_be_empty=may_be_empty)
+        seat = error or await self._seat(group_id, opens=False)
+        return ErrorCode.GROUP_ID_NOT_FOUND if seat is ErrorCode.UNKNOWN_MEMBER_ID else seat
+
     async def _seat(self, group_id: str, *, opens: bool) -> Seat | ErrorCode:
         """The group's seat, taken if need be, or why it is not to be had. A group nobody knows is not opened idly."""
         if not await self._reach_tip():
@@ -292,7 +330,7 @@ class Coordinator:
             return True
         return False
 
-    async def _commit(self, proposal: CommitOffsets) -> Outcome:
+    async def _commit(self, proposal: Proposal) -> Outcome:
         """Wait for a commit, but not longer than a client does; it may still happen afterwards."""
         outcomes: list[Outcome] = []
         committed = trio.Event()
@@ -385,3 +423,8 @@ class Coordinator:
             is_unused = seat.is_idle and seat.asked_ms < idle_since_ms
             if is_hung or is_unused or not self._is_current(seat):
                 seat.close(ErrorCode.NOT_COORDINATOR)
+
+
+def _code_of(outcome: Outcome) -> ErrorCode:
+    """What a client is told of a commit that failed."""
+    return outcome.error.code if isinstance(outcome.error, Refused) else ErrorCode.COORDINATOR_NOT_AVAILABLE

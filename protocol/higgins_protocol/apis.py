@@ -15,8 +15,11 @@ from higgins_protocol.messages import (
     alter_user_scram_credentials,
     api_versions,
     create_acls,
+    create_partitions,
     create_topics,
     delete_acls,
+    delete_groups,
+    delete_records,
     delete_topics,
     describe_acls,
     describe_client_quotas,
@@ -43,6 +46,7 @@ from higgins_protocol.messages import (
     list_transactions,
     metadata,
     offset_commit,
+    offset_delete,
     offset_fetch,
     offset_for_leader_epoch,
     private,
@@ -67,6 +71,7 @@ LIST_GROUPS = 16
 API_VERSIONS = 18
 CREATE_TOPICS = 19
 DELETE_TOPICS = 20
+DELETE_RECORDS = 21
 INIT_PRODUCER_ID = 22
 OFFSET_FOR_LEADER_EPOCH = 23
 DESCRIBE_ACLS = 29
@@ -75,10 +80,13 @@ DELETE_ACLS = 31
 DESCRIBE_CONFIGS = 32
 ALTER_CONFIGS = 33
 DESCRIBE_LOG_DIRS = 35
+CREATE_PARTITIONS = 37
+DELETE_GROUPS = 42
 ELECT_LEADERS = 43
 INCREMENTAL_ALTER_CONFIGS = 44
 ALTER_PARTITION_REASSIGNMENTS = 45
 LIST_PARTITION_REASSIGNMENTS = 46
+OFFSET_DELETE = 47
 DESCRIBE_CLIENT_QUOTAS = 48
 ALTER_CLIENT_QUOTAS = 49
 DESCRIBE_USER_SCRAM_CREDENTIALS = 50
@@ -90,6 +98,9 @@ LIST_TRANSACTIONS = 66
 LIST_CONFIG_RESOURCES = 74
 DESCRIBE_TOPIC_PARTITIONS = 75
 PRIVATE = 32_000
+
+NEVER = 0x7FFF
+"""Flexible from a version that does not exist."""
 
 
 class Api(msgspec.Struct, frozen=True):
@@ -152,6 +163,10 @@ _TABLE = (
     _api(LIST_TRANSACTIONS, list_transactions, (0, 2), flexible_from=0),
     _api(LIST_CONFIG_RESOURCES, list_config_resources, (0, 1), flexible_from=0),
     _api(DESCRIBE_TOPIC_PARTITIONS, describe_topic_partitions, (0, 0), flexible_from=0),
+    _api(DELETE_RECORDS, delete_records, (0, 2), flexible_from=2),
+    _api(CREATE_PARTITIONS, create_partitions, (0, 3), flexible_from=2),
+    _api(DELETE_GROUPS, delete_groups, (0, 2), flexible_from=2),
+    _api(OFFSET_DELETE, offset_delete, (0, 0), flexible_from=NEVER),
     msgspec.structs.replace(_api(PRIVATE, private, (0, 0), flexible_from=0), advertised=None),
 )
 

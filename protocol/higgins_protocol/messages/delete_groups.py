@@ -1,0 +1,23 @@
+"""DeleteGroups: v0-2. Forget groups without members.
+
+Version notes: v2 is flexible.
+"""
+
+from collections.abc import Sequence
+
+from higgins_protocol.primitives import Int16, Int32, String
+from higgins_protocol.schema import Message
+
+
+class DeleteGroupsRequest(Message, frozen=True):
+    groups_names: Sequence[String] = []
+
+
+class DeletableGroupResult(Message, frozen=True):
+    group_id: String = ""
+    error_code: Int16 = 0
+
+
+class DeleteGroupsResponse(Message, frozen=True):
+    throttle_time_ms: Int32 = 0
+    results: Sequence[DeletableGroupResult] = []
