@@ -14,6 +14,7 @@ import structlog
 import trio
 import trio.testing
 
+from higgins.config.addresses import Address, parse_address
 from higgins.groups.coordinator import Coordinator
 from higgins.kafka.configs.live import LiveConfigs, Started
 from higgins.kafka.context import Node
@@ -22,6 +23,7 @@ from higgins.ledger.ledger import Ledger, open_ledger
 from higgins.ledger.state.sessions import Endpoint
 from higgins.log.producer_ids import ProducerIds
 from higgins.log.reader import Reader
+from higgins.log.traffic import Traffic
 from higgins.log.watch import Watch
 from higgins.log.writer import Writer
 from higgins.model.errors import HigginsError
@@ -35,9 +37,14 @@ from higgins.settings import Settings
 from higgins.storage.cache import Cache
 from higgins.storage.directory import DirectoryStore
 from higgins.storage.lock import held_lock
+from higgins.storage.metered import MeteredStore
 from higgins.storage.open import store_from
 from higgins.storage.probe import probe
 from higgins.storage.store import Store
+from higgins.telemetry.metrics import Counts
+from higgins.web.page import Sources, build_page
+from higgins.web.server import MetricsServer
+from higgins_protocol.registry import APIS
 
 log = structlog.get_logger("higgins")
 
@@ -60,6 +67,11 @@ class Broker:
         self.node: Node | None = None
         self.listeners: tuple[Listener, ...] = settings.server.listeners
         """With the ports that were bound, once `run` has started."""
+        self.metrics: Address | None = None
+        """Where metrics are told, once `run` has started; None where they are not."""
+        self.sources: Sources | None = None
+        """Where this node's numbers are, once `run` has started."""
+        self._counts = Counts(APIS)
 
     def __repr__(self) -> str:
         return f"<Broker {', '.join(f'{one.host}:{one.port}' for one in self.listeners)}>"
@@ -88,10 +100,12 @@ class Broker:
         try:
             with ExitStack() as held:
                 sockets = self._bind(held)
-                store = self._store or store_from(self._runtime, self._settings.store)
-                held.enter_context(self._lock(store))
+                watched = self._bind_metrics(held)
+                bare = self._store or store_from(self._runtime, self._settings.store)
+                held.enter_context(self._lock(bare))
+                store = MeteredStore(bare, self._counts.store, self._runtime.stopwatch)
                 ledger = await self._open(store)
-                await self._run(store, ledger, sockets, task_status)
+                await self._run(store, ledger, sockets, watched, task_status)
         except* HigginsError as group:
             # Raised below: what is raised in here would come out as a group.
             failure = _first(group)
@@ -116,6 +130,7 @@ class Broker:
         store: Store,
         ledger: Ledger,
         sockets: list[tuple[socket.socket, Listener]],
+        watched: socket.socket | None,
         task_status: trio.TaskStatus[None],
     ) -> None:
         settings, runtime = self._settings, self._runtime
@@ -132,6 +147,7 @@ class Broker:
             self._dispatch,
             settings.server,
             unsent=unsent,
+            counts=self._counts.connections,
             hold=lambda: writer.room() if writer.is_full else None,
         )
         node = Node(
@@ -145,16 +161,31 @@ class Broker:
             operators=operators,
             configs=configs,
             unsent=unsent,
+            traffic=Traffic(ledger),
+            counts=self._counts,
         )
         configs.follow(lambda: groups.configure(configs.groups))
         configs.follow(lambda: server.configure(configs.server))
         ledger.subscribe(lambda commit: configs.notice())
+        self.sources = Sources(
+            runtime=runtime,
+            ledger=ledger,
+            writer=writer,
+            traffic=node.traffic,
+            cache=cache,
+            unsent=unsent,
+            engine=operators,
+            counts=self._counts,
+            started_ms=runtime.now_ms(),
+        )
         self.node, self._server = node, server
         self._router = Router(node)
         async with trio.open_nursery() as engine:
             await engine.start(ledger.run)
             await engine.start(writer.run)
             await ledger.join(self._endpoints(), _cluster_id(runtime))
+            if watched is not None:
+                engine.start_soon(self._tell_metrics, self.sources, watched)
             async with trio.open_nursery() as services:
                 await services.start(groups.run)
                 await services.start(operators.run)
@@ -206,6 +237,18 @@ class Broker:
         self.listeners = tuple(listener for _, listener in bound)
         return bound
 
+    def _bind_metrics(self, held: ExitStack) -> socket.socket | None:
+        if not self._settings.web.metrics:
+            return None
+        wanted = parse_address(self._settings.web.metrics)
+        sock = held.enter_context(open_socket(wanted.host, wanted.port, self._settings.web.connections_max))
+        self.metrics = Address(wanted.host, sock.getsockname()[1])
+        return sock
+
+    async def _tell_metrics(self, sources: Sources, sock: socket.socket) -> None:
+        web = self._settings.web
+        await MetricsServer(lambda: build_page(sources, web.page_bytes_max), web).run(sock)
+
     def _lock(self, store: Store) -> AbstractContextManager[None]:
         if not isinstance(store, DirectoryStore):
             return nullcontext()
@@ -228,8 +271,10 @@ class Broker:
 
     async def _expire_deadlines(self, node: Node) -> None:
         while True:
-            await trio.sleep(DEADLINES_TICK_S)
+            due = self._runtime.monotonic() + DEADLINES_TICK_S
+            await trio.sleep_until(due)
             now = self._runtime.monotonic()
+            self._counts.loop_lag.observe(max(now - due, 0.0))
             for deadline in [one for one in node.deadlines if one.at_s <= now]:
                 node.deadlines.pop(deadline, None)
                 deadline.expire()

@@ -23,6 +23,7 @@ from higgins.log.settings import LogSettings
 from higgins.operators.settings import OperatorSettings
 from higgins.server.settings import Listener, ServerSettings
 from higgins.storage.settings import StoreSettings
+from higgins.web.settings import WebSettings
 
 FILE = "higgins.toml"
 PREFIX = "HIGGINS_"
@@ -39,11 +40,12 @@ ROOMS: dict[str, type[msgspec.Struct]] = {
     "groups": GroupSettings,
     "operators": OperatorSettings,
     "broker": BrokerConfig,
+    "web": WebSettings,
 }
 # Kafka's own keys set the broker, `listen` sets the listeners, and the store's linger is also the log's.
 _NOT_KEYS = frozenset({"server.listeners", "log.linger_ms"})
 _CHOICES = {"store.durability": ("fsync", "os")}
-_SHORT_NAMES = {"store": "store.url", "node_id": "ledger.node_id"}
+_SHORT_NAMES = {"store": "store.url", "node_id": "ledger.node_id", "metrics": "web.metrics"}
 _LISTS = ("listen", "advertise")
 
 
@@ -57,6 +59,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     groups: GroupSettings = GroupSettings()
     operators: OperatorSettings = OperatorSettings()
     broker: BrokerConfig = BrokerConfig()
+    web: WebSettings = WebSettings()
     warnings: tuple[str, ...] = ()
     kafka: Mapping[str, str] = {}
     """What was given by Kafka's names, whether it has an effect here or not."""
@@ -68,6 +71,7 @@ class Flags(msgspec.Struct, frozen=True, kw_only=True):
     store: str = ""
     listen: tuple[str, ...] = ()
     advertise: tuple[str, ...] = ()
+    metrics: str = ""
     assignments: tuple[str, ...] = ()
     config: str = ""
 
@@ -84,6 +88,7 @@ def load(flags: Flags, environment: Mapping[str, str], directory: Path | None) -
     given |= _from_flags(flags, faults)
     rooms = {room: _room(room, given, faults) for room in ROOMS}
     listeners, warnings = _listeners(given, faults)
+    warnings += _fault_or_warning_of_metrics(given.get("web.metrics"), faults)
     faults.settle()
     rooms["server"] = msgspec.structs.replace(rooms["server"], listeners=listeners)
     kafka = _kafka(given, faults)
@@ -156,6 +161,8 @@ def _from_flags(flags: Flags, faults: Faults) -> dict[str, Given]:
         found["listen"] = Given(list(flags.listen), "--listen")
     if flags.advertise:
         found["advertise"] = Given(list(flags.advertise), "--advertise")
+    if flags.metrics:
+        found["web.metrics"] = Given(flags.metrics, "--metrics")
     for assignment in flags.assignments:
         name, equals, value = assignment.partition("=")
         where = f"--set {assignment}"
@@ -330,6 +337,19 @@ def _addresses(given: Given | None, faults: Faults) -> list[Address]:
         except ValueError as error:
             faults.add(given.where, str(error))
     return found
+
+
+def _fault_or_warning_of_metrics(given: Given | None, faults: Faults) -> list[str]:
+    if given is None or not given.value:
+        return []
+    try:
+        address = parse_address(str(given.value))
+    except ValueError as error:
+        faults.add(given.where, str(error))
+        return []
+    if is_loopback(address.host):
+        return []
+    return [f"Metrics at {address} are open to the network; whoever reaches that port learns the topics' names."]
 
 
 def _check_together(settings: Settings, faults: Faults) -> None:

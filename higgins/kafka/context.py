@@ -14,12 +14,14 @@ from higgins.ledger.state.state import State
 from higgins.ledger.state.topics import Topic
 from higgins.log.producer_ids import ProducerIds
 from higgins.log.reader import Reader
+from higgins.log.traffic import Traffic
 from higgins.log.watch import Watch
 from higgins.log.writer import Writer
 from higgins.model.errors import Fenced, HigginsError, Refused, StorageUnavailable
 from higgins.operators.engine import Engine
 from higgins.runtime import Runtime
 from higgins.server.connection import Unsent
+from higgins.telemetry.metrics import Counts
 from higgins_protocol.errors import ErrorCode
 from higgins_protocol.schema import Message
 
@@ -42,6 +44,8 @@ class Node:
         operators: Engine,
         configs: LiveConfigs,
         unsent: Unsent,
+        traffic: Traffic,
+        counts: Counts,
     ) -> None:
         self.runtime = runtime
         self.ledger = ledger
@@ -53,6 +57,8 @@ class Node:
         self.operators = operators
         self.configs = configs
         self.unsent = unsent
+        self.traffic = traffic
+        self.counts = counts
         self.deadlines: dict[Deadline, None] = {}
         """In the order they were set, so that they run out in that order too."""
 

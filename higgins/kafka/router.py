@@ -25,6 +25,7 @@ from higgins.kafka.cluster import (
     metadata,
 )
 from higgins.kafka.context import Call, Deferred, Node, Ordered
+from higgins.kafka.errors_told import tell_errors
 from higgins.kafka.groups import (
     delete_groups,
     describe_groups,
@@ -59,6 +60,7 @@ from higgins.kafka.security import (
 )
 from higgins.kafka.transactions import describe_transactions, list_transactions
 from higgins.server.connection import Answer, CloseConnection, Connection, InOrder
+from higgins.telemetry.metrics import ApiCounts
 from higgins_protocol.errors import ErrorCode, ProtocolError, UnsupportedApi, UnsupportedVersion
 from higgins_protocol.messages.api_versions import ApiVersionsResponse
 from higgins_protocol.registry import (
@@ -131,9 +133,12 @@ class Router:
 
     def __init__(self, node: Node) -> None:
         self._node = node
+        self._counts = node.counts.requests.by_api
+        self._clock = node.runtime.stopwatch
 
     def dispatch(self, connection: Connection, frame: memoryview, answer: Answer) -> Awaitable[None] | InOrder | None:
         """Handle one request; `answer` is called once. Raises: CloseConnection for what cannot be understood."""
+        begun = self._clock()
         try:
             header = decode_header(frame)
             request = decode_request(header, frame)
@@ -153,31 +158,49 @@ class Router:
             header.correlation_id,
             connection.close,
         )
+        reply = _Reply(header, answer, self._counts[header.api_key], self._clock, begun)
         result = HANDLERS[header.api_key](call, request)
-        if isinstance(result, Message):
-            answer(_encode(header, result))
+        if isinstance(result, Message) or result is None:
+            reply(result)
             return None
         if isinstance(result, Deferred):
-            _answer_later(header, result, answer)
+            result.then(reply)
             return None
         if isinstance(result, Ordered):
-            _answer_later(header, result.deferred, answer)
+            if result.deferred is None:
+                reply(None)
+            else:
+                result.deferred.then(reply)
             return InOrder(result.first_stage)
-        if result is None:
-            answer(None)
-            return None
-        return _finish(header, result, answer, connection)
+        return _finish(header, result, reply, connection)
 
 
-def _answer_later(header: RequestHeader, deferred: Deferred | None, answer: Answer) -> None:
-    if deferred is None:
-        answer(None)
-    else:
-        deferred.then(lambda response: answer(_encode(header, response)))
+class _Reply:
+    """One request's way back: its response is encoded, sent and counted, whoever gives it and whenever."""
+
+    __slots__ = ("_answer", "_begun", "_clock", "_counts", "_header")
+
+    def __init__(
+        self, header: RequestHeader, answer: Answer, counts: ApiCounts, clock: Callable[[], float], begun: float
+    ) -> None:
+        self._header = header
+        self._answer = answer
+        self._counts = counts
+        self._clock = clock
+        self._begun = begun
+
+    def __call__(self, response: Message | None) -> None:
+        if response is None:
+            self._answer(None)
+        else:
+            header = self._header
+            self._answer(encode_response(header.api_key, header.api_version, header.correlation_id, response))
+            tell_errors(response, self._counts.refuse)
+        self._counts.seconds.observe(self._clock() - self._begun)
 
 
 async def _finish(
-    header: RequestHeader, waiting: Awaitable[Message | None], answer: Answer, connection: Connection
+    header: RequestHeader, waiting: Awaitable[Message | None], reply: _Reply, connection: Connection
 ) -> None:
     try:
         response = await waiting
@@ -186,11 +209,7 @@ async def _finish(
         log.exception("handler.failed", api=APIS[header.api_key].name, version=header.api_version)
         connection.close()
         return
-    answer(None if response is None else _encode(header, response))
-
-
-def _encode(header: RequestHeader, response: Message) -> Sequence[Any]:
-    return encode_response(header.api_key, header.api_version, header.correlation_id, response)
+    reply(response)
 
 
 def _fall_back(error: UnsupportedVersion) -> Sequence[Any]:

@@ -33,6 +33,7 @@ from higgins.model.pointer import Buffer
 from higgins.runtime import Runtime
 from higgins.storage.retry import Backoff
 from higgins.storage.store import Store
+from higgins.telemetry.metrics import CommitCounts
 
 NONCE_PREFIX_BYTES = 10
 ERA = 1
@@ -83,6 +84,7 @@ class Committer:
         self._store = store
         self._tip = tip
         self._settings = settings
+        self.counts = CommitCounts()
         self._queue: deque[_Entry] = deque()
         self._wake = trio.Event()
         self._next_counter = 1
@@ -140,12 +142,14 @@ class Committer:
 
     def _win_now(self) -> tuple[list[_Entry], list[Outcome]]:
         """Entries with their outcomes; none, and everything still queued, where it takes the long way."""
+        begun = self._runtime.stopwatch()
         entries = self._take_queued()
         draft, outcomes, payload = self._draft(entries)
         if draft.facts:
             commit, pieces = self._assemble(draft, entries, outcomes, payload)
             if self._store.create_now(commit_key(commit.head.number), pieces):
                 self._won(commit)
+                self._count(outcomes, begun)
                 return entries, outcomes
         self._queue.extendleft(reversed(entries))
         return [], []
@@ -180,11 +184,13 @@ class Committer:
     async def commit_queued(self) -> None:
         """One commit of what is queued now. A commit once begun is not cancelled: its outcome would be unknown."""
         entries = self._take_queued()
+        begun = self._runtime.stopwatch()
         await self._tip.take_turn()
         try:
             outcomes = await self._commit(entries)
         finally:
             self._tip.give_turn()
+        self._count(outcomes, begun)
         for entry, outcome in zip(entries, outcomes, strict=True):
             entry.done(outcome)
 
@@ -304,6 +310,7 @@ class Committer:
                     await backoff.wait()
                     continue
                 self._tip.fold(winner)
+                self.counts.lost_races += winner is not commit
                 return winner is commit
             self._create_s = self._runtime.monotonic() - begun
             self._won(commit)
@@ -333,5 +340,14 @@ class Committer:
         if commit.head.nonce.startswith(self._nonce_prefix):
             self._won_number = commit.head.number
 
+    def _count(self, outcomes: Sequence[Outcome], begun: float) -> None:
+        counts = self.counts
+        counts.seconds.observe(self._runtime.stopwatch() - begun)
+        counts.proposals.observe(len(outcomes))
+        for outcome in outcomes:
+            if outcome.error is not None:
+                counts.refusals += 1
+
     def _note_win(self) -> None:
+        self.counts.won += 1
         self.committed_at = self._tip.seen_at = self._runtime.monotonic()

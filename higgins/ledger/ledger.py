@@ -30,6 +30,7 @@ from higgins.model.pointer import Buffer
 from higgins.runtime import Runtime
 from higgins.storage.retry import Backoff
 from higgins.storage.store import Store
+from higgins.telemetry.metrics import CommitCounts
 
 log = structlog.get_logger("higgins.ledger")
 
@@ -37,6 +38,7 @@ ALONE_FOLLOW_S = 1.0
 KEEPER_TICK_S = 0.5
 OPEN_PATIENCE_S = 60.0
 SNAPSHOT_OWNER = "snapshot"
+SPOKESMAN = "controller"
 SNAPSHOT_PATIENCE = 20
 """A snapshot waits at least this many times as long as the last one took."""
 
@@ -71,6 +73,8 @@ class Ledger:
         self._watched = trio.Event()
         self.watchers = 0
         """How many wait for something another node may commit; they make the follower look often."""
+        self.snapshot: tuple[int, int] | None = None
+        """Number and time (ms) of the newest snapshot that this node has loaded or made."""
         tip.subscribe(self._notice)
 
     @property
@@ -82,6 +86,16 @@ class Ledger:
     def session(self) -> Session | None:
         """This node's own session; None before it has joined and after it was fenced."""
         return self._committer.session
+
+    @property
+    def counts(self) -> CommitCounts:
+        """What became of this node's proposals."""
+        return self._committer.counts
+
+    @property
+    def is_spokesman(self) -> bool:
+        """Whether this node is the one that speaks where one must speak for all: clients know it as the controller."""
+        return self.session is not None and self.state.sessions.owner(SPOKESMAN) is self.session
 
     def subscribe(self, listener: Callable[[Commit], None]) -> None:
         """Call `listener` with every commit right after it is folded; it must be quick and must not fail."""
@@ -307,7 +321,7 @@ class Ledger:
             tail = self.state.number - last
             if tail < self._settings.snapshot_commits_min or owner is None or owner != self.session:
                 continue
-            started = self._runtime.monotonic()
+            started, time_ms = self._runtime.monotonic(), self.state.time_ms
             frozen = freeze(self.state)
             try:
                 await save(self._runtime, self._store, frozen)
@@ -315,6 +329,7 @@ class Ledger:
                 log.warning("snapshot.failed", why=str(error))
                 continue
             last, took_s = frozen.number, self._runtime.monotonic() - started
+            self.snapshot = last, time_ms
 
 
 async def open_ledger(runtime: Runtime, store: Store, settings: LedgerSettings) -> Ledger:
@@ -325,10 +340,12 @@ async def open_ledger(runtime: Runtime, store: Store, settings: LedgerSettings) 
     patience_until = runtime.monotonic() + OPEN_PATIENCE_S
     backoff = Backoff(runtime, first_s=0.05, longest_s=1.0)
     tip: Tip | None = None
+    loaded: tuple[int, int] | None = None
     while True:
         try:
             if tip is None:
                 tip = Tip(runtime, store, await load_newest(runtime, store))
+                loaded = (tip.state.number, tip.state.time_ms) if tip.state.number else None
             # What an earlier try has folded stays folded.
             await tip.catch_up()
             break
@@ -340,4 +357,6 @@ async def open_ledger(runtime: Runtime, store: Store, settings: LedgerSettings) 
     state = tip.state
     if state.number and not state.cluster_id:
         raise Corrupt("The ledger does not begin with a cluster: its first commits are missing.")
-    return Ledger(runtime, store, settings, tip, Committer(runtime, store, tip, settings))
+    ledger = Ledger(runtime, store, settings, tip, Committer(runtime, store, tip, settings))
+    ledger.snapshot = loaded
+    return ledger

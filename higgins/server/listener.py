@@ -15,6 +15,7 @@ from higgins.server.buffers import BufferPool
 from higgins.server.connection import Connection, Dispatch, Unsent
 from higgins.server.settings import ServerSettings
 from higgins.server.transport import SocketTransport, Transport
+from higgins.telemetry.metrics import ConnectionCounts
 
 log = structlog.get_logger("higgins.server")
 
@@ -59,6 +60,7 @@ class Server:
         settings: ServerSettings,
         *,
         unsent: Unsent,
+        counts: ConnectionCounts,
         hold: Callable[[], Awaitable[None] | None],
     ) -> None:
         self._runtime = runtime
@@ -68,7 +70,7 @@ class Server:
         self._pool = BufferPool()
         self._addresses: Counter[str] = Counter()
         self.connections: dict[Connection, None] = {}
-        self.refused = 0
+        self._counts = counts
         self._unsent = unsent
         self._attention = Attention(settings.awake_us)
 
@@ -94,7 +96,7 @@ class Server:
             if self._admits(transport.peer_host):
                 nursery.start_soon(self.serve, transport, listener)
             else:
-                self.refused += 1
+                self._counts.refused += 1
                 transport.close()
 
     async def serve(self, transport: Transport, listener: str) -> None:
@@ -111,12 +113,15 @@ class Server:
             hold=self._hold,
         )
         self.connections[connection] = None
+        self._counts.accepted += 1
         self._addresses[transport.peer_host] += 1
         try:
             await connection.run()
         except* Exception as group:
+            self._counts.failed += 1
             log.error("connection.failed", peer=transport.peer_host, exc_info=group)
         finally:
+            self._counts.closed += 1
             self.connections.pop(connection, None)
             self._addresses[transport.peer_host] -= 1
             if not self._addresses[transport.peer_host]:
@@ -134,6 +139,7 @@ class Server:
             for connection in list(self.connections):
                 why = connection.overdue(now)
                 if why is not None:
+                    self._counts.overdue += 1
                     log.info("connection.closed", peer=connection.peer_host, why=why)
                     connection.close()
 

@@ -23,6 +23,7 @@ FLOORS = {
     "higgins.operators": 7,
     "higgins.kafka": 8,
     "higgins.config": 8,
+    "higgins.web": 8,
     "higgins.settings": 9,
     "higgins.broker": 10,
     "higgins.cli": 11,

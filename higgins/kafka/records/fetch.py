@@ -203,6 +203,8 @@ class _Fetch:
         index = row.asked.partition
         if row.code or row.topic is None:
             return PartitionData(index, row.code, -1, -1, -1, aborted_transactions=None)
+        if row.read is not None and row.read.length:
+            self._node.traffic.of(row.topic.id).bytes_out += row.read.length
         runs = self._node.state.runs
         high_watermark = runs.next_offset(row.topic.id, index)
         return PartitionData(

@@ -1,0 +1,51 @@
+"""Lag: how far each group, or operator, is behind what there is to read. A read of the ledger's state alone."""
+
+from collections.abc import Iterator
+
+import msgspec
+
+from higgins.groups.progress import OPERATOR_GROUP_PREFIX
+from higgins.ledger.state.state import State
+from higgins.ledger.state.topics import Topic
+
+
+class Standing(msgspec.Struct, frozen=True):
+    """Where a group stands in one partition: the next offset it reads, and how many there are behind that."""
+
+    topic: Topic
+    partition: int
+    offset: int
+    lag: int
+
+
+def group_names(state: State) -> list[str]:
+    """Every group that has members on record or has committed anything, and every operator's, by name."""
+    operators = (OPERATOR_GROUP_PREFIX + name for name in state.tasks.sets)
+    return sorted({*state.groups.names(), *state.offsets.groups(), *operators})
+
+
+def members_of(state: State, group_id: str) -> int:
+    """How many members a group's newest generation has."""
+    record = state.groups.get(group_id)
+    return len(record.members) if record is not None else 0
+
+
+def standings(state: State, group_id: str) -> Iterator[Standing]:
+    """A group's partitions. Commits may be folded between one and the next."""
+    tasks = state.tasks.sets.get(group_id.removeprefix(OPERATOR_GROUP_PREFIX))
+    if tasks is not None and group_id.startswith(OPERATOR_GROUP_PREFIX):
+        topic = state.topics.by_id.get(tasks.input)
+        if topic is not None:
+            positions = [state.tasks.position(tasks.name, partition) for partition in range(tasks.partitions)]
+            for partition, position in enumerate(positions):
+                yield _standing(state, topic, partition, position)
+        return
+    for topic_id, partition, entry in state.offsets.of_group(group_id):
+        topic = state.topics.by_id.get(topic_id)
+        if topic is not None:
+            yield _standing(state, topic, partition, entry.offset)
+
+
+def _standing(state: State, topic: Topic, partition: int, offset: int) -> Standing:
+    # A topic made anew under an old name, or an offset set by hand, may lie past the end: that is no lag.
+    return Standing(topic, partition, offset, max(state.runs.next_offset(topic.id, partition) - offset, 0))

@@ -1,0 +1,87 @@
+"""A store that counts: every operation of another by kind, with its time, bytes and outcome. Changes nothing else."""
+
+import builtins
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeVar
+
+from higgins.model.errors import HigginsError
+from higgins.model.pointer import Buffer, ObjectKey
+from higgins.storage.store import ListedObject, Store, StoreTraits
+from higgins.telemetry.metrics import OK, OperationCounts, StoreCounts
+
+T = TypeVar("T")
+
+
+class MeteredStore:
+    """The store port around another store."""
+
+    def __init__(self, store: Store, counts: StoreCounts, clock: Callable[[], float]) -> None:
+        self._store = store
+        self._counts = counts
+        self._clock = clock
+        # It never changes, and some ask for it with every record.
+        self._traits = store.traits
+
+    @property
+    def traits(self) -> StoreTraits:
+        return self._traits
+
+    async def create(self, key: ObjectKey, pieces: Sequence[Buffer]) -> None:
+        counts = self._counts.create
+        await self._counted(counts, self._store.create(key, pieces))
+        counts.bytes += sum(map(len, pieces))
+
+    def create_now(self, key: ObjectKey, pieces: Sequence[Buffer]) -> bool:
+        counts, begun = self._counts.create, self._clock()
+        if not self._store.create_now(key, pieces):
+            return False
+        self._note(counts, begun)
+        counts.bytes += sum(map(len, pieces))
+        return True
+
+    async def put(self, key: ObjectKey, pieces: Sequence[Buffer]) -> None:
+        counts = self._counts.put
+        await self._counted(counts, self._store.put(key, pieces))
+        counts.bytes += sum(map(len, pieces))
+
+    async def get(self, key: ObjectKey, *, settled: bool = False) -> memoryview:
+        counts = self._counts.get
+        found = await self._counted(counts, self._store.get(key, settled=settled))
+        counts.bytes += len(found)
+        return found
+
+    async def get_range(self, key: ObjectKey, position: int, length: int) -> memoryview:
+        counts = self._counts.get_range
+        found = await self._counted(counts, self._store.get_range(key, position, length))
+        counts.bytes += length
+        return found
+
+    def get_range_now(self, key: ObjectKey, position: int, length: int) -> builtins.list[memoryview] | None:
+        counts, begun = self._counts.get_range, self._clock()
+        found = self._store.get_range_now(key, position, length)
+        if found is not None:
+            self._note(counts, begun)
+            counts.bytes += length
+        return found
+
+    async def list(self, prefix: str, *, after: str = "", limit: int = 1000) -> list[ListedObject]:
+        return await self._counted(self._counts.list, self._store.list(prefix, after=after, limit=limit))
+
+    async def delete(self, key: ObjectKey) -> None:
+        await self._counted(self._counts.delete, self._store.delete(key))
+
+    def _note(self, counts: OperationCounts, begun: float) -> None:
+        counts.seconds.observe(self._clock() - begun)
+        counts.outcomes[OK] += 1
+
+    async def _counted(self, counts: OperationCounts, work: Awaitable[T]) -> T:
+        begun = self._clock()
+        try:
+            found = await work
+        except HigginsError as error:
+            name = type(error).__name__
+            counts.outcomes[name] = counts.outcomes.get(name, 0) + 1
+            counts.seconds.observe(self._clock() - begun)
+            raise
+        self._note(counts, begun)
+        return found

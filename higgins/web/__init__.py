@@ -1,0 +1,1 @@
+"""HTTP surfaces. Optional, off by default, and read-only: nothing here changes anything."""
