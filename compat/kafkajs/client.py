@@ -1,0 +1,12 @@
+"""The adapter to KafkaJS: a driver in JavaScript, which `run.sh` has installed and named in $COMPAT_DRIVER."""
+
+import os
+import shlex
+
+from driver import DrivenClient
+
+MISSING = {"delete_committed": "KafkaJS has no call for deleting committed offsets"}
+
+
+def open_client(bootstrap: str) -> DrivenClient:
+    return DrivenClient(shlex.split(os.environ["COMPAT_DRIVER"]), bootstrap, missing=MISSING)
