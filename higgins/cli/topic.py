@@ -1,4 +1,4 @@
-"""`higgins topic`: create, list, describe, delete."""
+"""`higgins topic`: create, list, describe, delete; `higgins topic config` is in a module of its own."""
 
 from collections.abc import Sequence
 from typing import Annotated
@@ -10,7 +10,8 @@ from higgins.client import Admin, Cluster
 from higgins.client.offsets import EARLIEST, LATEST, list_offsets
 from higgins.model.errors import Unfit
 
-app = App(name="topic", help="Create, list, describe and delete topics.")
+app = App(name="topic", help="Create, list, describe, configure and delete topics.")
+app.command("higgins.cli.topic_config:app", name="config", help="Show and change the config entries of a topic.")
 
 
 @app.command

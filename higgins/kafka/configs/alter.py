@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from higgins.kafka.configs.entry import ResourceType
-from higgins.kafka.configs.resources import WORDS, Resource, find, kind_of
+from higgins.kafka.configs.resources import Resource, find, kind_of
 from higgins.kafka.context import Call, code_of, reach_tip
 from higgins.ledger.state.base import Proposal
 from higgins.model.errors import Refused
@@ -76,7 +76,7 @@ def _resource(call: Call, kind: ResourceType, name: str) -> Resource:
     if kind is ResourceType.BROKER_LOGGER:
         raise Refused(
             ErrorCode.INVALID_REQUEST,
-            f"The level of a {WORDS[kind]} cannot be changed while the broker runs; "
+            "The level of a logger cannot be changed while the broker runs; "
             "start it with HIGGINS_LOG_LEVEL=debug.",
         )
     if kind is ResourceType.TOPIC and not name:

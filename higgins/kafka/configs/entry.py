@@ -84,6 +84,11 @@ class Entry(msgspec.Struct, frozen=True):
     def is_sensitive(self) -> bool:
         return self.type is ConfigType.PASSWORD
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether it does nothing here."""
+        return self.effect.startswith(IDLE)
+
     def normal(self, value: str) -> str:
         """The value in its one spelling. Raises: ValueError with what is wrong, to follow the entry's name."""
         if len(value) > VALUE_CHARACTERS_MAX:
@@ -98,11 +103,12 @@ class Entry(msgspec.Struct, frozen=True):
 Table: TypeAlias = dict[str, Entry]
 
 ENFORCED = "enforced"
+IDLE = "accepted, without effect because"
 
 
 def without(reason: str) -> str:
     """The effect of an entry that is kept and shown, and does nothing more."""
-    return f"accepted, without effect because {reason}"
+    return f"{IDLE} {reason}"
 
 
 # ---- spellings -------------------------------------------------------------------------------------------------------

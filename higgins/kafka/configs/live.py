@@ -155,11 +155,20 @@ class LiveConfigs:
 
     def topic_rungs(self, entry: Entry, own: Mapping[str, str]) -> list[Rung]:
         """Where a topic's entry has a value, the strongest first; the table's default is not among them."""
-        return self._under(entry, own, Source.DYNAMIC_TOPIC)
+        rungs = self._tiers([BROKER_ENTRIES[name] for name in entry.synonyms])
+        # The default of a coarser unit is not what a topic has from the broker, unless the finer one was given.
+        while rungs and rungs[0].name != entry.synonyms[0] and rungs[0].source is Source.DEFAULT:
+            rungs.pop(0)
+        if entry.name in own:
+            rungs.insert(0, Rung(entry.name, own[entry.name], Source.DYNAMIC_TOPIC))
+        return rungs
 
     def group_rungs(self, entry: Entry, own: Mapping[str, str]) -> list[Rung]:
-        """Where a group's entry has a value, the strongest first."""
-        return self._under(entry, own, Source.GROUP)
+        """Where a group's entry has a value: of its own, or else what the broker's settings of groups come to."""
+        if entry.name in own:
+            return [Rung(entry.name, own[entry.name], Source.GROUP)]
+        value = next(filter(None, map(self.broker_value, entry.synonyms)), entry.default)
+        return [] if value is None else [Rung(entry.name, value, Source.DEFAULT)]
 
     def topic_value(self, name: str, own: Mapping[str, str]) -> str:
         """A topic's effective value."""
@@ -170,15 +179,6 @@ class LiveConfigs:
         """A broker's effective value."""
         rungs = self.broker_rungs(BROKER_ENTRIES[name])
         return rungs[0].value if rungs else None
-
-    def _under(self, entry: Entry, own: Mapping[str, str], source: Source) -> list[Rung]:
-        rungs = self._tiers([BROKER_ENTRIES[name] for name in entry.synonyms])
-        # The default of a coarser unit is not what a topic has from the broker, unless the finer one was given.
-        while rungs and rungs[0].name != entry.synonyms[0] and rungs[0].source is Source.DEFAULT:
-            rungs.pop(0)
-        if entry.name in own:
-            rungs.insert(0, Rung(entry.name, own[entry.name], source))
-        return rungs
 
     def _tiers(self, entries: Sequence[Entry]) -> list[Rung]:
         configs = self._ledger.state.configs

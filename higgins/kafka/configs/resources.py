@@ -10,9 +10,9 @@ import msgspec
 from higgins.kafka.configs.broker_entries import BROKER_ENTRIES
 from higgins.kafka.configs.changes import check_topic
 from higgins.kafka.configs.entry import Entry, ResourceType, Source, Table
-from higgins.kafka.configs.group_entries import BOUNDS, CLIENT_METRICS_ENTRIES, GROUP_ENTRIES
+from higgins.kafka.configs.group_entries import BOUNDS
 from higgins.kafka.configs.live import CLUSTER_DEFAULT, LiveConfigs, Rung, value_of
-from higgins.kafka.configs.topic_entries import TOPIC_ENTRIES
+from higgins.kafka.configs.tables import TABLES, WORDS
 from higgins.ledger.state.base import Proposal
 from higgins.ledger.state.configs import ConfigureResource
 from higgins.ledger.state.state import State
@@ -22,25 +22,6 @@ from higgins.model.names import TopicId, fault_in_topic_name
 from higgins_protocol.errors import ErrorCode
 
 NAME_CHARACTERS_MAX = 1_024
-TABLES: Mapping[ResourceType, Table] = {
-    ResourceType.TOPIC: TOPIC_ENTRIES,
-    ResourceType.BROKER: BROKER_ENTRIES,
-    ResourceType.CLIENT_METRICS: CLIENT_METRICS_ENTRIES,
-    ResourceType.GROUP: GROUP_ENTRIES,
-}
-WORDS: Mapping[ResourceType, str] = {
-    ResourceType.TOPIC: "topic",
-    ResourceType.BROKER: "broker",
-    ResourceType.BROKER_LOGGER: "logger",
-    ResourceType.CLIENT_METRICS: "client metrics",
-    ResourceType.GROUP: "group",
-}
-_OWN_SOURCES: Mapping[ResourceType, Source] = {
-    ResourceType.TOPIC: Source.DYNAMIC_TOPIC,
-    ResourceType.BROKER: Source.DYNAMIC_BROKER,
-    ResourceType.CLIENT_METRICS: Source.CLIENT_METRICS,
-    ResourceType.GROUP: Source.GROUP,
-}
 
 
 class Resource(msgspec.Struct, frozen=True):
@@ -73,7 +54,7 @@ class Resource(msgspec.Struct, frozen=True):
                 return self.live.group_rungs(entry, self.own)
             case ResourceType.BROKER if not self.is_cluster_default:
                 return self.live.broker_rungs(entry)
-        source = Source.DYNAMIC_DEFAULT_BROKER if self.is_cluster_default else _OWN_SOURCES[self.kind]
+        source = Source.DYNAMIC_DEFAULT_BROKER if self.is_cluster_default else Source.CLIENT_METRICS
         return [Rung(entry.name, self.own[entry.name], source)] if entry.name in self.own else []
 
     def value(self, entry: Entry) -> str | None:

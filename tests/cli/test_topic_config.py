@@ -1,0 +1,65 @@
+"""`higgins topic config`: shown, changed, refused with the fix, and listed without a broker."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from tests.cli.test_commands import HIGGINS, PATIENCE_S, Up, environment
+
+
+@pytest.fixture(scope="module")
+def broker(tmp_path_factory):
+    up = Up(tmp_path_factory.mktemp("broker"), "--store", "memory://", "--set", "log.retention.hours=1")
+    up.run("topic", "create", "t")
+    yield up
+    assert up.stop() == 0
+
+
+def test_what_is_set_is_shown_and_what_is_deleted_is_the_default_again(broker):
+    told = broker.run("topic", "config", "set", "t", "retention.ms=5", "max.message.bytes=1000")
+    assert "Changed topic t." in told
+    assert "retention.ms: accepted, without effect because" in told and "max.message.bytes:" not in told
+    assert broker.run("topic", "config", "get", "t", "retention.ms") == "5\n"
+    shown = broker.run("topic", "config", "get", "t").splitlines()
+    assert ["retention.ms", "5", "topic"] in [line.split() for line in shown]
+    broker.run("topic", "config", "set", "t", "--delete", "retention.ms", "segment.ms=7")
+    assert broker.run("topic", "config", "get", "t", "retention.ms") == "3600000\n", "an hour, as the broker was told"
+    assert broker.run("topic", "config", "get", "t", "segment.ms") == "7\n"
+
+
+def test_json_carries_source_and_documentation(broker):
+    (found,) = json.loads(broker.run("topic", "config", "get", "t", "preallocate", "--json"))
+    assert (found["name"], found["value"], found["source"]) == ("preallocate", "false", "default")
+    assert found["documentation"]
+    changed = json.loads(broker.run("topic", "config", "set", "t", "flush.ms=1", "--delete", "segment.ms", "--json"))
+    assert changed == {"topic": "t", "set": {"flush.ms": "1"}, "deleted": ["segment.ms"]}
+
+
+@pytest.mark.parametrize(
+    "arguments, told",
+    [
+        (("set", "t", "retenton.ms=5"), "did you mean 'retention.ms'?"),
+        (("set", "t", "retention.ms=soon"), "'soon' is not a whole number"),
+        (("set", "t", "retention.ms"), "is not KEY=VALUE"),
+        (("set", "t"), "Nothing was given to change"),
+        (("set", "nowhere", "retention.ms=5"), "Topic 'nowhere' does not exist."),
+        (("get", "nowhere"), "Topic 'nowhere' does not exist."),
+        (("get", "t", "no.such"), "higgins topic config list"),
+    ],
+)
+def test_what_cannot_be_is_told_with_the_fix(broker, arguments, told):
+    assert told in broker.run("topic", "config", *arguments, code=1)
+
+
+def test_all_entries_are_listed_without_a_broker(tmp_path):
+    commands = [[*HIGGINS, "topic", "config", "list"], [sys.executable, "-m", "higgins.kafka.configs"]]
+    pages = [
+        subprocess.run(
+            command, cwd=tmp_path, env=environment(), capture_output=True, text=True, timeout=PATIENCE_S, check=True
+        ).stdout
+        for command in commands
+    ]
+    assert pages[0] == pages[1]
+    assert "| `retention.ms` | long | `604800000` |" in pages[0] and "| `num.partitions` | int | `1` |" in pages[0]

@@ -1,0 +1,112 @@
+"""The table of config entries: whole, in order, true of our own settings, and printed as it is."""
+
+import msgspec
+import pytest
+
+from higgins.kafka.configs.broker_entries import BROKER_ENTRIES
+from higgins.kafka.configs.document import as_markdown, as_rows
+from higgins.kafka.configs.entry import ENFORCED, IDLE, ConfigType, Entry, at_least, items, some_of
+from higgins.kafka.configs.group_entries import BOUNDS, GROUP_ENTRIES
+from higgins.kafka.configs.live import Started
+from higgins.kafka.configs.started import OUTDATED, REPLACED, SERVED, WITHOUT_EFFECT
+from higgins.kafka.configs.tables import TABLES
+from higgins.kafka.configs.topic_entries import TOPIC_ENTRIES
+from higgins.settings import Settings
+
+EVERY = [entry for table in TABLES.values() for entry in table.values()]
+# Kafka 4.2's own, and ours.
+TOPIC_NAMES = 33 + 1
+
+
+@pytest.mark.parametrize("entry", EVERY, ids=lambda entry: entry.name)
+def test_an_entry_says_what_it_is_and_what_it_does_here(entry: Entry) -> None:
+    assert entry.documentation.endswith(".") and entry.documentation[0].isupper()
+    assert entry.effect.startswith((ENFORCED, IDLE)) and not entry.effect.endswith(".")
+    if entry.default is not None:
+        assert entry.normal(entry.default) == entry.default
+
+
+def test_synonyms_and_bounds_are_entries_of_the_broker() -> None:
+    assert {name for entry in EVERY for name in entry.synonyms} <= BROKER_ENTRIES.keys()
+    assert {bound for pair in BOUNDS.values() for bound in pair if bound} <= BROKER_ENTRIES.keys()
+    assert BOUNDS.keys() <= GROUP_ENTRIES.keys()
+    assert len(TOPIC_ENTRIES) == TOPIC_NAMES
+
+
+@pytest.mark.parametrize("entry", TOPIC_ENTRIES.values(), ids=lambda entry: entry.name)
+def test_a_topics_default_is_that_of_the_brokers_entry(entry: Entry) -> None:
+    for synonym in entry.synonyms[:1]:
+        theirs = BROKER_ENTRIES[synonym]
+        assert theirs.default in {entry.default, None}
+        assert theirs.type is entry.type
+        # Below the size of a header no batch is ever taken; only a single topic may be closed that way.
+        assert theirs.domain.told == entry.domain.told or theirs.name == "message.max.bytes"
+
+
+@pytest.mark.parametrize("name, field", SERVED.items())
+def test_what_sets_a_field_of_ours_has_its_default(name: str, field: str) -> None:
+    room, _, key = field.partition(".")
+    default = getattr(getattr(Settings(), room), key)
+    shown = str(default).lower() if isinstance(default, bool) else None if default is None else str(default)
+    assert BROKER_ENTRIES[name].default in {shown, "-1" if default is None else shown}
+
+
+def test_what_a_node_is_started_with_is_served_or_replaced_or_idle_and_never_two_of_them() -> None:
+    assert not SERVED.keys() & REPLACED.keys() and not WITHOUT_EFFECT & {*SERVED, *REPLACED}
+    assert {*SERVED, *REPLACED, *WITHOUT_EFFECT} == BROKER_ENTRIES.keys() | OUTDATED
+    assert all(BROKER_ENTRIES[name].is_idle or "enforced" in BROKER_ENTRIES[name].effect for name in BROKER_ENTRIES)
+
+
+def test_every_field_that_changes_while_running_is_one_of_the_live_rooms() -> None:
+    rooms = {field.name for field in msgspec.structs.fields(Started)}
+    assert all(field.partition(".")[0] in rooms for name, field in SERVED.items() if not BROKER_ENTRIES[name].is_fixed)
+
+
+def test_every_entry_is_on_the_page() -> None:
+    page = as_markdown()
+    for entry in EVERY:
+        assert f"| `{entry.name}` | {entry.type.name.lower()} |" in page
+    assert len(as_rows()) == len(EVERY)
+    assert all(line.count(" | ") == 5 for line in page.splitlines() if line.startswith("| `")), "a cell breaks its row"
+
+
+FEW = some_of("a", "b", "0", "7", "true", "1.0")
+SPELLINGS = [
+    (ConfigType.LONG, " 7 ", "7"),
+    (ConfigType.LONG, "+7", "7"),
+    (ConfigType.INT, "-0", "0"),
+    (ConfigType.BOOLEAN, "TRUE", "true"),
+    (ConfigType.DOUBLE, "1", "1.0"),
+    (ConfigType.LIST, " a, b,,a ", "a,b"),
+    (ConfigType.STRING, " a ", "a"),
+]
+
+
+@pytest.mark.parametrize("kind, given, normal", SPELLINGS)
+def test_a_value_has_one_spelling(kind: ConfigType, given: str, normal: str) -> None:
+    assert msgspec.structs.replace(EVERY[1], type=kind, domain=FEW).normal(given) == normal
+
+
+MALFORMED = [
+    (ConfigType.INT, str(1 << 31)),
+    (ConfigType.SHORT, "32768"),
+    (ConfigType.LONG, str(1 << 63)),
+    (ConfigType.LONG, "1.5"),
+    (ConfigType.LONG, "\u0667"),
+    (ConfigType.LONG, "9" * 5_000),
+    (ConfigType.BOOLEAN, "1"),
+    (ConfigType.DOUBLE, "inf"),
+    (ConfigType.LIST, "a,c"),
+    (ConfigType.STRING, "a" * 20_000),
+]
+
+
+@pytest.mark.parametrize("kind, given", MALFORMED, ids=[kind.name for kind, _ in MALFORMED])
+def test_a_malformed_value_says_what_is_wrong(kind: ConfigType, given: str) -> None:
+    with pytest.raises(ValueError, match=r"is not|knows no|neither|characters"):
+        msgspec.structs.replace(EVERY[1], type=kind, domain=FEW).normal(given)
+
+
+def test_domains_say_their_bounds() -> None:
+    assert at_least(3).fault("2") and not at_least(3).fault("3")
+    assert items("a,,b, a") == ["a", "b"]
