@@ -1,4 +1,4 @@
-"""`higgins group`: list and describe consumer groups."""
+"""`higgins group`: list and describe consumer groups; `reset` and `delete` are in a module of their own."""
 
 from cyclopts import App
 
@@ -9,7 +9,12 @@ from higgins.client.cluster import TopicPartition
 from higgins.client.offsets import LATEST, list_offsets
 from higgins_protocol.messages.describe_groups import DescribedGroup
 
-app = App(name="group", help="List and describe consumer groups; the progress of operators shows here too.")
+app = App(
+    name="group",
+    help="List, describe, reset and delete consumer groups; the progress of operators shows here too.",
+)
+app.command("higgins.cli.group_change:reset", name="reset", help="Move a group to another place in a topic.")
+app.command("higgins.cli.group_change:delete", name="delete", help="Delete a group and what it has committed.")
 
 
 @app.command(name="list")

@@ -7,12 +7,25 @@ import msgspec
 from higgins.client.cluster import Cluster, TopicPartition, TopicView
 from higgins.client.errors import BrokerRefused, ClientError, check
 from higgins.client.group import fetch_committed
+from higgins.client.offsets import by_leader, by_topic
 from higgins_protocol.errors import ErrorCode
+from higgins_protocol.messages.create_partitions import (
+    CreatePartitionsRequest,
+    CreatePartitionsResponse,
+    CreatePartitionsTopic,
+)
 from higgins_protocol.messages.create_topics import (
     CreatableTopic,
     CreatableTopicConfig,
     CreateTopicsRequest,
     CreateTopicsResponse,
+)
+from higgins_protocol.messages.delete_groups import DeleteGroupsRequest, DeleteGroupsResponse
+from higgins_protocol.messages.delete_records import (
+    DeleteRecordsPartition,
+    DeleteRecordsRequest,
+    DeleteRecordsResponse,
+    DeleteRecordsTopic,
 )
 from higgins_protocol.messages.delete_topics import (
     DeleteTopicsRequest,
@@ -25,10 +38,27 @@ from higgins_protocol.messages.describe_groups import (
     DescribeGroupsResponse,
 )
 from higgins_protocol.messages.list_groups import ListGroupsRequest, ListGroupsResponse
+from higgins_protocol.messages.offset_commit import (
+    OffsetCommitRequest,
+    OffsetCommitRequestPartition,
+    OffsetCommitRequestTopic,
+    OffsetCommitResponse,
+)
 from higgins_protocol.messages.private import PrivateRequest, PrivateResponse
 
 DELETE_VERSION_MIN = 6
 OPERATION_TIMEOUT_MS = 30_000
+
+
+# What a commit from outside is told while a group has members.
+_OCCUPIED = frozenset(
+    {ErrorCode.UNKNOWN_MEMBER_ID, ErrorCode.ILLEGAL_GENERATION, ErrorCode.REBALANCE_IN_PROGRESS}
+)
+_WHY_NOT: Mapping[int, str] = {
+    ErrorCode.NON_EMPTY_GROUP: "Group '{}' has members; stop them first.",
+    ErrorCode.GROUP_ID_NOT_FOUND: "Group '{}' does not exist.",
+    ErrorCode.POLICY_VIOLATION: "Group '{}' is the progress of an operator, and goes with it.",
+}
 
 
 class ListedGroup(msgspec.Struct, frozen=True):
@@ -76,6 +106,47 @@ class Admin:
             check(one.error_code, one.error_message or f"Topic '{name}' cannot be deleted.")
         self._cluster.forget([name])
 
+    async def add_partitions(self, name: str, partitions: int) -> None:
+        """Give a topic this many partitions in all."""
+        connection = await self._cluster.any_connection("admin")
+        asked = CreatePartitionsTopic(name=name, count=partitions, assignments=None)
+        request = CreatePartitionsRequest(topics=[asked], timeout_ms=OPERATION_TIMEOUT_MS)
+        answer = await connection.call(request, CreatePartitionsResponse)
+        for one in answer.results:
+            check(one.error_code, one.error_message or f"Topic '{name}' cannot be given {partitions} partitions.")
+        self._cluster.forget([name])
+
+    async def delete_records(self, before: Mapping[TopicPartition, int]) -> dict[TopicPartition, int]:
+        """Delete what lies below an offset (-1: all there is); where each partition begins then.
+
+        A partition that answers is not asked again, however often others must be.
+        """
+        started: dict[TopicPartition, int] = {}
+
+        async def attempt() -> None:
+            missing = [key for key in before if key not in started]
+            await self._cluster.refresh({topic for topic, _ in missing})
+            for node_id, keys in by_leader(self._cluster, missing).items():
+                await self._delete_records(node_id, {key: before[key] for key in keys}, started)
+
+        await self._cluster.retrying(attempt, retry_missing=False)
+        return started
+
+    async def _delete_records(
+        self, node_id: int, before: Mapping[TopicPartition, int], started: dict[TopicPartition, int]
+    ) -> None:
+        topics = [
+            DeleteRecordsTopic(topic, [DeleteRecordsPartition(one, before[topic, one]) for one in partitions])
+            for topic, partitions in by_topic(before).items()
+        ]
+        connection = await self._cluster.connection(node_id, "admin")
+        answer = await connection.call(DeleteRecordsRequest(topics, OPERATION_TIMEOUT_MS), DeleteRecordsResponse)
+        for topic in answer.topics:
+            for one in topic.partitions:
+                where = f"{topic.name} [{one.partition_index}]"
+                check(one.error_code, f"Records of {where} cannot be deleted up to there.")
+                started[topic.name, one.partition_index] = one.low_watermark
+
     async def topics(self) -> list[TopicView]:
         """Every topic, by name."""
 
@@ -120,6 +191,45 @@ class Admin:
     ) -> dict[TopicPartition, int]:
         """A group's committed offsets, of these partitions or of all that have one."""
         return await fetch_committed(self._cluster, group_id, partitions)
+
+    async def reset_offsets(self, group_id: str, offsets: Mapping[TopicPartition, int]) -> None:
+        """Commit offsets for a group from outside; only while nobody is in it."""
+        topics = [
+            OffsetCommitRequestTopic(
+                name=topic,
+                partitions=[
+                    OffsetCommitRequestPartition(partition_index=one, committed_offset=offsets[topic, one])
+                    for one in partitions
+                ],
+            )
+            for topic, partitions in by_topic(offsets).items()
+        ]
+        request = OffsetCommitRequest(group_id=group_id, topics=topics)
+
+        async def attempt() -> None:
+            connection = await self._cluster.connection(await self._cluster.coordinator(group_id), "admin")
+            answer = await connection.call(request, OffsetCommitResponse)
+            for topic in answer.topics:
+                for one in topic.partitions:
+                    if one.error_code in _OCCUPIED:
+                        raise BrokerRefused(
+                            ErrorCode.NON_EMPTY_GROUP, f"Group '{group_id}' has members; stop them first."
+                        )
+                    check(one.error_code, f"Group '{group_id}' cannot be set in {topic.name} [{one.partition_index}].")
+
+        await self._cluster.retrying(attempt, retry_missing=False)
+
+    async def delete_group(self, group_id: str) -> None:
+        """Forget a group that nobody is in, with all it has committed."""
+
+        async def attempt() -> None:
+            connection = await self._cluster.connection(await self._cluster.coordinator(group_id), "admin")
+            answer = await connection.call(DeleteGroupsRequest([group_id]), DeleteGroupsResponse)
+            for one in answer.results:
+                message = _WHY_NOT.get(one.error_code, "Group '{}' cannot be deleted.")
+                check(one.error_code, message.format(group_id))
+
+        await self._cluster.retrying(attempt)
 
     async def private(self, verb: str, document: object) -> object:
         """Ask what Kafka's protocol has no word for; JSON both ways. Only a Higgins broker answers.

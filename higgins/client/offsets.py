@@ -47,7 +47,7 @@ async def list_offsets(
         missing = {key: at for key, at in wanted.items() if key not in found}
         await cluster.refresh({topic for topic, _ in missing if cluster.view.topics.get(topic) is None})
         try:
-            for node_id, keys in _by_leader(cluster, missing).items():
+            for node_id, keys in by_leader(cluster, missing).items():
                 found.update(await _ask(cluster, node_id, {key: wanted[key] for key in keys}))
         except (BrokerRefused, Unreachable):
             await cluster.refresh({topic for topic, _ in missing})
@@ -58,7 +58,8 @@ async def list_offsets(
     return found
 
 
-def _by_leader(cluster: Cluster, keys: Iterable[TopicPartition]) -> dict[int, list[TopicPartition]]:
+def by_leader(cluster: Cluster, keys: Iterable[TopicPartition]) -> dict[int, list[TopicPartition]]:
+    """Partitions grouped by the node to ask about them. Raises: BrokerRefused while one is not known."""
     grouped: dict[int, list[TopicPartition]] = {}
     for topic, partition in keys:
         leader = cluster.view.leader(topic, partition)
