@@ -12,6 +12,8 @@ from higgins.model.errors import Unfit
 
 app = App(name="topic", help="Create, list, describe, configure and delete topics.")
 app.command("higgins.cli.topic_config:app", name="config", help="Show and change the config entries of a topic.")
+app.command("higgins.cli.topic_change:partitions", name="partitions", help="Give a topic more partitions.")
+app.command("higgins.cli.topic_change:truncate", name="truncate", help="Delete the records before an offset.")
 
 
 @app.command

@@ -1,5 +1,6 @@
 """The commands as people run them: processes against a broker that is a process too."""
 
+import json
 import os
 import re
 import signal
@@ -113,6 +114,40 @@ def test_a_group_goes_on_where_it_stopped(broker):
     assert re.search(r"^g +consumer +Empty$", broker.run("group", "list"), re.MULTILINE)
     assert re.search(r"^shared +0 +5 +5 +0 +-$", broker.run("group", "describe", "g"), re.MULTILINE)
     assert "GROUP_ID_NOT_FOUND" in broker.run("group", "describe", "nobody", code=1)
+
+
+def test_a_group_is_reset_and_deleted(broker):
+    broker.run("topic", "create", "moved", "--partitions", "2")
+    broker.run("produce", "moved", "--partition", "1", stdin="1\n2\n3\n")
+    shown = broker.run("group", "reset", "r", "--topic", "moved:1", "--to", "2", "--dry-run")
+    assert re.search(r"^moved +1 +- +2$", shown, re.MULTILINE) and "dry run" in shown
+    assert "r" not in broker.run("group", "list").split()
+    broker.run("group", "reset", "r", "--topic", "moved:1", "--to", "2")
+    assert broker.run("consume", "moved", "--group", "r", "-n", "1") == "3\n"
+    found = json.loads(broker.run("group", "reset", "r", "-t", "moved", "--to", "@1", "--json"))
+    assert found == {"group": "r", "done": True, "partitions": [
+        {"topic": "moved", "partition": 0, "from": 0, "to": 0},
+        {"topic": "moved", "partition": 1, "from": 3, "to": 0},
+    ]}  # fmt: skip
+    for to, place in (("latest", 3), ("99", 3), ("earliest", 0), ("2999-01-01T00:00:00Z", 3)):
+        moved = json.loads(broker.run("group", "reset", "r", "-t", "moved:1", "--to", to, "--json"))
+        assert moved["partitions"][0]["to"] == place
+    assert "give earliest, latest" in broker.run("group", "reset", "r", "-t", "moved", "--to", "soon", code=1)
+    assert "has no partition 7" in broker.run("group", "reset", "r", "-t", "moved:7", "--to", "latest", code=1)
+    assert broker.run("group", "delete", "r") == "Deleted group r.\n"
+    assert "Group 'r' does not exist" in broker.run("group", "delete", "r", code=1)
+
+
+def test_a_topic_grows_and_is_truncated(broker):
+    broker.run("topic", "create", "grown", "--partitions", "1")
+    broker.run("produce", "grown", stdin="1\n2\n3\n")
+    assert broker.run("topic", "partitions", "grown", "3") == "Topic grown has 3 partitions now.\n"
+    assert "already has 3" in broker.run("topic", "partitions", "grown", "3", code=1)
+    assert re.search(r"^grown +0 +2$", broker.run("topic", "truncate", "grown:0", "--before", "2"), re.MULTILINE)
+    assert broker.run("consume", "grown", "-e") == "3\n"
+    assert "OFFSET_OUT_OF_RANGE" in broker.run("topic", "truncate", "grown:0", "--before", "9", code=1)
+    rows = json.loads(broker.run("topic", "truncate", "grown", "--before", "end", "--json"))
+    assert [row["start"] for row in rows] == [3, 0, 0]
 
 
 def test_a_topography_is_applied_and_an_operator_listed_and_deleted(broker):
