@@ -7,7 +7,7 @@ from cyclopts import Parameter
 
 from higgins.cli.common import Json, print_json, run_async
 from higgins.cli.doctor.finding import Finding, lines
-from higgins.cli.doctor.machine import check_clock, check_files, check_store
+from higgins.cli.doctor.machine import check_clock, check_files, check_store, new_folder
 from higgins.cli.doctor.network import check_address
 from higgins.cli.serving import settings_from
 from higgins.config.addresses import Address, parse_addresses
@@ -59,8 +59,12 @@ async def _examine(flags: Flags, bootstrap: str) -> list[Finding]:
         settings = _without_the_rest(flags)
     for address in _addresses(bootstrap, settings):
         findings += await check_address(address)
-    findings.append(await check_store(runtime, settings.store))
-    findings.append(await check_clock(runtime, settings.store))
+    if bootstrap and settings.store == Settings().store and not flags.store and new_folder(settings.store):
+        # Somebody asks about a broker elsewhere; that none could be started here is not what they want to know.
+        findings.append(Finding(check="store", standing="skipped", what="Not checked: name the broker's with --store."))
+    else:
+        findings.append(await check_store(runtime, settings.store))
+        findings.append(await check_clock(runtime, settings.store))
     findings.append(check_files(settings.server.connections_max))
     return findings
 

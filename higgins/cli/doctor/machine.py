@@ -33,7 +33,7 @@ _CLOCKS = {"s3": "https://s3.amazonaws.com", "s3a": "https://s3.amazonaws.com", 
 
 async def check_store(runtime: Runtime, settings: StoreSettings) -> Finding:
     """Whether the store does what commits need; the start-up probe, which leaves nothing behind."""
-    new = _new_folder(settings)
+    new = new_folder(settings)
     try:
         with ExitStack() as stack:
             # A directory that is not there yet is tried beside where it would be, and not made.
@@ -60,7 +60,7 @@ async def check_store(runtime: Runtime, settings: StoreSettings) -> Finding:
     return Finding(check="store", standing="ok", what=f"{settings.url}{made} honours create-if-absent.")
 
 
-def _new_folder(settings: StoreSettings) -> Path | None:
+def new_folder(settings: StoreSettings) -> Path | None:
     """The directory that the settings name, where there is none yet."""
     if settings.url.startswith("file://"):
         folder = Path(unquote(urlsplit(settings.url).path)).absolute()
