@@ -184,6 +184,7 @@ class Broker:
             await engine.start(ledger.run)
             await engine.start(writer.run)
             await ledger.join(self._endpoints(), _cluster_id(runtime))
+            configs.notice()
             if watched is not None:
                 engine.start_soon(self._tell_metrics, self.sources, watched)
             async with trio.open_nursery() as services:
@@ -262,7 +263,12 @@ class Broker:
         settings = self._settings
         bound = ",".join(f"PLAINTEXT://{one.host}:{one.port}" for one in self.listeners)
         told = ",".join(f"PLAINTEXT://{one.advertised_host}:{one.advertised_port}" for one in self.listeners)
-        shown = {"listeners": bound, "advertised.listeners": told, "log.dirs": settings.store.url}
+        shown = {
+            "listeners": bound,
+            "advertised.listeners": told,
+            "log.dirs": settings.store.url,
+            "process.roles": "broker",
+        }
         given = {**settings.kafka, **shown}
         return Started(broker=settings.broker, groups=settings.groups, server=settings.server, given=given)
 

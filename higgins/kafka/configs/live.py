@@ -86,7 +86,7 @@ class LiveConfigs:
         self._takers: list[Callable[[], None]] = []
         self._node_id = ""
         self._revision = -1
-        self._told_revision = 0
+        self._told = (0, "")
         self._rooms: dict[str, msgspec.Struct] = {}
         self._rules: dict[TopicId, tuple[Topic, AppendRules]] = {}
 
@@ -112,10 +112,10 @@ class LiveConfigs:
         self._takers.append(take)
 
     def notice(self) -> None:
-        """Tell the followers, if there is news; to be called after every commit."""
-        revision = self._ledger.state.configs.revision
-        if revision != self._told_revision:
-            self._told_revision = revision
+        """Tell the followers, if there is news; to be called after every commit, and once this node has its id."""
+        stands = (self._ledger.state.configs.revision, self.node_id)
+        if stands != self._told:
+            self._told = stands
             for take in self._takers:
                 take()
 
