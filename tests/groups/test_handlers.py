@@ -7,14 +7,15 @@ import pytest
 
 from higgins.groups.coordinator import Coordinator
 from higgins.groups.settings import GroupSettings
+from higgins.kafka.configs.live import LiveConfigs
 from higgins.kafka.context import Node
 from higgins.kafka.router import Router
-from higgins.kafka.configs.live import LiveConfigs
 from higgins.ledger.state.tasks import ApplyAssembly, AttachTasks
 from higgins.ledger.state.topics import CreateTopic, DeleteTopic
 from higgins.model.names import TopicId
 from higgins.runtime import Runtime
 from higgins.server.connection import Connection
+from higgins.telemetry.metrics import Counts
 from higgins_protocol.errors import ErrorCode
 from higgins_protocol.messages.describe_groups import DescribeGroupsRequest, DescribeGroupsResponse
 from higgins_protocol.messages.find_coordinator import FindCoordinatorRequest, FindCoordinatorResponse
@@ -70,6 +71,8 @@ class Wire:
             operators=unused,
             configs=LiveConfigs(cast("Any", self.ledger)),
             unsent=unused,
+            traffic=unused,
+            counts=Counts(APIS),
         )
         self._router = Router(node)
         peer = SimpleNamespace(peer_host="10.0.0.1", listener="main", close=lambda: None)
