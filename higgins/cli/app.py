@@ -28,6 +28,7 @@ app.command("higgins.cli.consume:consume", name="consume", help="Read a topic to
 app.command("higgins.cli.group:app", name="group", help="List and describe consumer groups.")
 app.command("higgins.cli.apply:apply", name="apply", help="Apply a topography file.")
 app.command("higgins.cli.operator:app", name="operator", help="List and delete operators.")
+app.command("higgins.cli.top.command:top", name="top", help="Show what a cluster does right now.")
 app.command("higgins.cli.ping_command:ping", name="ping", help="Say by the exit code whether a broker answers.")
 app.command("higgins.cli.doctor.command:doctor", name="doctor", help="Find what stands in the way of a broker.")
 app.command("higgins.cli.completion:completion", name="completion", help="Print a shell's completion script.")

@@ -78,10 +78,17 @@ def print_table(header: Sequence[str], rows: Iterable[Sequence[object]], *, json
     if json:
         print_json(objects(header, rows))
         return
+    for line in table_lines(header, rows):
+        print(line)
+
+
+def table_lines(header: Sequence[str], rows: Iterable[Sequence[object]]) -> list[str]:
+    """The lines of a table, its header first."""
     lines = [list(header), *(["-" if cell is None else str(cell) for cell in row] for row in rows)]
     widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
-    for line in lines:
-        print("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+    return [
+        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines
+    ]
 
 
 def print_json(document: object) -> None:
@@ -101,3 +108,14 @@ def say(sentence: str, document: object, *, json: bool) -> None:
         print_json(document)
     else:
         print(sentence)
+
+
+def parse_duration(text: str) -> float:
+    """Seconds of '20s', '500ms', '2m' or '1h'; infinity of nothing. Raises: ValueError with a sentence."""
+    if not text:
+        return float("inf")
+    for unit, seconds in (("ms", 0.001), ("s", 1.0), ("m", 60.0), ("h", 3600.0)):
+        number = text.removesuffix(unit)
+        if number != text and number.replace(".", "", 1).isdigit():
+            return float(number) * seconds
+    raise ValueError(f"'{text}' is not a duration; write one such as 20s, 500ms or 2m.")

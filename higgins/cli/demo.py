@@ -11,7 +11,7 @@ import trio
 from cyclopts import Parameter
 
 from higgins.broker import Broker
-from higgins.cli.common import DEFAULT_BOOTSTRAP, Json, print_json, run_async
+from higgins.cli.common import DEFAULT_BOOTSTRAP, Json, parse_duration, print_json, run_async
 from higgins.cli.serving import bound_addresses, describe, serving, settings_from
 from higgins.cli.topography import apply_text
 from higgins.client import (
@@ -85,17 +85,6 @@ def demo(
     """Start a broker, write orders with a client, and show them beside the stream that an operator derives."""
     configure_logs("warning")
     return run_async(_demo, Flags(store=store, listen=tuple(listen)), for_, rate, json)
-
-
-def parse_duration(text: str) -> float:
-    """Seconds of '20s', '500ms', '2m' or '1h'; infinity of nothing. Raises: ValueError with a sentence."""
-    if not text:
-        return float("inf")
-    for unit, seconds in (("ms", 0.001), ("s", 1.0), ("m", 60.0), ("h", 3600.0)):
-        number = text.removesuffix(unit)
-        if number != text and number.replace(".", "", 1).isdigit():
-            return float(number) * seconds
-    raise ValueError(f"'{text}' is not a duration; write one such as 20s, 500ms or 2m.")
 
 
 async def _demo(flags: Flags, lasts: str, rate: float, json: bool) -> None:

@@ -231,12 +231,15 @@ class Admin:
 
         await self._cluster.retrying(attempt)
 
-    async def private(self, verb: str, document: object) -> object:
-        """Ask what Kafka's protocol has no word for; JSON both ways. Only a Higgins broker answers.
+    async def private(self, verb: str, document: object, *, node_id: int | None = None) -> object:
+        """Ask what Kafka's protocol has no word for, of any node or of one; JSON both ways. Only Higgins answers.
 
         Raises: BrokerRefused with the broker's sentence.
         """
-        connection = await self._cluster.any_connection("admin")
+        if node_id is None:
+            connection = await self._cluster.any_connection("admin")
+        else:
+            connection = await self._cluster.connection(node_id, "admin")
         request = PrivateRequest(verb=verb, document=msgspec.json.encode(document))
         answer = await connection.call(request, PrivateResponse)
         check(answer.error_code, answer.error_message)

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from higgins.groups.progress import OPERATOR_GROUP_PREFIX
+from higgins.groups.progress import operator_groups, operator_of, operator_view
 from higgins.ledger.state.state import State
 from higgins.ledger.state.topics import Topic
 
@@ -20,22 +20,26 @@ class Standing(msgspec.Struct, frozen=True):
 
 def group_names(state: State) -> list[str]:
     """Every group that has members on record or has committed anything, and every operator's, by name."""
-    operators = (OPERATOR_GROUP_PREFIX + name for name in state.tasks.sets)
-    return sorted({*state.groups.names(), *state.offsets.groups(), *operators})
+    return sorted({*state.groups.names(), *state.offsets.groups(), *operator_groups(state)})
 
 
 def members_of(state: State, group_id: str) -> int:
-    """How many members a group's newest generation has."""
+    """How many members a group's newest generation has; of an operator, the nodes that run its tasks."""
+    operator = operator_of(group_id)
+    if operator is not None:
+        view = operator_view(state, operator)
+        return len(view.members) if view is not None else 0
     record = state.groups.get(group_id)
     return len(record.members) if record is not None else 0
 
 
 def standings(state: State, group_id: str) -> Iterator[Standing]:
     """A group's partitions. Commits may be folded between one and the next."""
-    tasks = state.tasks.sets.get(group_id.removeprefix(OPERATOR_GROUP_PREFIX))
-    if tasks is not None and group_id.startswith(OPERATOR_GROUP_PREFIX):
-        topic = state.topics.by_id.get(tasks.input)
-        if topic is not None:
+    operator = operator_of(group_id)
+    if operator is not None:
+        tasks = state.tasks.sets.get(operator)
+        topic = state.topics.by_id.get(tasks.input) if tasks is not None else None
+        if tasks is not None and topic is not None:
             positions = [state.tasks.position(tasks.name, partition) for partition in range(tasks.partitions)]
             for partition, position in enumerate(positions):
                 yield _standing(state, topic, partition, position)

@@ -1,8 +1,10 @@
 """Metrics of a whole broker: the page is valid, its names are those that dashboards know, and its numbers move."""
 
+import msgspec
 import pytest
 
 from higgins.kafka.errors_told import tell_errors
+from higgins.model.figures import Figures
 from higgins.web.page import build_page
 from higgins_protocol.messages.delete_topics import DeleteTopicsRequest
 from higgins_protocol.messages.list_groups import ListGroupsResponse
@@ -16,6 +18,7 @@ from higgins_protocol.messages.offset_commit import (
     OffsetCommitRequestPartition,
     OffsetCommitRequestTopic,
 )
+from higgins_protocol.messages.private import PrivateRequest
 from tests.broker.peer import batch
 from tests.web.strict import read, value
 
@@ -126,6 +129,22 @@ async def test_a_page_past_its_bound_says_so(watched):
     whole, cut = await watched.page(), await watched.page(bytes_max=60_000)
     assert value(whole, "higgins_scrape_truncated") == 0 and value(cut, "higgins_scrape_truncated") == 1
     assert value(cut, "higgins_sessions") == 1 and "kafka_topic_partition_oldest_offset" not in cut
+
+
+async def test_the_same_counters_answer_the_private_call(watched):
+    await watched.peer.create("t", 2)
+    await watched.peer.create("idle")
+    await watched.peer.produce("t", batch(b"a", b"b"), partition=1)
+    await watched.peer.produce("t", batch(b"a"), partition=7)
+    answer = await watched.peer.ask(PrivateRequest(verb="figures", document=b"{}"))
+    found = msgspec.json.decode(answer.document, type=Figures)
+    assert (found.records_in, found.connections, found.topics_total) == (2, 1, 2)
+    assert [(one.name, one.partitions, one.records, one.records_in) for one in found.topics] == [
+        ("t", 2, 2, 2),
+        ("idle", 1, 0, 0),
+    ]
+    assert [(one.requests, one.errors) for one in found.apis if one.name == "Produce"] == [(2, 1)]
+    assert found.resident_bytes and found.store_operations and not found.store_failures
 
 
 def test_errors_are_found_at_any_depth():

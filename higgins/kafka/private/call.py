@@ -4,6 +4,7 @@ Behaviour, by verb:
 - `apply` {document, file?}: a topography file's text. {version, changes, applied}, or {errors: [{line, message}]} with
   every fault of the file, which then changes nothing.
 - `operators.list` {}: {operators: [...]}, each with its partitions' positions, lag, node, state and counters.
+- `figures` {}: the node's own counters and its busiest topics, groups and operators, from memory; what `top` shows.
 - `operators.delete` {name}: {version, changes, applied}; RESOURCE_NOT_FOUND when there is none. The topic stays.
 - `ping` {}: {}, answered at once and from memory.
 Everything else that cannot be done is an error code with a sentence. A store that does not answer is
@@ -19,7 +20,9 @@ import msgspec
 
 from higgins.kafka.configs.changes import fault_in_configs
 from higgins.kafka.context import Call
+from higgins.kafka.private.figures import figures_of
 from higgins.model.errors import Corrupt, Fenced, Refused, StorageUnavailable
+from higgins.model.figures import Figures
 from higgins.operators.steward import Applied, apply_topography, delete_operator
 from higgins.operators.topography.check import FILE_BYTES_MAX, Fault, Faulty
 from higgins.operators.view import OperatorView, operator_views
@@ -104,6 +107,11 @@ async def _list(call: Call, document: bytes) -> OperatorList:
     return OperatorList(operator_views(call.node.ledger.state, call.node.operators))
 
 
+async def _figures(call: Call, document: bytes) -> Figures:
+    msgspec.json.decode(document, type=Empty)
+    return await figures_of(call.node)
+
+
 async def _delete(call: Call, document: bytes) -> Applied:
     asked = msgspec.json.decode(document, type=DeleteRequest)
     return await delete_operator(call.node.ledger, asked.name)
@@ -113,6 +121,7 @@ _VERBS: dict[str, Callable[[Call, bytes], Awaitable[msgspec.Struct]]] = {
     "apply": _apply,
     "operators.list": _list,
     "operators.delete": _delete,
+    "figures": _figures,
 }
 _NAMES = ("ping", *_VERBS)
 

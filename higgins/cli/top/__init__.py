@@ -1,0 +1,1 @@
+"""`higgins top`: what a cluster does right now."""
