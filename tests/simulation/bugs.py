@@ -10,10 +10,11 @@ from typing import Any
 from higgins.ledger.commit import Commit
 from higgins.ledger.committer import Committer, Outcome, _Entry
 from higgins.ledger.ledger import Ledger
-from higgins.ledger.state import tasks
+from higgins.ledger.state import runs, tasks
 from higgins.ledger.state.base import Moment
 from higgins.ledger.state.objects import ObjectPut
 from higgins.ledger.state.producers import PastBatch, ProducerKey, Producers
+from higgins.ledger.state.runs import DeleteRecords, RecordsDeleted
 from higgins.model.errors import StorageUnavailable
 from higgins.model.pointer import object_key
 from tests.simulation.node import own_session_epoch
@@ -107,6 +108,20 @@ def _task_compares_nothing() -> list[tuple[object, str, Any]]:
     return [(tasks, "check_step", lambda tasks, sessions, proposal: None)]
 
 
+def _log_starts_go_back() -> list[tuple[object, str, Any]]:
+    """Whoever deletes last says where a log starts, though more was deleted before."""
+
+    def deleted(topics: Any, runs: Any, proposal: DeleteRecords) -> tuple[list[Any], int]:
+        return [RecordsDeleted(proposal.topic_id, proposal.partition, proposal.offset)], proposal.offset
+
+    return [(runs, "delete_records", deleted)]
+
+
+def _operators_do_not_grow() -> list[tuple[object, str, Any]]:
+    """Partitions are added to a topic alone, whoever derives from it."""
+    return [(tasks.Tasks, "readers_of", lambda self, topic_id: [])]
+
+
 BUGS: dict[str, Patch] = {
     "acknowledge before commit": _acknowledge_before_commit,
     "nonce ignored": _nonce_ignored,
@@ -115,6 +130,8 @@ BUGS: dict[str, Patch] = {
     "dedupe in memory": _dedupe_in_memory,
     "object deleted on an ambiguous commit": _object_deleted_on_ambiguous_commit,
     "a task compares neither lease nor offset": _task_compares_nothing,
+    "log starts go back": _log_starts_go_back,
+    "operators do not grow": _operators_do_not_grow,
 }
 
 

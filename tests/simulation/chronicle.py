@@ -11,7 +11,22 @@ import trio
 FOREVER = 1 << 62
 """The end of an operation that may still take effect."""
 
-CLIENT_OPERATIONS = frozenset({"send", "poll", "ocommit", "ofetch", "wm", "admin", "derived-poll"})
+CLIENT_OPERATIONS = frozenset(
+    {
+        "send",
+        "poll",
+        "ocommit",
+        "ofetch",
+        "wm",
+        "admin",
+        "derived-poll",
+        "trim",
+        "trim-send",
+        "trim-look",
+        "grow",
+        "grow-send",
+    }
+)
 
 
 class Chronicle:

@@ -28,7 +28,7 @@ from tests.simulation.network import Network
 from tests.simulation.node import LIFE, SimulatedNode
 from tests.simulation.runtime import SimulatedRuntime
 from tests.simulation.schedule import Timetable, run_seeded
-from tests.simulation.workloads import members, readers, topics, writers
+from tests.simulation.workloads import growing, members, readers, topics, trimming, writers
 from tests.simulation.workloads.stage import LARGE, ORDERS, PARTITIONS, PLAIN, Stage
 
 TROUBLE_S = 18.0
@@ -215,6 +215,8 @@ class _World:
             self._employ(clients, "probe", lambda role: readers.probe(stage, role))
             self._employ(clients, "steer", lambda role: topics.steer(stage, role))
             self._employ(clients, "churn", lambda role: topics.churn(stage, role))
+            self._employ(clients, "trim", lambda role: trimming.trim(stage, role))
+            self._employ(clients, "grow", lambda role: growing.grow(stage, role))
             await trio.sleep(1.0)
             with trio.move_on_after(TROUBLE_S):
                 await nemesis.run()

@@ -15,6 +15,8 @@ CONVICTED_BY = {
     "dedupe in memory": {"duplicate", "nonmonotonic-send", "lost-write"},
     "object deleted on an ambiguous commit": {"pointer-without-bytes"},
     "a task compares neither lease nor offset": {"operator-repeated", "operator-reordered"},
+    "log starts go back": {"trim-start"},
+    "operators do not grow": {"growth-uneven"},
 }
 
 

@@ -9,7 +9,7 @@ from higgins.ledger.commit import Commit, commit_key, decode_commit
 from higgins.ledger.snapshot import FOLDER, decode, digest, thaw
 from higgins.ledger.state.index import Run
 from higgins.ledger.state.state import State
-from higgins.ledger.state.tasks import TaskAdvanced, TasksAttached
+from higgins.ledger.state.tasks import TaskAdvanced, TasksAttached, TasksExtended
 from higgins.ledger.tip import Tip
 from higgins.model.errors import HigginsError
 from higgins.model.names import TopicId
@@ -110,6 +110,9 @@ class _Steps:
                 name = fact.tasks.name
                 self._where[name] = decode_specification(fact.tasks.specification).where
                 self._positions |= {(name, i): offset for i, offset in enumerate(fact.start_offsets)}
+            elif isinstance(fact, TasksExtended):
+                for partition in range(fact.partitions):
+                    self._positions.setdefault((fact.name, partition), 0)
             elif isinstance(fact, TaskAdvanced):
                 key = (fact.name, fact.partition)
                 self.taken.append(Step(*key, self._positions[key], fact.position, self._where[fact.name]))

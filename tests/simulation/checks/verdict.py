@@ -6,13 +6,26 @@ from typing import Any
 import msgspec
 
 from higgins.ledger.state.state import State
+from tests.simulation.checks.changes import EVENTS, check_growth, check_trims
 from tests.simulation.checks.ledger import check_ledger
 from tests.simulation.checks.operators import check_derived
 from tests.simulation.chronicle import Chronicle
 from tests.torture.checker import check
 
 EXAMPLES_MAX = 3
-ROLES = ("idempotent-0", "idempotent-1", "plain", "reader", "follower", "probe", "members", "commits", "churn")
+ROLES = (
+    "idempotent-0",
+    "idempotent-1",
+    "plain",
+    "reader",
+    "follower",
+    "probe",
+    "members",
+    "commits",
+    "churn",
+    "trim",
+    "grow",
+)
 
 
 class Evidence(msgspec.Struct):
@@ -59,11 +72,13 @@ def judge(evidence: Evidence) -> dict[str, list[str]]:
     finals = {event["k"]: dict(map(tuple, event["r"])) for event in evidence.chronicle.events if event["e"] == "final"}
     check_derived(replayed, finals, evidence.derived, evidence.operator_positions, violations.add)
     _check_derived_readers(evidence, violations)
+    check_trims(evidence.chronicle.events, replayed, violations.add)
+    check_growth(evidence.chronicle.events, replayed, violations.add)
     return violations.found
 
 
 def _check_clients(events: Iterable[dict[str, Any]], violations: Violations) -> None:
-    known = [event for event in events if event["e"] not in {"derived", "derived-poll", "generation", "admin"}]
+    known = [event for event in events if event["e"] not in {"derived", "derived-poll", "generation", "admin"} | EVENTS]
     report: dict[str, Any] = check(known)  # type: ignore[no-untyped-call]
     for name in report["violations"]:
         for example in report["examples"][name]:

@@ -16,6 +16,11 @@ ORDERS = "orders"
 PLAIN = "plain"
 LARGE = "large"
 """Written by the operator."""
+TRIMMED = "trimmed"
+"""Loses its oldest records."""
+GROWN = "grown"
+"""Is given more partitions; an operator reads it too."""
+GROWN_LARGE = "grown-large"
 GROUP = "g"
 PARTITIONS = 3
 

@@ -11,7 +11,16 @@ from higgins.client.errors import BrokerRefused, ClientError
 from higgins_protocol.errors import ErrorCode
 from tests.simulation.chronicle import decode_value, encode_value
 from tests.simulation.line import NodeLine, insistently
-from tests.simulation.workloads.stage import LARGE, ORDERS, PARTITIONS, PLAIN, Stage
+from tests.simulation.workloads.stage import (
+    GROWN,
+    GROWN_LARGE,
+    LARGE,
+    ORDERS,
+    PARTITIONS,
+    PLAIN,
+    TRIMMED,
+    Stage,
+)
 
 TOPOGRAPHY = """
 [streams.{orders}]
@@ -19,6 +28,15 @@ format = "json"
 
 [streams.{large}]
 base = "{orders}"
+type = "filter"
+where = "qty > {least}"
+"""
+GROWING = """
+[streams.{grown}]
+format = "json"
+
+[streams.{large}]
+base = "{grown}"
 type = "filter"
 where = "qty > {least}"
 """
@@ -35,9 +53,11 @@ async def set_up(stage: Stage) -> None:
     """Topics and operator, before anything goes wrong."""
     async with open_cluster(stage.connect, stage.runtime("setup"), stage.addresses, stage.client_settings) as cluster:
         admin = Admin(cluster)
-        for topic in (ORDERS, PLAIN):
-            await insistently(partial(admin.create_topic, topic, partitions=PARTITIONS), SET_UP_UNTIL_S)
-        await insistently(partial(admin.private, "apply", {"document": topography(LEAST_FIRST)}), SET_UP_UNTIL_S)
+        for topic, partitions in ((ORDERS, PARTITIONS), (PLAIN, PARTITIONS), (TRIMMED, 1), (GROWN, 1)):
+            await insistently(partial(admin.create_topic, topic, partitions=partitions), SET_UP_UNTIL_S)
+        growing = GROWING.format(grown=GROWN, large=GROWN_LARGE, least=LEAST_FIRST)
+        for document in (topography(LEAST_FIRST), growing):
+            await insistently(partial(admin.private, "apply", {"document": document}), SET_UP_UNTIL_S)
 
 
 async def steer(stage: Stage, role: str) -> None:
