@@ -85,6 +85,13 @@ class Node:
             return self.ledger.session
         return self.state.sessions.owner(f"partition/{topic.id.hex()}/{partition}")
 
+    def leaders(self, topic: Topic) -> list[Session | None]:
+        """The same for all of a topic's partitions, which may be many."""
+        if self.ledger.alone and self.ledger.session is not None:
+            return [self.ledger.session] * topic.partitions
+        owner, before = self.state.sessions.owner, f"partition/{topic.id.hex()}/"
+        return [owner(f"{before}{i}") for i in range(topic.partitions)]
+
     def append_rules(self, topic: Topic) -> AppendRules:
         """What the topic's configs mean for a produce."""
         return self.configs.append_rules(topic)

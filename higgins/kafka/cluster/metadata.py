@@ -134,15 +134,24 @@ def _known(call: Call, request: MetadataRequest, topic: Topic) -> MetadataRespon
     return MetadataResponseTopic(
         name=topic.name,
         topic_id=topic.id,
-        partitions=[_partition(i, node.leader(topic, i), topic.replication) for i in range(topic.partitions)],
+        partitions=_partitions(node.leaders(topic), topic.replication),
         topic_authorized_operations=TOPIC_OPERATIONS if request.include_topic_authorized_operations else NOT_ASKED,
     )
 
 
-def _partition(index: int, leader: Session | None, replication: int) -> MetadataResponsePartition:
-    if leader is None:
-        return MetadataResponsePartition(ErrorCode.LEADER_NOT_AVAILABLE, index, -1)
-    replicas = [leader.node_id] * replication
-    return MetadataResponsePartition(0, index, leader.node_id, LEADER_EPOCH, replicas, replicas)
+def _partitions(leaders: Sequence[Session | None], replication: int) -> list[MetadataResponsePartition]:
+    # Clients with many topics ask for ten thousand of these at once: what they share is made once.
+    replicas: dict[int, list[int]] = {}
+    rows: list[MetadataResponsePartition] = []
+    for index, leader in enumerate(leaders):
+        if leader is None:
+            rows.append(MetadataResponsePartition(ErrorCode.LEADER_NOT_AVAILABLE, index, -1))
+            continue
+        node_id = leader.node_id
+        nodes = replicas.get(node_id)
+        if nodes is None:
+            nodes = replicas[node_id] = [node_id] * replication
+        rows.append(MetadataResponsePartition(0, index, node_id, LEADER_EPOCH, nodes, nodes))
+    return rows
 
 

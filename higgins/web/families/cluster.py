@@ -1,15 +1,15 @@
 """What the whole cluster knows: the ledger, partitions and groups, with the names that kafka_exporter gives them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from itertools import islice
 
-from higgins.groups.lag import Standing, group_names, members_of, standings
+from higgins.groups.lag import group_names, members_of, standings
 from higgins.ledger.ledger import Ledger
 from higgins.ledger.state.state import State
-from higgins.ledger.state.topics import Topic
 from higgins.web.exposition import escaped, head, single
 
 CHUNK = 500
+# Names of topics are legal as they are: letters, digits, dots, dashes and underscores. Those of groups are not.
 
 
 def ledger(found: Ledger, now_ms: int) -> Iterator[str]:
@@ -33,31 +33,26 @@ def ledger(found: Ledger, now_ms: int) -> Iterator[str]:
 
 def partitions(state: State) -> Iterator[str]:
     topics = list(state.topics.by_id.values())
-    yield from _by_topic("kafka_topic_partitions", "Partitions of a topic.", topics)
-    # The greatest part of the page: two lookups and a line for each partition, and nothing else.
-    runs = state.runs
+    yield head("kafka_topic_partitions", "gauge", "Partitions of a topic.")
+    for start in range(0, len(topics), CHUNK):
+        some = topics[start : start + CHUNK]
+        yield "".join([f'kafka_topic_partitions{{topic="{topic.name}"}} {topic.partitions}\n' for topic in some])
+    # The greatest part of the page: a lookup and a line for each partition, and nothing else.
     for name, sentence, offset in (
-        ("kafka_topic_partition_current_offset", "The high watermark.", runs.next_offset),
-        ("kafka_topic_partition_oldest_offset", "The log start offset.", runs.log_start),
+        ("kafka_topic_partition_current_offset", "The high watermark.", state.runs.next_offset),
+        ("kafka_topic_partition_oldest_offset", "The log start offset.", state.runs.log_start),
     ):
         yield head(name, "gauge", sentence)
         lines: list[str] = []
         for topic in topics:
-            before = f'{name}{{topic="{escaped(topic.name)}",partition="'
+            topic_id, before = topic.id, f'{name}{{topic="{topic.name}",partition="'
             for start in range(0, topic.partitions, CHUNK):
                 numbers = range(start, min(start + CHUNK, topic.partitions))
-                lines += [f'{before}{i}"}} {offset(topic.id, i)}\n' for i in numbers]
+                lines += [f'{before}{i}"}} {offset(topic_id, i)}\n' for i in numbers]
                 if len(lines) >= CHUNK:
                     yield "".join(lines)
                     lines = []
         yield "".join(lines)
-
-
-def _by_topic(name: str, sentence: str, topics: Sequence[Topic]) -> Iterator[str]:
-    yield head(name, "gauge", sentence)
-    for start in range(0, len(topics), CHUNK):
-        some = topics[start : start + CHUNK]
-        yield "".join([f'{name}{{topic="{escaped(topic.name)}"}} {topic.partitions}\n' for topic in some])
 
 
 def groups(state: State) -> Iterator[str]:
@@ -70,41 +65,41 @@ def groups(state: State) -> Iterator[str]:
                 for name in names[start : start + CHUNK]
             ]
         )
-    sums: dict[tuple[str, str], int] = {}
-    yield from _group_lines(state, names, "kafka_consumergroup_current_offset", "The committed offset.")
-    yield from _group_lines(state, names, "kafka_consumergroup_lag", "Records behind the committed offset.", sums)
+    # Where every group stands is found out once, while the first of three families is told.
+    rest = _Lag()
+    yield head("kafka_consumergroup_current_offset", "gauge", "The committed offset.")
+    for name in names:
+        yield from _offsets(state, name, rest)
+    yield head("kafka_consumergroup_lag", "gauge", "Records behind the committed offset.")
+    yield from rest.chunks
     yield head("kafka_consumergroup_lag_sum", "gauge", "The same, over all partitions of a topic.")
-    rows = iter(sums.items())
-    while some_rows := list(islice(rows, CHUNK)):
-        yield "".join(
-            [
-                f'kafka_consumergroup_lag_sum{{consumergroup="{group}",topic="{topic}"}} {lag}\n'
-                for (group, topic), lag in some_rows
-            ]
-        )
+    sums = iter(rest.sums.items())
+    while some_sums := list(islice(sums, CHUNK)):
+        yield "".join([f"kafka_consumergroup_lag_sum{{{labels}}} {lag}\n" for labels, lag in some_sums])
 
 
-def _group_lines(
-    state: State, names: Sequence[str], name: str, sentence: str, sums: dict[tuple[str, str], int] | None = None
-) -> Iterator[str]:
-    """A line for each partition of each group. With `sums` it is lag, which is summed up there by group and topic."""
-    yield head(name, "gauge", sentence)
-    lines: list[str] = []
-    for group_id in names:
-        group = escaped(group_id)
-        found = standings(state, group_id)
-        while some := list(islice(found, CHUNK)):
-            lines += [_line(name, group, one, one.offset if sums is None else one.lag) for one in some]
-            if sums is not None:
-                for one in some:
-                    key = group, escaped(one.topic.name)
-                    sums[key] = sums.get(key, 0) + one.lag
-            if len(lines) >= CHUNK:
-                yield "".join(lines)
-                lines = []
-    yield "".join(lines)
+class _Lag:
+    """Lines of lag that are told later, and lag by group and topic."""
+
+    __slots__ = ("chunks", "sums")
+
+    def __init__(self) -> None:
+        self.chunks: list[str] = []
+        self.sums: dict[str, int] = {}
 
 
-def _line(name: str, group: str, one: Standing, value: int) -> str:
-    topic = escaped(one.topic.name)
-    return f'{name}{{consumergroup="{group}",topic="{topic}",partition="{one.partition}"}} {value}\n'
+def _offsets(state: State, group_id: str, rest: _Lag) -> Iterator[str]:
+    before = f'consumergroup="{escaped(group_id)}",topic="'
+    found = standings(state, group_id)
+    while some := list(islice(found, CHUNK)):
+        offsets: list[str] = []
+        lags: list[str] = []
+        for one in some:
+            labels = f'{before}{one.topic.name}"'
+            offsets.append(
+                f'kafka_consumergroup_current_offset{{{labels},partition="{one.partition}"}} {one.offset}\n'
+            )
+            lags.append(f'kafka_consumergroup_lag{{{labels},partition="{one.partition}"}} {one.lag}\n')
+            rest.sums[labels] = rest.sums.get(labels, 0) + one.lag
+        rest.chunks.append("".join(lags))
+        yield "".join(offsets)

@@ -6,7 +6,7 @@ from higgins.ledger.ledger import Ledger
 from higgins.ledger.state.state import State
 from higgins.log.traffic import Traffic
 from higgins.telemetry.metrics import ConnectionCounts, RequestCounts
-from higgins.web.exposition import Kind, escaped, family, head, single
+from higgins.web.exposition import Kind, family, head, single
 from higgins.web.families.node import error_name, name_of
 
 CHUNK = 500
@@ -77,7 +77,7 @@ def health(ledger: Ledger) -> Iterator[str]:
 def traffic(state: State, found: Traffic) -> Iterator[str]:
     """Per topic: what this node committed, and what clients fetched from it."""
     rows = [
-        (escaped(topic.name), one)
+        (topic.name, one)
         for topic_id, one in found.by_topic.items()
         if (topic := state.topics.by_id.get(topic_id)) is not None
     ]

@@ -1,0 +1,109 @@
+"""A large cluster on one node: how long Metadata and a scrape of many partitions take, and how long the loop is held.
+
+    python -m tests.bench.large [--partitions 10000] [--topics 100] [--rounds 9]
+
+In one process, on a store in memory; nothing is sent over a socket. Medians, and the longest of all.
+"""
+
+import argparse
+import statistics
+from collections.abc import Awaitable, Callable
+from time import perf_counter, thread_time
+
+import trio
+
+from higgins.broker import Broker
+from higgins.kafka.context import Call
+from higgins.kafka.router import HANDLERS
+from higgins.ledger.state.offsets import CommitOffsets, OffsetToCommit
+from higgins.ledger.state.sessions import TakeLease
+from higgins.ledger.state.topics import CreateTopic
+from higgins.model.names import TopicId
+from higgins.runtime import Runtime, tune_interpreter
+from higgins.settings import Flags, load
+from higgins.storage.memory import memory_store
+from higgins.storage.settings import StoreSettings
+from higgins.web.page import build_page
+from higgins_protocol.messages.metadata import MetadataRequest
+from higgins_protocol.registry import APIS, encode_response
+
+METADATA = 3
+
+
+async def main(partitions: int, topics: int, rounds: int) -> None:
+    runtime = Runtime()
+    broker = Broker(runtime, load(Flags(), {}, None), store=memory_store(runtime, StoreSettings(url="memory://")))
+    async with trio.open_nursery() as nursery:
+        await nursery.start(broker.run)
+        assert broker.node is not None and broker.sources is not None
+        ids = await fill(broker, partitions, topics)
+        call = Call(broker.node, 12, "bench", "127.0.0.1", broker.listeners[0].name, 1, lambda: None)
+        version = APIS[METADATA].versions[1]
+        pieces: list[int] = []
+
+        async def metadata() -> None:
+            response = HANDLERS[METADATA](call, MetadataRequest(topics=None))
+            pieces.append(sum(map(len, encode_response(METADATA, min(12, version), 1, response))))
+
+        async def scrape() -> None:
+            pieces.append(sum(map(len, await build_page(broker.sources, 1 << 30))))
+
+        print(f"{partitions} partitions in {topics} topics, one group that has committed for {len(ids)} topics")
+        for name, job in (("Metadata", metadata), ("scrape", scrape)):
+            took, held = await measured(job, rounds)
+            print(
+                f"{name}: median {statistics.median(took):.1f} ms, longest {max(took):.1f} ms; "
+                f"the loop is held for {max(held):.1f} ms of processor time at most; {pieces[-1]} bytes"
+            )
+        broker.stop()
+
+
+async def fill(broker: Broker, partitions: int, topics: int) -> list[TopicId]:
+    """Topics of equal size, and a group with an offset in each of their partitions."""
+    assert broker.node is not None
+    ledger, each = broker.node.ledger, partitions // topics
+    ids = [TopicId(broker.node.runtime.token(16)) for _ in range(topics)]
+    outcomes = await ledger.propose_all([CreateTopic(f"topic-{i}", topic_id, each) for i, topic_id in enumerate(ids)])
+    assert all(one.error is None for one in outcomes), outcomes
+    assert ledger.session is not None
+    lease_epoch = await ledger.propose(TakeLease("group/g", ledger.session.epoch))
+    for topic_id in ids:
+        entries = tuple(OffsetToCommit(topic_id, i, 0, -1, "") for i in range(each))
+        await ledger.propose(CommitOffsets("g", ledger.session.epoch, lease_epoch, entries))
+    return ids
+
+
+async def measured(job: Callable[[], Awaitable[None]], rounds: int) -> tuple[list[float], list[float]]:
+    """Milliseconds that each round took, and those between two turns that another task had meanwhile."""
+    took: list[float] = []
+    held: list[float] = []
+
+    async def watch() -> None:
+        # Processor time: a neighbour on the same machine does not lengthen it.
+        last = thread_time()
+        while True:
+            await trio.lowlevel.checkpoint()
+            now = thread_time()
+            held.append((now - last) * 1000)
+            last = now
+
+    for _ in range(rounds):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(watch)
+            await trio.lowlevel.checkpoint()
+            begun = perf_counter()
+            await job()
+            took.append((perf_counter() - begun) * 1000)
+            await trio.lowlevel.checkpoint()
+            nursery.cancel_scope.cancel()
+    return took, held
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--partitions", type=int, default=10_000)
+    parser.add_argument("--topics", type=int, default=100)
+    parser.add_argument("--rounds", type=int, default=9)
+    given = parser.parse_args()
+    tune_interpreter()
+    trio.run(main, given.partitions, given.topics, given.rounds)
