@@ -10,11 +10,12 @@ from typing import Any
 from higgins.ledger.commit import Commit
 from higgins.ledger.committer import Committer, Outcome, _Entry
 from higgins.ledger.ledger import Ledger
-from higgins.ledger.state import runs, tasks
+from higgins.ledger.state import runs, tasks, topics
 from higgins.ledger.state.base import Moment
 from higgins.ledger.state.objects import ObjectPut
 from higgins.ledger.state.producers import PastBatch, ProducerKey, Producers
 from higgins.ledger.state.runs import DeleteRecords, RecordsDeleted
+from higgins.ledger.state.topics import ConfigureTopic, TopicConfigured
 from higgins.model.errors import StorageUnavailable
 from higgins.model.pointer import object_key
 from tests.simulation.node import own_session_epoch
@@ -122,6 +123,15 @@ def _operators_do_not_grow() -> list[tuple[object, str, Any]]:
     return [(tasks.Tasks, "readers_of", lambda self, topic_id: [])]
 
 
+def _configs_overwritten() -> list[tuple[object, str, Any]]:
+    """A change of configs replaces what was there, though it was made from something older."""
+
+    def configured(topics: Any, proposal: ConfigureTopic) -> tuple[list[Any], bool]:
+        return [TopicConfigured(proposal.topic_id, proposal.after)], True
+
+    return [(topics, "configure_topic", configured)]
+
+
 BUGS: dict[str, Patch] = {
     "acknowledge before commit": _acknowledge_before_commit,
     "nonce ignored": _nonce_ignored,
@@ -132,6 +142,7 @@ BUGS: dict[str, Patch] = {
     "a task compares neither lease nor offset": _task_compares_nothing,
     "log starts go back": _log_starts_go_back,
     "operators do not grow": _operators_do_not_grow,
+    "configs are overwritten": _configs_overwritten,
 }
 
 

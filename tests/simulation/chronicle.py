@@ -25,6 +25,8 @@ CLIENT_OPERATIONS = frozenset(
         "trim-look",
         "grow",
         "grow-send",
+        "config",
+        "config-look",
     }
 )
 

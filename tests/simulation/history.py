@@ -5,6 +5,7 @@ import sys
 import traceback
 from collections import Counter
 from collections.abc import Awaitable, Callable, MutableMapping
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -28,7 +29,7 @@ from tests.simulation.network import Network
 from tests.simulation.node import LIFE, SimulatedNode
 from tests.simulation.runtime import SimulatedRuntime
 from tests.simulation.schedule import Timetable, run_seeded
-from tests.simulation.workloads import growing, members, readers, topics, trimming, writers
+from tests.simulation.workloads import configuring, growing, members, readers, topics, trimming, writers
 from tests.simulation.workloads.stage import LARGE, ORDERS, PARTITIONS, PLAIN, Stage
 
 TROUBLE_S = 18.0
@@ -214,6 +215,8 @@ class _World:
             self._employ(clients, "follower", lambda role: readers.read(stage, role, (LARGE,)))
             self._employ(clients, "probe", lambda role: readers.probe(stage, role))
             self._employ(clients, "steer", lambda role: topics.steer(stage, role))
+            for entry in configuring.ENTRIES:
+                self._employ(clients, f"configure {entry}", partial(configuring.configure, stage, entry=entry))
             self._employ(clients, "churn", lambda role: topics.churn(stage, role))
             self._employ(clients, "trim", lambda role: trimming.trim(stage, role))
             self._employ(clients, "grow", lambda role: growing.grow(stage, role))

@@ -17,6 +17,7 @@ CONVICTED_BY = {
     "a task compares neither lease nor offset": {"operator-repeated", "operator-reordered"},
     "log starts go back": {"trim-start"},
     "operators do not grow": {"growth-uneven"},
+    "configs are overwritten": {"config-old", "config-lost"},
 }
 
 

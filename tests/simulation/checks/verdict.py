@@ -7,6 +7,8 @@ import msgspec
 
 from higgins.ledger.state.state import State
 from tests.simulation.checks.changes import EVENTS, check_growth, check_trims
+from tests.simulation.checks.configs import EVENTS as CONFIG_EVENTS
+from tests.simulation.checks.configs import check_configs
 from tests.simulation.checks.ledger import check_ledger
 from tests.simulation.checks.operators import check_derived
 from tests.simulation.chronicle import Chronicle
@@ -25,6 +27,8 @@ ROLES = (
     "churn",
     "trim",
     "grow",
+    "configure retention.ms",
+    "configure segment.ms",
 )
 
 
@@ -74,11 +78,13 @@ def judge(evidence: Evidence) -> dict[str, list[str]]:
     _check_derived_readers(evidence, violations)
     check_trims(evidence.chronicle.events, replayed, violations.add)
     check_growth(evidence.chronicle.events, replayed, violations.add)
+    check_configs(evidence.chronicle.events, replayed, violations.add)
     return violations.found
 
 
 def _check_clients(events: Iterable[dict[str, Any]], violations: Violations) -> None:
-    known = [event for event in events if event["e"] not in {"derived", "derived-poll", "generation", "admin"} | EVENTS]
+    others = {"derived", "derived-poll", "generation", "admin"} | EVENTS | CONFIG_EVENTS
+    known = [event for event in events if event["e"] not in others]
     report: dict[str, Any] = check(known)  # type: ignore[no-untyped-call]
     for name in report["violations"]:
         for example in report["examples"][name]:
