@@ -65,12 +65,19 @@ export class Outbox {
 /** Keeps what a library pushes until it is asked for. */
 export class Inbox {
   #came = []
+  #offers = []
   #failed = null
   #wake = () => {}
 
   put (record) {
     this.#came.push(record)
     this.#wake()
+  }
+
+  /** Resolves to whether they were taken; not, when the inbox is cleared before. */
+  offer (records) {
+    for (const record of records) this.put(record)
+    return new Promise(resolve => this.#offers.push(resolve))
   }
 
   fail (error) {
@@ -80,6 +87,11 @@ export class Inbox {
 
   clear () {
     this.#came = []
+    this.#settle(false)
+  }
+
+  #settle (taken) {
+    for (const resolve of this.#offers.splice(0)) resolve(taken)
   }
 
   /** What there is, after at most `timeoutMs`. */
@@ -92,6 +104,7 @@ export class Inbox {
       this.#wake = () => {}
     }
     if (this.#failed) throw this.#failed
+    this.#settle(true)
     return this.#came.splice(0)
   }
 }

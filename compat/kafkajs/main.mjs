@@ -73,7 +73,13 @@ function open (bootstrap) {
     await consumer.subscribe({ topic, fromBeginning })
     await consumer.run({
       autoCommit: false,
-      eachMessage: async ({ partition, message }) => inbox.put(recordOf(partition, message))
+      eachBatchAutoResolve: false,
+      // What is not polled before a rebalance is not resolved, or a later commit would skip it.
+      eachBatch: async ({ batch, resolveOffset, isRunning, isStale }) => {
+        if (!isRunning() || isStale()) return
+        const taken = await inbox.offer(batch.messages.map(message => recordOf(batch.partition, message)))
+        if (taken) resolveOffset(batch.lastOffset())
+      }
     })
     return {
       assigned: () => assigned,

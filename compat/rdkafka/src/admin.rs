@@ -74,6 +74,7 @@ impl Admin {
     }
 
     /// The library has only the old call, which sets all that the topic has: what is set already has to come along.
+    /// It keeps the refusal of a single topic to itself, so what has become of the entries is looked up afterwards.
     fn alter_configs(&self, topic: &str, request: &Value) -> Outcome<Value> {
         let mut wanted: HashMap<String, String> = HashMap::new();
         for (name, (value, own)) in self.entries(topic)? {
@@ -89,8 +90,12 @@ impl Admin {
         for (name, value) in &wanted {
             change = change.set(name, value);
         }
-        let done = block_on(self.kafka.alter_configs([&change], &self.options))?.remove(0);
-        done.map(|_| Value::Null).map_err(|(_, code)| code.into())
+        block_on(self.kafka.alter_configs([&change], &self.options))?.remove(0).map_err(|(_, code)| code)?;
+        let found = self.entries(topic)?;
+        match wanted.iter().find(|(name, value)| found.get(*name).is_none_or(|(now, _)| now != *value)) {
+            Some((name, _)) => Err(format!("{name} was not taken").into()),
+            None => Ok(Value::Null),
+        }
     }
 
     fn delete_records(&self, topic: &str, request: &Value) -> Outcome<Value> {
