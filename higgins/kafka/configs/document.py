@@ -14,6 +14,14 @@ without effect* is kept, checked and shown, and does nothing more. Dynamic entri
 restart; the others are given when a node starts, with `higgins up --set NAME=VALUE`.
 
 A topic's value is its own, or else a broker's (the first of the entries named), or else the default.
+
+Where Kafka does otherwise:
+
+- What Kafka reads only when a broker starts takes effect here at any time, unless the table says *at the start only*.
+- Bounds of a single process have defaults of their own: `group.max.size`, `max.connections`, `max.connections.per.ip`.
+- A name that nobody knows is refused for brokers too, and a malformed value is always INVALID_CONFIG.
+- The value described is the one in effect, also where a broker gives a topic's age in another unit than the topic.
+- Listeners, keystores, passwords, controllers and tiers have no dynamic entries, and the root is the only logger.
 """
 CHAPTERS: dict[ResourceType, str] = {
     ResourceType.TOPIC: "Topics\n\n`higgins topic config set TOPIC KEY=VALUE`",

@@ -84,6 +84,7 @@ class LiveConfigs:
         self._started = started or Started()
         self._given = _given(self._started)
         self._takers: list[Callable[[], None]] = []
+        self._session: Session | None = None
         self._node_id = ""
         self._revision = -1
         self._told = (0, "")
@@ -126,11 +127,13 @@ class LiveConfigs:
         return found
 
     def _refresh(self) -> None:
+        """Compute anew what depends on facts, if there are other facts or this node is another one."""
         state, session = self._ledger.state, self._ledger.session
-        if session is not None and str(session.node_id) != self._node_id:
-            self._node_id, self._revision = str(session.node_id), -1
-        if state.configs.revision == self._revision:
+        if state.configs.revision == self._revision and session is self._session:
             return
+        self._session = session
+        if session is not None:
+            self._node_id = str(session.node_id)
         self._revision = state.configs.revision
         self._rules.clear()
         started = self._started
