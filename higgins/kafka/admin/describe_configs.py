@@ -11,6 +11,7 @@ Not done: loggers but the root's; throttling.
 from collections.abc import Sequence
 
 import structlog
+import trio
 
 from higgins.kafka.configs.entry import Entry, ResourceType, Source
 from higgins.kafka.configs.live import Rung, spelled
@@ -29,6 +30,8 @@ from higgins_protocol.messages.describe_configs import (
 
 KEY = 32
 
+AT_ONCE = 20
+"""Resources described before others get their turn; each has dozens of entries."""
 ROOT_LOGGER = "root"
 LEVELS = ((10, "DEBUG"), (20, "INFO"), (30, "WARN"), (40, "ERROR"))
 """From which level on, by Kafka's names."""
@@ -38,7 +41,12 @@ async def handle(call: Call, request: DescribeConfigsRequest) -> DescribeConfigs
     if not await reach_tip(call):
         unknown = Refused(ErrorCode.KAFKA_STORAGE_ERROR, "The store does not answer, so nobody knows; try again.")
         return DescribeConfigsResponse(results=[_failed(one, unknown) for one in request.resources])
-    return DescribeConfigsResponse(results=[_describe(call, request, one) for one in request.resources])
+    results = []
+    for n, one in enumerate(request.resources, 1):
+        results.append(_describe(call, request, one))
+        if n % AT_ONCE == 0:
+            await trio.lowlevel.checkpoint()
+    return DescribeConfigsResponse(results=results)
 
 
 def _describe(call: Call, request: DescribeConfigsRequest, asked: DescribeConfigsResource) -> DescribeConfigsResult:
@@ -46,31 +54,28 @@ def _describe(call: Call, request: DescribeConfigsRequest, asked: DescribeConfig
         rows = _rows(call, request, asked)
     except Refused as refusal:
         return _failed(asked, refusal)
-    keys = set(asked.configuration_keys or ())
     return DescribeConfigsResult(
-        resource_type=asked.resource_type,
-        resource_name=asked.resource_name,
-        configs=[row for row in rows if not keys or row.name in keys],
+        resource_type=asked.resource_type, resource_name=asked.resource_name, configs=rows
     )
 
 
 def _rows(
     call: Call, request: DescribeConfigsRequest, asked: DescribeConfigsResource
 ) -> Sequence[DescribeConfigsResourceResult]:
-    kind = kind_of(asked.resource_type)
+    kind, keys = kind_of(asked.resource_type), frozenset(asked.configuration_keys or ())
     node_id = call.node.configs.node_id
     is_own = asked.resource_name == node_id
     if kind is ResourceType.BROKER_LOGGER:
         if not is_own:
             raise Refused(ErrorCode.INVALID_REQUEST, f"This is broker {node_id}; ask another for its own loggers.")
-        return [_logger()]
+        return [row for row in (_logger(),) if not keys or row.name in keys]
     resource = find(call.node.state, call.node.configs, kind, asked.resource_name)
     if kind is ResourceType.BROKER and not is_own and not resource.is_cluster_default:
         raise Refused(
             ErrorCode.INVALID_REQUEST,
             f"This is broker {node_id}; ask broker {asked.resource_name} for its own configs, or '' for all brokers'.",
         )
-    entries = resource.table.values()
+    entries = [entry for entry in resource.table.values() if not keys or entry.name in keys]
     shown = [entry for entry in entries if entry.name in resource.own or not resource.is_cluster_default]
     return [_row(resource, entry, request) for entry in shown]
 

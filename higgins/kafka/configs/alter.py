@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 
 import msgspec
+import trio
 
 from higgins.kafka.configs.entry import ResourceType
 from higgins.kafka.configs.resources import Resource, find, kind_of
@@ -18,6 +19,8 @@ from higgins_protocol.errors import ErrorCode
 from higgins_protocol.messages.alter_configs import AlterConfigsResourceResponse
 
 ATTEMPTS_MAX = 10
+AT_ONCE = 100
+"""Resources judged before others get their turn."""
 
 Judge = Callable[[Resource], dict[str, str]]
 """What the resource would have of its own. Raises: Refused."""
@@ -44,8 +47,10 @@ async def alter(call: Call, wanted: Sequence[Wanted], *, validate_only: bool) ->
     times = Counter((each.type, each.name) for each in wanted)
     pending = list(wanted)
     for _ in range(ATTEMPTS_MAX):
-        for each in pending:
+        for n, each in enumerate(pending, 1):
             _judge(call, each, times[each.type, each.name])
+            if n % AT_ONCE == 0:
+                await trio.lowlevel.checkpoint()
         pending = [each for each in pending if each.proposal is not None]
         if validate_only or not pending:
             break
