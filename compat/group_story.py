@@ -1,4 +1,4 @@
-"""The story of a group: three members share a topic, one leaves, the others go on, and an heir begins at the commit."""
+"""The stories of groups: members share a topic, come and go, and go on while nodes are restarted under them."""
 
 import threading
 import time
@@ -7,7 +7,9 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 
 from port import Client
-from telling import PATIENCE_S, POLL_S, new_topic, numbers, same, story, values
+from telling import PATIENCE_S, POLL_S, ask, new_topic, numbers, read_from, same, story, values
+
+SENT_MAX = 20_000
 
 
 class MemberThread:
@@ -75,6 +77,54 @@ def group(client: Client) -> None:
     wait_until(lambda: seen([heir]) >= set(numbers(120, 150)), [heir], "going on from the commit")
     heir.leave()
     same(sorted(heir.seen), sorted(numbers(120, 150)), "what is read by who comes after the commit")
+
+
+@story("rolling", "patience")
+def rolling(client: Client) -> None:
+    """Two nodes are restarted in turn under a producer and a group; nobody notices, and nothing is missing."""
+    ask("second")
+    topic = new_topic(6)
+    members = [MemberThread(client, f"group-{topic}", topic) for _ in range(2)]
+    producer = client.producer(idempotent="idempotence" not in client.missing)
+    spread(client, topic, range(12))
+    wait_until(lambda: shares(members, 6), members, "two members sharing six partitions")
+    rolled = BackgroundAsk("roll")
+    sent = 12
+    while not rolled.over() and sent < SENT_MAX:
+        producer.send(topic, b"v%d" % sent, partition=sent % 6)
+        sent += 1
+        time.sleep(0.005)
+    producer.flush()
+    producer.close()
+    wait_until(lambda: seen(members) >= set(numbers(0, sent)), members, f"reading all of {sent} records")
+    wait_until(lambda: shares(members, 6), members, "the members sharing six partitions again")
+    for one in members:
+        one.leave()
+    stored = values(read_from(client, topic, sent, partitions=6))
+    if "idempotence" in client.missing:
+        stored = list(set(stored))
+    same(sorted(stored), sorted(numbers(0, sent)), "what is stored")
+
+
+class BackgroundAsk:
+    """Something asked of the harness while the story goes on."""
+
+    def __init__(self, what: str) -> None:
+        self._failure: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, args=(what,), daemon=True)
+        self._thread.start()
+
+    def over(self) -> bool:
+        """Whether it is done. Raises: whatever became of it instead."""
+        if self._failure is not None:
+            raise self._failure
+        return not self._thread.is_alive()
+
+    def _run(self, what: str) -> None:
+        try:
+            ask(what)
+        except BaseException as error:
+            self._failure = error
 
 
 def spread(client: Client, topic: str, which: Iterable[int]) -> None:

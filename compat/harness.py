@@ -26,6 +26,7 @@ COMPAT = Path(__file__).resolve().parent
 STORY_S = 120.0
 START_S = 20.0
 COMMAND_S = 30.0
+SETTLE_S = 2.0
 LOG_TAIL_LINES = 40
 EXIT_SKIPPED = 77
 # What third-party suites assume of a broker.
@@ -56,11 +57,12 @@ def higgins_command() -> list[str]:
 
 
 class Broker:
-    """A broker in a process of ours, on a directory that outlives its restarts."""
+    """A broker in a process of ours, on a directory that outlives its restarts and may be shared with another."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, name: str = "broker") -> None:
+        self.folder = folder
         self._store = folder / "store"
-        self.log_path = folder / "broker.log"
+        self.log_path = folder / f"{name}.log"
         self._process: subprocess.Popen[bytes] | None = None
         self.address = "127.0.0.1:0"
 
@@ -107,6 +109,7 @@ class Trial:
         self._python = python
         self._given_address = address
         self._broker = broker
+        self._second: Broker | None = None
 
     @property
     def address(self) -> str:
@@ -122,6 +125,7 @@ class Trial:
             errors.seek(0)
             said = errors.read().strip()
         seconds = time.monotonic() - begun
+        self._end_second()
         if not timely:
             return Result(story, "fail", seconds, f"not over after {STORY_S:.0f} s\n{said}")
         outcome = {0: "pass", EXIT_SKIPPED: "skip"}.get(process.returncode, "fail")
@@ -129,6 +133,24 @@ class Trial:
 
     def log_tail(self) -> str:
         return "" if self._broker is None else self._broker.log_tail()
+
+    def _start_second(self) -> None:
+        """A second node on the same store, until the story is over."""
+        assert self._broker is not None
+        self._second = Broker(self._broker.folder, "second")
+        self._second.start()
+
+    def _roll(self) -> None:
+        """Restart both nodes in turn, as an operator does: one is up for a while before the other goes."""
+        assert self._broker is not None and self._second is not None
+        for node in (self._broker, self._second):
+            node.restart(signal.SIGTERM)
+            time.sleep(SETTLE_S)
+
+    def _end_second(self) -> None:
+        second, self._second = self._second, None
+        if second is not None:
+            second.stop()
 
     def _attend(self, process: subprocess.Popen[str], deadline: float) -> bool:
         """Do what the story asks until it is over; False when it took too long and was killed."""
@@ -152,11 +174,15 @@ class Trial:
     def _do(self, asked: dict[str, str]) -> dict[str, str]:
         try:
             match asked["ask"]:
-                case "restart" | "kill" if self._broker is None:
+                case "restart" | "kill" | "second" | "roll" if self._broker is None:
                     return {"outcome": "skip", "why": "the broker is not ours to restart (--against)"}
                 case "restart" | "kill" as how:
                     assert self._broker is not None
                     self._broker.restart(signal.SIGKILL if how == "kill" else signal.SIGTERM)
+                case "second":
+                    self._start_second()
+                case "roll":
+                    self._roll()
                 case "create":
                     self._command("topic", "create", asked["topic"], "--partitions", str(asked["partitions"]))
                 case "apply" if self._broker is None and not self._takes_topographies():

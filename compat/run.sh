@@ -1,6 +1,8 @@
 #!/bin/sh
-# Put every client, or those named, through the stories: compat/run.sh [CLIENT…] [--against HOST:PORT] [--readme FILE]
-# Writes compat/report.json and prints the table. Exit code 1 when a client fails; one that cannot be installed is skipped.
+# Put every client, tool and system, or those named, through the stories: one row each in the table that is printed.
+#   compat/run.sh [CLIENT…] [--against HOST:PORT] [--readme FILE]
+# Renews their rows in compat/report.json, unless the broker is another's. Exit code 1 when one fails; one that cannot be
+# installed is skipped.
 set -eu
 compat=$(cd "$(dirname "$0")" && pwd)
 clients='' against='' readme=''
@@ -13,7 +15,9 @@ while [ $# -gt 0 ]; do
     esac
     shift
 done
-: "${clients:=kafka-python kafka-python-2.0.2 confluent-kafka aiokafka kcat}"
+[ -n "$clients" ] || for script in "$compat"/*/run.sh; do
+    clients="$clients $(basename "$(dirname "$script")")"
+done
 
 results=$(mktemp -d)
 trap 'rm -rf "$results"' EXIT
@@ -29,7 +33,8 @@ for client in $clients; do
     [ ! -f "$results/$client.json" ] || done="$done $results/$client.json"
 done
 if [ -n "$done" ]; then
+    [ -n "$against" ] && keep='' || keep=$compat/report.json
     # shellcheck disable=SC2086  # names of ours, without spaces in the last part
-    "${HIGGINS_PYTHON:-python3}" "$compat/report.py" --json "$compat/report.json" ${readme:+--readme "$readme"} $done
+    "${HIGGINS_PYTHON:-python3}" "$compat/report.py" ${keep:+--json "$keep"} ${readme:+--readme "$readme"} $done
 fi
 exit $failed
