@@ -4,16 +4,40 @@ pytest loads this on its own wherever Higgins is installed, so it imports nothin
 one. `higgins_broker` is new and empty for each test, `higgins_session_broker` is one for all of them.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from typing import Any
 
 import pytest
 
 MARKER = "higgins(config, **configs): Kafka's broker configs for higgins_broker, such as num_partitions=4."
 
+FIXTURES = frozenset({"higgins_broker", "higgins_session_broker"})
+
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", MARKER)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
+    """A fault of a broker fails the test in which it was seen, though a shared broker lives on."""
+    brokers = [one for name, one in getattr(item, "funcargs", {}).items() if name in FIXTURES]
+    try:
+        result = yield
+    except Exception as error:
+        for broker in brokers:
+            _note(broker, error)
+        raise
+    for broker in brokers:
+        broker.check()
+    return result
+
+
+def _note(broker: Any, error: BaseException) -> None:
+    try:
+        broker.check()
+    except Exception as fault:
+        error.add_note(f"Meanwhile in the broker: {fault}")
 
 
 @pytest.fixture(scope="session")

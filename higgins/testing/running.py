@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 import msgspec
 import trio
+import trio.testing
 
 from higgins.broker import Broker
 from higgins.client import (
@@ -32,6 +33,7 @@ from higgins.testing.events import Events, describe
 T = TypeVar("T")
 
 STOP_PATIENCE_S = 30.0
+SETTLE_S = 0.2
 RECORDS_PATIENCE_S = 10.0
 
 DEFAULTS: Mapping[str, object] = {
@@ -141,6 +143,17 @@ class RunningBroker:
             pass  # it has ended already; why is told by the next line
         if not self._thread.join(STOP_PATIENCE_S):
             raise BrokerFault(f"The broker did not stop within {STOP_PATIENCE_S:g} s.")
+        self._raise_faults()
+
+    def check(self) -> None:
+        """Raise BrokerFault for errors that the broker has logged since this was last asked; `stop` asks too."""
+        try:
+            self._thread.call(_settle)
+        except RuntimeError:
+            pass  # it has ended, so nothing more will be logged
+        self._raise_faults()
+
+    def _raise_faults(self) -> None:
         faults, self._events.faults = self._events.faults, []
         if faults:
             raise BrokerFault("\n".join(["The broker logged errors:", *map(_told, faults)]))
@@ -158,6 +171,12 @@ class RunningBroker:
                 return await job(cluster)
 
         return self._thread.call(run)
+
+
+async def _settle() -> None:
+    """Let the broker finish what it is at: a client sees its connection closed before the reason is logged."""
+    with trio.move_on_after(SETTLE_S):
+        await trio.testing.wait_all_tasks_blocked()
 
 
 class _Fault(msgspec.Struct, frozen=True):

@@ -17,8 +17,9 @@ PATIENCE_S = 120
 def run_suite(folder: Path, text: str, *arguments: str) -> str:
     """What pytest says about a suite of one file, with no other plugin than ours."""
     (folder / "test_theirs.py").write_text(text)
+    pytest_of_theirs = [sys.executable, "-m", "pytest", "-p", "higgins.pytest_plugin", "-p", "no:cacheprovider"]
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-p", "higgins.pytest_plugin", "-p", "no:cacheprovider", "-q", *arguments],
+        [*pytest_of_theirs, "-q", "-ra", *arguments],
         cwd=folder,
         env={"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
         capture_output=True,
@@ -72,19 +73,35 @@ def test_fixtures_live_as_long_as_they_say(tmp_path: Path) -> None:
     assert "4 passed" in said, said
 
 
-def test_a_fault_of_the_broker_is_an_error_of_the_test(tmp_path: Path) -> None:
+def test_a_fault_of_the_broker_fails_the_test_that_met_it(tmp_path: Path) -> None:
     said = run_suite(
         tmp_path,
-        "import socket, struct\n"
+        "import socket, struct, pytest\n"
         "from higgins.kafka.router import HANDLERS\n\n"
-        "def test_theirs(higgins_broker, monkeypatch):\n"
+        "def provoke(broker, monkeypatch):\n"
         "    monkeypatch.setitem(HANDLERS, 18, lambda *_: 1 // 0)\n"
-        "    with socket.create_connection((higgins_broker.host, higgins_broker.port)) as connection:\n"
+        "    with socket.create_connection((broker.host, broker.port)) as connection:\n"
         "        connection.sendall(struct.pack('>ihhih', 10, 18, 0, 1, -1))\n"
-        "        assert connection.recv(1) == b''\n",
+        "        assert connection.recv(1) == b''\n\n"
+        "def test_own(higgins_broker, monkeypatch):\n"
+        "    provoke(higgins_broker, monkeypatch)\n\n"
+        "def test_shared(higgins_session_broker, monkeypatch):\n"
+        "    provoke(higgins_session_broker, monkeypatch)\n"
+        "    raise LookupError('a reason of its own')\n\n"
+        "def test_after(higgins_session_broker):\n"
+        "    higgins_session_broker.produce('t', b'1')\n\n"
+        "@pytest.fixture\n"
+        "def closing(higgins_broker, monkeypatch):\n"
+        "    yield\n"
+        "    provoke(higgins_broker, monkeypatch)\n\n"
+        "def test_late(closing):\n"
+        "    pass\n",
     )
-    assert "1 passed, 1 error" in said, said
-    assert "BrokerFault" in said and "ZeroDivisionError" in said
+    assert "2 failed, 2 passed, 1 error" in said, said
+    assert "FAILED test_theirs.py::test_own - higgins.testing.running.BrokerFault" in said
+    assert "FAILED test_theirs.py::test_shared - LookupError: a reason of its own" in said
+    assert "ERROR test_theirs.py::test_late - higgins.testing.running.BrokerFault" in said
+    assert "Meanwhile in the broker" in said and "ZeroDivisionError" in said
 
 
 def test_pytest_finds_the_fixtures_where_higgins_is_installed() -> None:
