@@ -119,6 +119,13 @@ def test_a_node_s_health_check_asks_the_node(name: str, monkeypatch: pytest.Monk
     assert asked.host in {"localhost", "127.0.0.1"} and asked.port in {one.port for one in listeners}
 
 
+def test_images_are_built_and_never_looked_for_elsewhere() -> None:
+    # With a name beside the recipe, whoever owns that name in a registry would be asked first.
+    for service in SERVICES.values():
+        assert "image" not in service and (ROOT / service["build"]["context"] / "Dockerfile").exists()
+        assert service["build"]["target"] in IMAGES
+
+
 def test_no_two_nodes_want_the_same_port() -> None:
     ports = [SERVICES[name]["ports"][0] for name in NODES]
     assert len(set(ports)) == len(ports)
