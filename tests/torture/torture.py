@@ -2,7 +2,7 @@
 checker.py and, unless --no-check, checks it. Faults come from outside (nemesis.py, run.py, your shell).
 
 usage: python -m tests.torture.torture --bootstrap HOST:PORT[,...] [--seconds 30] [--out history.jsonl] [--derived]
-       [--plain 1] [--idem 2] [--txn 2] [--eos 2] [--assign 2] [--group 3] [--rate 200] [--crash-every 5]
+       [--configs] [--plain 1] [--idem 2] [--txn 2] [--eos 2] [--assign 2] [--group 3] [--rate 200] [--crash-every 5]
 
 Topics (made here if missing): PREFIX-plain (plain and idempotent producers: no transactions, so its offsets must have
 no holes), PREFIX-txn (transactional producers), PREFIX-eos (what the copiers write from PREFIX-plain), and with
@@ -20,13 +20,14 @@ from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from tests.torture.checker import main as check
+from tests.torture.configurer import Configurer
 from tests.torture.readers import Readers
 from tests.torture.writers import Writers
 
 APPLY_PATIENCE_S = 60
 
 
-class Run(Writers, Readers):
+class Run(Writers, Readers, Configurer):
     """One run: topics, roles, the calm afterwards, and the last read of everything."""
 
     def topics(self):
@@ -96,9 +97,10 @@ where = "qty > 5"
         readers = [self.spawn(self.assigner, f"r{i}", ("rc", "ru")[i % 2]) for i in range(a.assign)]
         readers += [self.spawn(self.member, f"g{i}") for i in range(a.group)]
         readers += [self.spawn(self.prober)]
+        administrators = [self.spawn(self.configurer)] if a.configs else []
         time.sleep(a.seconds)
         self.writers_on = False
-        for t in writers + copiers:
+        for t in writers + copiers + administrators:
             t.join(60)
         for i in range(a.txn + a.eos):  # take over every transactional id: its open transaction ends
             tid = f"t{i}" if i < a.txn else f"e{i - a.txn}"
@@ -150,6 +152,7 @@ def main():
     for role, n in (("plain", 1), ("idem", 2), ("txn", 2), ("eos", 2), ("assign", 2), ("group", 2)):
         p.add_argument("--" + role, type=int, default=n)
     p.add_argument("--derived", action="store_true", help="derive a topic by an operator, and check it")
+    p.add_argument("--configs", action="store_true", help="change a config entry all the while, and look at it")
     p.add_argument("--no-check", action="store_true")
     p.add_argument("--allow", default="")
     a = p.parse_args()
