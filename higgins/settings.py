@@ -30,7 +30,7 @@ PREFIX = "HIGGINS_"
 LISTENERS_MAX = 32
 
 # Variables that are not settings of a broker: which file to read, where the command line connects, what is logged.
-NOT_SETTINGS = frozenset({"HIGGINS_CONFIG", "HIGGINS_BOOTSTRAP", "HIGGINS_LOG_LEVEL"})
+NOT_SETTINGS = frozenset({"HIGGINS_CONFIG", "HIGGINS_BOOTSTRAP", "HIGGINS_LOG_LEVEL", "HIGGINS_LOG_FORMAT"})
 
 ROOMS: dict[str, type[msgspec.Struct]] = {
     "store": StoreSettings,

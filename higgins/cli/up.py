@@ -12,7 +12,7 @@ from higgins.broker import Broker
 from higgins.cli.common import DEFAULT_BOOTSTRAP, Json, print_json, run_async
 from higgins.cli.serving import bound_addresses, describe, durability, serving, settings_from
 from higgins.settings import Flags, Settings
-from higgins.telemetry.logs import Level, configure_logs
+from higgins.telemetry.logs import Form, Level, configure_logs
 
 
 def up(
@@ -40,6 +40,9 @@ def up(
     log_level: Annotated[
         Level, Parameter(env_var="HIGGINS_LOG_LEVEL", help="What is logged to standard error.")
     ] = "info",
+    log_format: Annotated[
+        Form, Parameter(env_var="HIGGINS_LOG_FORMAT", help="Lines for people, or JSON objects for machines.")
+    ] = "text",
     json: Json = False,
 ) -> int:
     """Start a broker, and serve until Ctrl-C or SIGTERM.
@@ -54,7 +57,7 @@ def up(
         assignments=tuple(set_),
         config=config,
     )
-    configure_logs(log_level)
+    configure_logs(log_level, log_format)
     return run_async(_serve, flags, json)
 
 

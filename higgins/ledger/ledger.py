@@ -330,6 +330,7 @@ class Ledger:
                 continue
             last, took_s = frozen.number, self._runtime.monotonic() - started
             self.snapshot = last, time_ms
+            log.info("snapshot.made", number=last, seconds=round(took_s, 3))
 
 
 async def open_ledger(runtime: Runtime, store: Store, settings: LedgerSettings) -> Ledger:

@@ -59,11 +59,11 @@ async def body(stream, headers):
 
 
 @pytest.fixture
-def door(nursery, autojump_clock):
+def door(nursery):
     return Door(nursery)
 
 
-async def test_metrics_are_told_again_and_again_on_one_connection(door):
+async def test_metrics_are_told_again_and_again_on_one_connection(autojump_clock, door):
     stream = door.connect()
     for path in (b"/metrics", b"/metrics?name=x"):
         status, headers, _ = await ask(stream, b"GET " + path + b" HTTP/1.1\r\nHost: x\r\n\r\n")
@@ -73,14 +73,14 @@ async def test_metrics_are_told_again_and_again_on_one_connection(door):
     assert door.built == 2
 
 
-async def test_head_has_the_length_and_no_body(door):
+async def test_head_has_the_length_and_no_body(autojump_clock, door):
     stream = door.connect()
     _, headers, _ = await ask(stream, b"HEAD /metrics HTTP/1.1\r\nConnection: close\r\n\r\n")
     assert headers["content-length"] == "8" and headers["connection"] == "close"
     assert await stream.receive_some() == b""
 
 
-async def test_other_paths_are_told_where_metrics_are(door):
+async def test_other_paths_are_told_where_metrics_are(autojump_clock, door):
     stream = door.connect()
     for path, expected in ((b"/", "200 OK"), (b"/etc/passwd", "404 Not Found")):
         status, headers, _ = await ask(stream, b"GET " + path + b" HTTP/1.1\r\n\r\n")
@@ -90,7 +90,7 @@ async def test_other_paths_are_told_where_metrics_are(door):
 
 
 @pytest.mark.parametrize("version, stays", [("1.0", False), ("1.1", True)])
-async def test_an_old_client_is_answered_and_let_go(door, version, stays):
+async def test_an_old_client_is_answered_and_let_go(autojump_clock, door, version, stays):
     stream = door.connect()
     _, headers, _ = await ask(stream, f"GET / HTTP/{version}\r\n\r\n".encode())
     await body(stream, headers)
@@ -116,7 +116,7 @@ async def test_an_old_client_is_answered_and_let_go(door, version, stays):
         (b"GET / HTTP/2.0", 505),
     ],
 )
-async def test_what_is_not_a_request_is_refused_and_the_connection_closed(door, head, status):
+async def test_what_is_not_a_request_is_refused_and_the_connection_closed(autojump_clock, door, head, status):
     with pytest.raises(Refusal) as refused:
         parse_head(head)
     assert refused.value.status == status
@@ -127,13 +127,13 @@ async def test_what_is_not_a_request_is_refused_and_the_connection_closed(door, 
     assert await stream.receive_some() == b""
 
 
-async def test_a_head_without_end_is_refused(door):
+async def test_a_head_without_end_is_refused(autojump_clock, door):
     stream = door.connect()
     status, _, _ = await ask(stream, b"GET / HTTP/1.1\r\nX: " + b"y" * 1_000)
     assert status.startswith("HTTP/1.1 431 ")
 
 
-async def test_who_does_not_finish_or_does_not_ask_is_let_go(door):
+async def test_who_does_not_finish_or_does_not_ask_is_let_go(autojump_clock, door):
     begun = trio.current_time()
     idle, slow = door.connect(), door.connect()
     await slow.send_all(b"GET")
@@ -143,7 +143,7 @@ async def test_who_does_not_finish_or_does_not_ask_is_let_go(door):
     assert trio.current_time() - begun == pytest.approx(120, abs=1)
 
 
-async def test_past_the_limit_connections_are_closed_at_once_and_places_come_free(door):
+async def test_past_the_limit_connections_are_closed_at_once_and_places_come_free(autojump_clock, door):
     first, second = door.connect(), door.connect()
     await trio.testing.wait_all_tasks_blocked()
     assert await door.connect().receive_some() == b""
@@ -153,7 +153,7 @@ async def test_past_the_limit_connections_are_closed_at_once_and_places_come_fre
     assert await ask(second, b"GET / HTTP/1.1\r\n\r\n")
 
 
-async def test_pages_are_built_one_after_the_other(door):
+async def test_pages_are_built_one_after_the_other(autojump_clock, door):
     streams = [door.connect(), door.connect()]
     for stream in streams:
         await stream.send_all(b"GET /metrics HTTP/1.1\r\n\r\n")
@@ -162,7 +162,7 @@ async def test_pages_are_built_one_after_the_other(door):
     assert (door.built, door.most_at_once) == (2, 1)
 
 
-async def test_a_fault_while_building_costs_the_connection_alone(nursery, autojump_clock):
+async def test_a_fault_while_building_costs_the_connection_alone(autojump_clock, nursery):
     door = Door(nursery)
     door.server = MetricsServer(None, SETTINGS)
     assert await ask(door.connect(), b"GET /metrics HTTP/1.1\r\n\r\n") is None

@@ -42,7 +42,7 @@ async def watched(start):
     return Watched(await start())
 
 
-async def test_a_fresh_broker_tells_a_valid_page(watched):
+async def test_a_fresh_broker_tells_a_valid_page(autojump_clock, watched):
     page = await watched.page()
     assert value(page, "kafka_brokers") == value(page, "higgins_sessions") == 1
     assert value(page, "kafka_controller_kafkacontroller_activecontrollercount") == 1
@@ -51,7 +51,7 @@ async def test_a_fresh_broker_tells_a_valid_page(watched):
     assert not page["kafka_topic_partitions"].samples
 
 
-async def test_records_move_the_counters_of_their_topic(watched):
+async def test_records_move_the_counters_of_their_topic(autojump_clock, watched):
     await watched.peer.create("t", 2)
     await watched.peer.create("idle")
     data = batch(b"a", b"b", b"c")
@@ -69,7 +69,7 @@ async def test_records_move_the_counters_of_their_topic(watched):
     assert value(page, "kafka_server_replicamanager_partitioncount") == 3
 
 
-async def test_requests_and_their_errors_are_counted_by_api(watched):
+async def test_requests_and_their_errors_are_counted_by_api(autojump_clock, watched):
     await watched.peer.create("t")
     before = await watched.page()
     for _ in range(3):
@@ -92,7 +92,7 @@ async def test_requests_and_their_errors_are_counted_by_api(watched):
     assert moved("higgins_store_bytes_total", operation="create") > 3 * len(batch(b"a"))
 
 
-async def test_a_deleted_topic_is_not_told_of_any_more(watched):
+async def test_a_deleted_topic_is_not_told_of_any_more(autojump_clock, watched):
     await watched.peer.create("t")
     await watched.peer.produce("t", batch(b"a"))
     await watched.peer.ask(DeleteTopicsRequest(topic_names=["t"]), 5)
@@ -100,7 +100,7 @@ async def test_a_deleted_topic_is_not_told_of_any_more(watched):
     assert not page[TOPIC.format("bytesin")].samples and not page["kafka_topic_partitions"].samples
 
 
-async def test_a_group_is_told_with_its_lag(watched):
+async def test_a_group_is_told_with_its_lag(autojump_clock, watched):
     await watched.peer.create("t", 2)
     await watched.peer.produce("t", batch(b"a", b"b", b"c"), partition=1)
     rows = [OffsetCommitRequestPartition(partition_index=1, committed_offset=1)]
@@ -112,7 +112,7 @@ async def test_a_group_is_told_with_its_lag(watched):
     assert value(page, "kafka_consumergroup_lag_sum", **group) == 2
 
 
-async def test_connections_are_counted_while_they_last(watched):
+async def test_connections_are_counted_while_they_last(autojump_clock, watched):
     await watched.peer.create("t")
     other = watched.house.connect()
     await other.create("u")
@@ -124,14 +124,14 @@ async def test_connections_are_counted_while_they_last(watched):
     assert value(page, "higgins_connections_accepted_total") == 2
 
 
-async def test_a_page_past_its_bound_says_so(watched):
+async def test_a_page_past_its_bound_says_so(autojump_clock, watched):
     await watched.peer.create("t", 2_000)
     whole, cut = await watched.page(), await watched.page(bytes_max=60_000)
     assert value(whole, "higgins_scrape_truncated") == 0 and value(cut, "higgins_scrape_truncated") == 1
     assert value(cut, "higgins_sessions") == 1 and "kafka_topic_partition_oldest_offset" not in cut
 
 
-async def test_the_same_counters_answer_the_private_call(watched):
+async def test_the_same_counters_answer_the_private_call(autojump_clock, watched):
     await watched.peer.create("t", 2)
     await watched.peer.create("idle")
     await watched.peer.produce("t", batch(b"a", b"b"), partition=1)
