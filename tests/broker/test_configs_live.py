@@ -110,6 +110,22 @@ async def test_a_full_group_takes_nobody_more(autojump_clock, start):
     assert await join_error(house.connect(), "g", 10_000) == "GROUP_MAX_SIZE_REACHED"
 
 
+async def seconds_of_second_produce(peer):
+    """How long a produce takes right after another one."""
+    await code_of_produce(peer, "t", batch(b"first"))
+    began = trio.current_time()
+    assert await code_of_produce(peer, "t", batch(b"second")) == "NONE"
+    return trio.current_time() - began
+
+
+async def test_a_topics_linger_takes_effect_and_goes_again(autojump_clock, peer):
+    assert await seconds_of_second_produce(peer) == pytest.approx(0, abs=0.1)
+    await changed(peer, TOPIC, "t", ("higgins.linger.ms", SET, "3000"))
+    assert await seconds_of_second_produce(peer) == pytest.approx(3, abs=0.5)
+    await changed(peer, TOPIC, "t", ("higgins.linger.ms", DELETE, None))
+    assert await seconds_of_second_produce(peer) == pytest.approx(0, abs=0.1)
+
+
 async def test_what_one_node_was_given_holds_when_it_comes_back(autojump_clock, start):
     house = await start()
     peer = house.connect()

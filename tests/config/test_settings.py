@@ -74,6 +74,19 @@ def test_every_kafka_config_has_its_effect_or_is_named_in_a_warning(tmp_path):
     assert "min.insync.replicas, offsets.topic.replication.factor" in warning
 
 
+def test_what_was_given_by_kafkas_names_is_kept_in_one_spelling_and_judged_though_it_does_nothing(tmp_path):
+    given = ("log.cleaner.enable=TRUE", "log.retention.hours= 3", "num.partitions=2", "zookeeper.connect=z:1")
+    assert load(Flags(assignments=given), {}, tmp_path).kafka == {
+        "log.cleaner.enable": "true",
+        "log.retention.hours": "3",
+        "num.partitions": "2",
+        "zookeeper.connect": "z:1",
+    }
+    found = faults(tmp_path, assignments=("log.retention.ms=soon", "log.cleanup.policy=burn"))
+    assert any("log.retention.ms=soon: 'soon' is not a whole number" in line for line in found), found
+    assert any("log.cleanup.policy=burn: 'burn' knows no burn; only compact, delete" in line for line in found), found
+
+
 def test_all_faults_of_a_file_are_told_at_once_with_their_lines(tmp_path):
     toml = """\
 [store]
