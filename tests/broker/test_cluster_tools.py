@@ -164,13 +164,16 @@ async def test_no_partition_needs_an_election(autojump_clock, peer, version, kin
         ("nowhere", 0, "UNKNOWN_TOPIC_OR_PARTITION", True),
     ]
     everything = await peer.ask(ElectLeadersRequest(kind, None), version)
-    assert (everything.error_code, everything.replica_election_results) == (0, [])
+    assert everything.error_code == 0
+    assert [(one.topic, one.partition_result) for one in everything.replica_election_results] == [("t", [])]
 
 
 @pytest.mark.parametrize("version", [1, 2])
 async def test_an_unknown_kind_of_election_is_refused(autojump_clock, peer, version):
     found = await peer.ask(ElectLeadersRequest(7, [TopicPartitions("t", [0])]), version)
-    assert (name_of(found.error_code), found.replica_election_results) == ("INVALID_REQUEST", [])
+    assert name_of(found.error_code) == "INVALID_REQUEST"
+    (row,) = found.replica_election_results[0].partition_result
+    assert (row.partition_id, name_of(row.error_code)) == (0, "INVALID_REQUEST")
 
 
 # ---- reassignments ---------------------------------------------------------------------------------------------------

@@ -49,6 +49,7 @@ QUOTA_FILTERS = {
     "a type of one's own": ([ComponentData("colour", 0, "red")], "UNSUPPORTED_VERSION"),
     "a type twice": ([ComponentData("user", 0, "a"), ComponentData("user", 0, "b")], "INVALID_REQUEST"),
     "an unknown match": ([ComponentData("user", 9, "a")], "INVALID_REQUEST"),
+    "something to match with a default": ([ComponentData("user", 1, "a")], "INVALID_REQUEST"),
     "nothing to match": ([ComponentData("user", 0, None)], "INVALID_REQUEST"),
     "an address of a user": ([ComponentData("user", 0, "a"), ComponentData("ip", 0, "b")], "INVALID_REQUEST"),
 }
@@ -77,7 +78,7 @@ async def test_a_quota_that_would_not_be_enforced_is_refused(autojump_clock, pee
 async def test_nobody_has_credentials(autojump_clock, peer):
     for users in (None, []):
         found = await peer.ask(DescribeUserScramCredentialsRequest(users))
-        assert (found.error_code, found.error_message, found.results) == (0, None, [])
+        assert (found.error_code, found.error_message, found.results) == (0, "", [])
     found = await peer.ask(DescribeUserScramCredentialsRequest([UserName("a"), UserName("b"), UserName("b")]))
     assert [(row.user, name_of(row.error_code), row.credential_infos) for row in found.results] == [
         ("a", "RESOURCE_NOT_FOUND", []),
@@ -87,15 +88,21 @@ async def test_nobody_has_credentials(autojump_clock, peer):
 
 async def test_credentials_are_neither_kept_nor_deleted(autojump_clock, peer):
     request = AlterUserScramCredentialsRequest(
-        [ScramCredentialDeletion("gone", 1), ScramCredentialDeletion("", 1), ScramCredentialDeletion("twice", 1)],
-        [ScramCredentialUpsertion("new", 2, 4096, b"s", b"p"), ScramCredentialUpsertion("twice", 1, 4096, b"s", b"p")],
+        [ScramCredentialDeletion("gone", 1), ScramCredentialDeletion("", 1), ScramCredentialDeletion("odd", 9)],
+        [
+            ScramCredentialUpsertion(name, 2, iterations, b"s", b"p")
+            for name, iterations in (("new", 4096), ("weak", 4095), ("slow", 16385), ("twice", 4096), ("twice", 4096))
+        ],
     )
     rows = (await peer.ask(request)).results
     assert [(row.user, name_of(row.error_code)) for row in rows] == [
         ("gone", "RESOURCE_NOT_FOUND"),
         ("", "UNACCEPTABLE_CREDENTIAL"),
-        ("twice", "DUPLICATE_RESOURCE"),
+        ("odd", "UNSUPPORTED_SASL_MECHANISM"),
         ("new", "UNSUPPORTED_SASL_MECHANISM"),
+        ("weak", "UNACCEPTABLE_CREDENTIAL"),
+        ("slow", "UNACCEPTABLE_CREDENTIAL"),
+        ("twice", "DUPLICATE_RESOURCE"),
     ]
     assert all(row.error_message for row in rows)
 

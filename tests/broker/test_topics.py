@@ -89,6 +89,7 @@ REFUSED = {
     "assignments twice": (assigned((0, [1]), (0, [1])), "INVALID_REPLICA_ASSIGNMENT"),
     "uneven assignments": (assigned((0, [1]), (1, [1, 2])), "INVALID_REPLICA_ASSIGNMENT"),
     "nobody assigned": (assigned((0, [])), "INVALID_REPLICA_ASSIGNMENT"),
+    "one assigned twice": (assigned((0, [1, 1])), "INVALID_REPLICA_ASSIGNMENT"),
 }
 
 

@@ -29,7 +29,7 @@ async def handle(
         )
     return AlterPartitionReassignmentsResponse(
         allow_replication_factor_change=request.allow_replication_factor_change,
-        error_message=None,
+        error_message=None if request.topics else "",
         responses=[
             ReassignableTopicResponse(
                 topic.name, [_judge(call, topic.name, partition) for partition in topic.partitions]

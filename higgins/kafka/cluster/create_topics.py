@@ -115,10 +115,11 @@ def _assigned(topic: CreatableTopic) -> tuple[int, int]:
         )
     indexes = sorted(assignment.partition_index for assignment in topic.assignments)
     sizes = {len(assignment.broker_ids) for assignment in topic.assignments}
-    if indexes != list(range(len(indexes))) or len(sizes) != 1 or not min(sizes):
+    repeats = any(len(set(each.broker_ids)) != len(each.broker_ids) for each in topic.assignments)
+    if indexes != list(range(len(indexes))) or len(sizes) != 1 or not min(sizes) or repeats:
         raise Refused(
             ErrorCode.INVALID_REPLICA_ASSIGNMENT,
-            "Assignments must name partitions 0, 1, 2 … once each, with equally many replicas.",
+            "Assignments must name partitions 0, 1, 2 … once each, with equally many replicas, none of them twice.",
         )
     return len(indexes), min(sizes)
 

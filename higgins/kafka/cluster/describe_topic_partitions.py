@@ -10,7 +10,7 @@ Not done: throttling.
 from collections.abc import Awaitable
 
 from higgins.kafka.context import Call, reach_tip
-from higgins.kafka.operations import TOPIC_OPERATIONS
+from higgins.kafka.operations import NOT_ASKED, TOPIC_OPERATIONS
 from higgins.ledger.state.topics import Topic
 from higgins.model.names import fault_in_topic_name
 from higgins_protocol.errors import ErrorCode
@@ -67,7 +67,7 @@ def _page(call: Call, request: Request, names: list[str]) -> Response:
         if topic is None:
             invalid = fault_in_topic_name(name) is not None
             code = ErrorCode.INVALID_TOPIC_EXCEPTION if invalid else ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
-            rows.append(_failed(name, code))
+            rows.append(_failed(name, code, TOPIC_OPERATIONS))
             continue
         cursor = request.cursor
         first = cursor.partition_index if cursor is not None and cursor.topic_name == name else 0
@@ -108,5 +108,5 @@ def _partition(call: Call, topic: Topic, index: int) -> DescribeTopicPartitionsR
     )
 
 
-def _failed(name: str, code: ErrorCode) -> DescribeTopicPartitionsResponseTopic:
-    return DescribeTopicPartitionsResponseTopic(error_code=code, name=name)
+def _failed(name: str, code: ErrorCode, operations: int = NOT_ASKED) -> DescribeTopicPartitionsResponseTopic:
+    return DescribeTopicPartitionsResponseTopic(error_code=code, name=name, topic_authorized_operations=operations)

@@ -42,7 +42,8 @@ async def handle(call: Call, request: DeleteRecordsRequest) -> DeleteRecordsResp
             verdict = next(codes)
             outcome = next(outcomes) if isinstance(verdict, DeleteRecords) else verdict
             rows.append(_row(partition.partition_index, outcome))
-        topics.append(DeleteRecordsTopicResult(topic.name, rows))
+        if rows:
+            topics.append(DeleteRecordsTopicResult(topic.name, rows))
     return DeleteRecordsResponse(topics=topics)
 
 

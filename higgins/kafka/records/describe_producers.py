@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from higgins.kafka.context import Call, reach_tip
 from higgins.ledger.state.runs import TopicPartition
+from higgins.model.names import fault_in_topic_name
 from higgins_protocol.errors import ErrorCode
 from higgins_protocol.messages.describe_producers import (
     DescribeProducersRequest,
@@ -20,6 +21,11 @@ from higgins_protocol.messages.describe_producers import (
 )
 
 KEY = 61
+
+SENTENCES = {
+    ErrorCode.NOT_LEADER_OR_FOLLOWER: "The store does not answer; ask again.",
+    ErrorCode.INVALID_TOPIC_EXCEPTION: "A topic cannot have this name.",
+}
 
 
 async def handle(call: Call, request: DescribeProducersRequest) -> DescribeProducersResponse:
@@ -36,8 +42,9 @@ async def handle(call: Call, request: DescribeProducersRequest) -> DescribeProdu
     rows = []
     for topic in request.topics:
         found = by_name.get(topic.name)
+        invalid = ErrorCode.INVALID_TOPIC_EXCEPTION if fault_in_topic_name(topic.name) else ErrorCode.NONE
         parts = [
-            _row(index, failure, wanted.get((found.id, index)) if found is not None else None)
+            _row(index, invalid or failure, wanted.get((found.id, index)) if found is not None else None)
             for index in topic.partition_indexes
         ]
         rows.append(TopicResponse(topic.name, parts))
@@ -57,7 +64,7 @@ def _gather(call: Call, wanted: dict[TopicPartition, list[ProducerState]]) -> No
 
 def _row(index: int, failure: ErrorCode, producers: Sequence[ProducerState] | None) -> PartitionResponse:
     if failure:
-        return PartitionResponse(index, failure, "The store does not answer; ask again.")
+        return PartitionResponse(index, failure, SENTENCES[failure])
     if producers is None:
         code = ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
         return PartitionResponse(index, code, "There is no such partition.")

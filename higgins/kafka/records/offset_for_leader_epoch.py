@@ -19,6 +19,7 @@ from higgins_protocol.messages.offset_for_leader_epoch import (
 KEY = 23
 
 LEADER_EPOCH = 0
+UNDEFINED = -1
 
 
 async def handle(call: Call, request: OffsetForLeaderEpochRequest) -> OffsetForLeaderEpochResponse:
@@ -42,6 +43,10 @@ def _end(call: Call, name: str, asked: OffsetForLeaderPartition, failure: ErrorC
         return EpochEndOffset(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, index)
     if asked.current_leader_epoch > LEADER_EPOCH:
         return EpochEndOffset(ErrorCode.UNKNOWN_LEADER_EPOCH, index)
+    runs = call.node.state.runs
+    if asked.leader_epoch < UNDEFINED:
+        # Before every epoch there was: it ended where the log starts, as Kafka says.
+        return EpochEndOffset(ErrorCode.NONE, index, asked.leader_epoch, runs.log_start(topic.id, index))
     if asked.leader_epoch != LEADER_EPOCH:
         return EpochEndOffset(ErrorCode.NONE, index)
-    return EpochEndOffset(ErrorCode.NONE, index, LEADER_EPOCH, call.node.state.runs.next_offset(topic.id, index))
+    return EpochEndOffset(ErrorCode.NONE, index, LEADER_EPOCH, runs.next_offset(topic.id, index))

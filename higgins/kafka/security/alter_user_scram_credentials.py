@@ -1,8 +1,8 @@
 """AlterUserScramCredentials: v0.
 
-Behaviour: one result for each user. There is nothing to delete (RESOURCE_NOT_FOUND), and credentials that nobody would
-ever check are refused with UNSUPPORTED_SASL_MECHANISM; a user without a name is UNACCEPTABLE_CREDENTIAL; one user's
-mechanism altered twice in a request is DUPLICATE_RESOURCE.
+Behaviour: one result for each user, the first that is wrong. There is nothing to delete (RESOURCE_NOT_FOUND), and
+credentials that nobody would ever check are refused with UNSUPPORTED_SASL_MECHANISM, as is a mechanism that does not
+exist; a user without a name or too few iterations is UNACCEPTABLE_CREDENTIAL; one set twice is DUPLICATE_RESOURCE.
 Version notes: v0 only.
 Not done: credentials.
 """
@@ -15,30 +15,55 @@ from higgins_protocol.messages.alter_user_scram_credentials import (
     AlterUserScramCredentialsRequest,
     AlterUserScramCredentialsResponse,
     AlterUserScramCredentialsResult,
+    ScramCredentialDeletion,
+    ScramCredentialUpsertion,
 )
 
 KEY = 51
 
-REFUSAL = "Nobody authenticates to this version, so it keeps no credentials."
+MECHANISMS = {1, 2}
+"""SCRAM-SHA-256 and SCRAM-SHA-512, by Kafka's codes."""
+ITERATIONS_MIN, ITERATIONS_MAX = 4_096, 16_384
+
+Result = AlterUserScramCredentialsResult
 
 
 def handle(call: Call, request: AlterUserScramCredentialsRequest) -> AlterUserScramCredentialsResponse:
-    asked = [(each.name, each.mechanism) for each in request.deletions]
-    asked += [(each.name, each.mechanism) for each in request.upsertions]
-    times = Counter(asked)
-    repeated = {name for (name, _), number in times.items() if number > 1}
-    set_anew = {each.name for each in request.upsertions}
-    users = dict.fromkeys(name for name, _ in asked)
-    return AlterUserScramCredentialsResponse(results=[_result(user, repeated, set_anew) for user in users])
+    times = Counter((each.name, each.mechanism) for each in request.upsertions)
+    results: dict[str, Result] = {}
+    for deletion in request.deletions:
+        results.setdefault(deletion.name, _delete(deletion))
+    for upsertion in request.upsertions:
+        results.setdefault(upsertion.name, _upsert(upsertion, times[upsertion.name, upsertion.mechanism]))
+    return AlterUserScramCredentialsResponse(results=list(results.values()))
 
 
-def _result(user: str, repeated: set[str], set_anew: set[str]) -> AlterUserScramCredentialsResult:
-    if not user:
-        code, message = ErrorCode.UNACCEPTABLE_CREDENTIAL, "A user needs a name."
-    elif user in repeated:
-        code, message = ErrorCode.DUPLICATE_RESOURCE, f"User '{user}' is altered more than once in one request."
-    elif user in set_anew:
-        code, message = ErrorCode.UNSUPPORTED_SASL_MECHANISM, REFUSAL
-    else:
-        code, message = ErrorCode.RESOURCE_NOT_FOUND, f"User '{user}' has no credentials to delete; nobody has any."
-    return AlterUserScramCredentialsResult(user, code, message)
+def _delete(asked: ScramCredentialDeletion) -> Result:
+    fault = _fault(asked.name, asked.mechanism)
+    if fault is not None:
+        return fault
+    message = f"User '{asked.name}' has no credentials to delete; nobody has any."
+    return Result(asked.name, ErrorCode.RESOURCE_NOT_FOUND, message)
+
+
+def _upsert(asked: ScramCredentialUpsertion, times: int) -> Result:
+    fault = _fault(asked.name, asked.mechanism)
+    if fault is not None:
+        return fault
+    if not ITERATIONS_MIN <= asked.iterations <= ITERATIONS_MAX:
+        message = f"{asked.iterations} iterations are not within {ITERATIONS_MIN} and {ITERATIONS_MAX}."
+        return Result(asked.name, ErrorCode.UNACCEPTABLE_CREDENTIAL, message)
+    if times > 1:
+        message = f"User '{asked.name}' is set {times} times in one request."
+        return Result(asked.name, ErrorCode.DUPLICATE_RESOURCE, message)
+    message = "Nobody authenticates to this version, so it keeps no credentials."
+    return Result(asked.name, ErrorCode.UNSUPPORTED_SASL_MECHANISM, message)
+
+
+def _fault(name: str, mechanism: int) -> Result | None:
+    if not name:
+        return Result(name, ErrorCode.UNACCEPTABLE_CREDENTIAL, "A user needs a name.")
+    if mechanism not in MECHANISMS:
+        message = f"There is no SCRAM mechanism {mechanism}; 1 is SCRAM-SHA-256, 2 is SCRAM-SHA-512."
+        return Result(name, ErrorCode.UNSUPPORTED_SASL_MECHANISM, message)
+    return None

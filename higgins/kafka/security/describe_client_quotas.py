@@ -30,7 +30,7 @@ def handle(call: Call, request: DescribeClientQuotasRequest) -> DescribeClientQu
             seen.add(component.entity_type)
     except Refused as refused:
         return DescribeClientQuotasResponse(error_code=refused.code, error_message=refused.message)
-    return DescribeClientQuotasResponse(error_message=None)
+    return DescribeClientQuotasResponse()
 
 
 def _check(component: ComponentData, seen: set[str]) -> None:
@@ -43,7 +43,7 @@ def _check(component: ComponentData, seen: set[str]) -> None:
         raise Refused(ErrorCode.INVALID_REQUEST, f"Entity type '{kind}' stands in the filter twice.")
     if component.match_type not in {EXACT, DEFAULT, SPECIFIED}:
         raise Refused(ErrorCode.INVALID_REQUEST, f"There is no match type {component.match_type}; 0, 1 and 2 are.")
-    if component.match_type == EXACT and component.match is None:
-        raise Refused(ErrorCode.INVALID_REQUEST, f"An exact match of '{kind}' names nothing to match.")
+    if (component.match_type == EXACT) != (component.match is not None):
+        raise Refused(ErrorCode.INVALID_REQUEST, f"'{kind}': an exact match names what to match, and no other does.")
     if {*seen, kind} > {IP}:
         raise Refused(ErrorCode.INVALID_REQUEST, "Addresses cannot be asked for together with users or client ids.")

@@ -21,9 +21,7 @@ KEY = 50
 
 def handle(call: Call, request: DescribeUserScramCredentialsRequest) -> DescribeUserScramCredentialsResponse:
     times = Counter(user.name for user in request.users or ())
-    return DescribeUserScramCredentialsResponse(
-        error_message=None, results=[_missing(user, number) for user, number in times.items()]
-    )
+    return DescribeUserScramCredentialsResponse(results=[_missing(user, number) for user, number in times.items()])
 
 
 def _missing(user: str, times: int) -> DescribeUserScramCredentialsResult:
