@@ -117,16 +117,19 @@ async def test_a_newer_leader_epoch_than_there_is_is_unknown(autojump_clock, pee
         assert (trio.current_time() - begun < 1) == (wanted != "NONE"), "an error is answered at once"
 
 
-async def test_a_session_is_never_opened_and_never_found(autojump_clock, peer):
+@pytest.mark.parametrize("session_id", [0, -1, 77])
+@pytest.mark.parametrize("epoch", [0, -1])
+async def test_what_asks_for_everything_is_answered_without_a_session(autojump_clock, peer, session_id, epoch):
     await peer.produce("t", batch(b"a"))
-    opened = await peer.ask(fetch_request([("t", 0, 0)], session_epoch=0))
-    assert (opened.error_code, opened.session_id, sizes(opened)) == (0, 0, [1])
-    unknown = await peer.ask(fetch_request([], session_id=77, session_epoch=3))
-    assert (ErrorCode(unknown.error_code).name, unknown.responses) == ("FETCH_SESSION_ID_NOT_FOUND", [])
-    wrong = await peer.ask(fetch_request([], session_epoch=3))
-    assert ErrorCode(wrong.error_code).name == "INVALID_FETCH_SESSION_EPOCH"
-    final = await peer.ask(fetch_request([("t", 0, 0)], session_epoch=-1))
-    assert (final.error_code, sizes(final)) == (0, [1])
+    answered = await peer.ask(fetch_request([("t", 0, 0)], session_id=session_id, session_epoch=epoch))
+    assert (answered.error_code, answered.session_id, sizes(answered)) == (0, 0, [1])
+
+
+@pytest.mark.parametrize("session_id", [0, 77])
+@pytest.mark.parametrize("epoch", [1, 3, -2])
+async def test_a_session_is_never_found(autojump_clock, peer, session_id, epoch):
+    answered = await peer.ask(fetch_request([("t", 0, 0)], session_id=session_id, session_epoch=epoch))
+    assert (ErrorCode(answered.error_code).name, answered.responses) == ("FETCH_SESSION_ID_NOT_FOUND", [])
 
 
 @pytest.mark.parametrize("isolation, aborted", [(0, None), (1, [])])

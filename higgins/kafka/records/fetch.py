@@ -31,15 +31,16 @@ KEY = 1
 
 READ_COMMITTED = 1
 LEADER_EPOCH = 0
+INITIAL_EPOCH = 0
+FINAL_EPOCH = -1
 SETTLED = frozenset({ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, ErrorCode.OFFSET_OUT_OF_RANGE})
 """Refusals that must be given at the tip."""
 
 
 def handle(call: Call, request: FetchRequest) -> FetchResponse | Awaitable[FetchResponse]:
-    if request.session_id:
+    # KIP-227: these two epochs ask for everything anew, whatever session they name; kafka-go names -1.
+    if request.session_epoch not in {INITIAL_EPOCH, FINAL_EPOCH}:
         return FetchResponse(error_code=ErrorCode.FETCH_SESSION_ID_NOT_FOUND)
-    if request.session_epoch > 0:
-        return FetchResponse(error_code=ErrorCode.INVALID_FETCH_SESSION_EPOCH)
     fetch = _Fetch(call, request)
     return fetch.respond() if fetch.read_now() and fetch.is_complete() else fetch.wait()
 
@@ -202,7 +203,7 @@ class _Fetch:
     def _row(self, row: _Wanted) -> PartitionData:
         index = row.asked.partition
         if row.code or row.topic is None:
-            return PartitionData(index, row.code, -1, -1, -1, aborted_transactions=None)
+            return PartitionData(index, row.code, -1, -1, -1, aborted_transactions=[])
         if row.read is not None and row.read.length:
             self._node.traffic.of(row.topic.id).bytes_out += row.read.length
         runs = self._node.state.runs
