@@ -156,6 +156,24 @@ async def test_a_topic_is_deleted_by_its_id(autojump_clock, peer):
     assert [bytes(row.topic_id) for row in rows] == [topic_id, b"\1" * 16]
 
 
+async def test_a_topic_asked_for_twice_is_refused_once_and_stays(autojump_clock, peer):
+    rows = await delete(peer, "t", "nowhere", "t", version=5)
+    assert sorted(codes(rows)) == [("nowhere", "UNKNOWN_TOPIC_OR_PARTITION"), ("t", "INVALID_REQUEST")]
+    topic_id = await peer.create("u")
+    both = [DeleteTopicState("u"), DeleteTopicState(topic_id=topic_id)]
+    rows = (await peer.ask(DeleteTopicsRequest(topics=both))).responses
+    assert [ErrorCode(row.error_code).name for row in rows] == ["INVALID_REQUEST"] * 2
+    assert await there(peer) == [("t", 1), ("u", 1)]
+
+
+async def test_a_row_names_a_topic_or_its_id(autojump_clock, peer):
+    topic_id = await peer.create("u")
+    for odd in (DeleteTopicState("u", topic_id), DeleteTopicState()):
+        (row,) = (await peer.ask(DeleteTopicsRequest(topics=[odd]))).responses
+        assert ErrorCode(row.error_code).name == "INVALID_REQUEST"
+    assert await there(peer) == [("t", 1), ("u", 1)]
+
+
 async def test_what_is_deleted_answers_no_more(autojump_clock, peer):
     await peer.produce("t", batch(b"a"))
     await delete(peer, "t")
