@@ -1,8 +1,8 @@
 """DescribeClientQuotas: v0-1.
 
-Behaviour: no entries (empty, never null, which Java's admin client cannot read), since no quota is ever kept. A filter
-that could match nothing in Kafka is refused as there: an entity type twice or empty, addresses mixed with users or
-client ids, a kind of match that does not exist; an entity type of one's own is UNSUPPORTED_VERSION.
+Behaviour: no entries (empty and not null, which Java's admin client cannot read), since no quota is ever kept. A filter
+that could match nothing in Kafka is refused as there, with null entries: an entity type twice or empty, addresses mixed
+with users or client ids, a kind of match that does not exist; an entity type of one's own is UNSUPPORTED_VERSION.
 Version notes: v1 flexible.
 Not done: quotas.
 """
@@ -29,7 +29,7 @@ def handle(call: Call, request: DescribeClientQuotasRequest) -> DescribeClientQu
             _check(component, seen)
             seen.add(component.entity_type)
     except Refused as refused:
-        return DescribeClientQuotasResponse(error_code=refused.code, error_message=refused.message)
+        return DescribeClientQuotasResponse(error_code=refused.code, error_message=refused.message, entries=None)
     return DescribeClientQuotasResponse()
 
 
