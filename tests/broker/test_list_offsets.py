@@ -79,7 +79,7 @@ async def test_each_partition_has_its_own_answer(autojump_clock, peer):
     await peer.create("many", 3)
     await peer.produce("many", batch(b"a"), partition=1)
     asked = [ListOffsetsPartition(one, timestamp=LATEST) for one in (0, 1, 3, -1)]
-    asked.append(ListOffsetsPartition(1, current_leader_epoch=5, timestamp=LATEST))
+    asked.append(ListOffsetsPartition(2, current_leader_epoch=5, timestamp=LATEST))
     nowhere = ListOffsetsTopic("nowhere", [ListOffsetsPartition(0, timestamp=LATEST)])
     answer = await peer.ask(ListOffsetsRequest(topics=[ListOffsetsTopic("many", asked), nowhere]))
     found = [(row.partition_index, ErrorCode(row.error_code).name, row.offset) for row in answer.topics[0].partitions]
@@ -88,6 +88,15 @@ async def test_each_partition_has_its_own_answer(autojump_clock, peer):
         (1, "NONE", 1),
         (3, "UNKNOWN_TOPIC_OR_PARTITION", -1),
         (-1, "UNKNOWN_TOPIC_OR_PARTITION", -1),
-        (1, "UNKNOWN_LEADER_EPOCH", -1),
+        (2, "UNKNOWN_LEADER_EPOCH", -1),
     ]
     assert ErrorCode(answer.topics[1].partitions[0].error_code).name == "UNKNOWN_TOPIC_OR_PARTITION"
+
+
+async def test_a_partition_asked_for_twice_is_refused_once(autojump_clock, peer):
+    await peer.create("many", 2)
+    asked = [ListOffsetsPartition(one, timestamp=LATEST) for one in (0, 1, 0)]
+    answer = await peer.ask(ListOffsetsRequest(topics=[ListOffsetsTopic("many", asked)]))
+    found = {row.partition_index: ErrorCode(row.error_code).name for row in answer.topics[0].partitions}
+    assert len(answer.topics[0].partitions) == 2
+    assert found == {0: "INVALID_REQUEST", 1: "NONE"}

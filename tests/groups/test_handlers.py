@@ -225,7 +225,9 @@ async def test_a_name_too_long_is_refused(wire: Wire) -> None:
 @pytest.mark.parametrize("version", versions(SYNC))
 async def test_a_member_is_given_its_assignment(wire: Wire, version: int) -> None:
     member_id = await wire.enter()
-    request = SyncGroupRequest(group_id="g", generation_id=1, member_id=member_id)
+    request = SyncGroupRequest(
+        group_id="g", generation_id=1, member_id=member_id, protocol_type="consumer", protocol_name="range"
+    )
     synced: SyncGroupResponse = await wire.ask(SYNC, version, request)
     assert (synced.error_code, synced.assignment) == (0, b"all")
     assert (synced.protocol_type, synced.protocol_name) == (("consumer", "range") if version >= 5 else (None, None))
@@ -233,7 +235,9 @@ async def test_a_member_is_given_its_assignment(wire: Wire, version: int) -> Non
 
 async def test_a_sync_for_another_protocol_is_refused(wire: Wire) -> None:
     member_id = await wire.enter()
-    request = SyncGroupRequest(group_id="g", generation_id=1, member_id=member_id, protocol_name="sticky")
+    request = SyncGroupRequest(
+        group_id="g", generation_id=1, member_id=member_id, protocol_type="consumer", protocol_name="sticky"
+    )
     assert (await wire.ask(SYNC, 5, request)).error_code == ErrorCode.INCONSISTENT_GROUP_PROTOCOL
 
 
@@ -282,7 +286,7 @@ async def test_groups_are_described(wire: Wire, version: int) -> None:
         (each.member_id, each.client_id, each.client_host, each.member_metadata, each.member_assignment)
         for each in known.members
     ] == [(member_id, "tester", "/10.0.0.1", b"topics", b"all")]
-    assert known.authorized_operations == (328 if version >= 3 else -0x80000000)
+    assert known.authorized_operations == (3400 if version >= 3 else -0x80000000)
     assert (unknown.group_id, unknown.group_state, unknown.members) == ("nobody", "Dead", [])
     assert unknown.error_code == (ErrorCode.GROUP_ID_NOT_FOUND if version >= 6 else ErrorCode.NONE)
     assert (unknown.error_message is None) == (version < 6)

@@ -31,6 +31,7 @@ KEY = 3
 LEADER_EPOCH = 0
 ALLOW_CREATION_SINCE = 4
 BY_ID_SINCE = 12
+NO_ID = bytes(16)
 
 
 def handle(call: Call, request: MetadataRequest) -> MetadataResponse | Awaitable[MetadataResponse]:
@@ -48,11 +49,13 @@ def _asked(call: Call, request: MetadataRequest) -> Sequence[MetadataRequestTopi
     """The topics asked for; None for all."""
     if request.topics is None or (call.version == 0 and not request.topics):
         return None
-    return request.topics
+    return list({(asked.name, bytes(asked.topic_id)): asked for asked in request.topics}.values())
 
 
 def _look_up(call: Call, asked: MetadataRequestTopic) -> Topic | ErrorCode:
     topics = call.node.state.topics
+    if call.version < BY_ID_SINCE and bytes(asked.topic_id) != NO_ID:
+        return ErrorCode.INVALID_REQUEST
     if asked.name is not None:
         found = topics.by_name.get(asked.name)
         if found is not None:

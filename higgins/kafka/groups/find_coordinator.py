@@ -4,7 +4,7 @@ Behaviour: names the live node that rendezvous hashing gives a group, at its add
 Any node answers alike once it has seen the same commits. Transactional ids are named this node: every node can serve
 them. With no live node, COORDINATOR_NOT_AVAILABLE.
 Version notes: v0-3 one key, answered at the top level; v4 many keys, each with its own error (KIP-699). On error the
-node is -1, the host empty, the port -1.
+node is -1, the host empty, the port -1. Where nothing is wrong the message is NONE up to v3 and empty from v4 on.
 Not done: share groups (key type 2, v6), which answer INVALID_REQUEST.
 """
 
@@ -18,6 +18,7 @@ from higgins_protocol.messages.find_coordinator import Coordinator, FindCoordina
 KEY = 10
 
 GROUP, TRANSACTION = 0, 1
+NO_ERROR_UNBATCHED = "NONE"
 
 
 def handle(call: Call, request: FindCoordinatorRequest) -> FindCoordinatorResponse:
@@ -26,7 +27,7 @@ def handle(call: Call, request: FindCoordinatorRequest) -> FindCoordinatorRespon
     found = _find(call, request.key, request.key_type)
     return FindCoordinatorResponse(
         error_code=found.error_code,
-        error_message=found.error_message,
+        error_message=found.error_message if found.error_code else NO_ERROR_UNBATCHED,
         node_id=found.node_id,
         host=found.host,
         port=found.port,
@@ -45,7 +46,7 @@ def _find(call: Call, key: str, key_type: int) -> Coordinator:
         return _nobody(key, ErrorCode.COORDINATOR_NOT_AVAILABLE, "No node lives at this moment; try again.")
     host, port = call.node.endpoint(session, call.listener)
     return Coordinator(
-        key=key, node_id=session.node_id, host=host, port=port, error_code=ErrorCode.NONE, error_message=None
+        key=key, node_id=session.node_id, host=host, port=port, error_code=ErrorCode.NONE, error_message=""
     )
 
 

@@ -1,8 +1,8 @@
 """SyncGroup: v0-5.
 
 Behaviour: the leader brings everyone's assignment, and each member is given its own once all of them are committed.
-Version notes: v3 group.instance.id; v5 names the protocol and its type, and a mismatch is INCONSISTENT_GROUP_PROTOCOL;
-null is not compared.
+Version notes: v3 group.instance.id; v5 names the protocol and its type; null or a mismatch is
+INCONSISTENT_GROUP_PROTOCOL.
 Not done: throttling.
 """
 
@@ -12,12 +12,17 @@ from typing import Any
 from higgins.groups.events import Sync, SyncResult
 from higgins.kafka.context import Call
 from higgins.kafka.groups.answers import then
+from higgins_protocol.errors import ErrorCode
 from higgins_protocol.messages.sync_group import SyncGroupRequest, SyncGroupResponse
 
 KEY = 14
 
+NAMED_SINCE = 5
+
 
 def handle(call: Call, request: SyncGroupRequest) -> SyncGroupResponse | Coroutine[Any, Any, SyncGroupResponse]:
+    if call.version >= NAMED_SINCE and None in {request.protocol_type, request.protocol_name}:
+        return SyncGroupResponse(error_code=ErrorCode.INCONSISTENT_GROUP_PROTOCOL)
     question = Sync(
         token=call.node.groups.new_token(),
         member_id=request.member_id,

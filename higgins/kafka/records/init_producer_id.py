@@ -1,7 +1,8 @@
 """InitProducerId: v0-4.
 
 Behaviour: a fresh producer id with epoch 0, never given out before on any node. What the client says of an id it had
-(v3+) changes nothing for a producer without transactions: it is given a new one, as Kafka does.
+(v3+) changes nothing for a producer without transactions: it is given a new one, as Kafka does. An id without an epoch,
+or an epoch without an id, is INVALID_REQUEST.
 Version notes: v2 flexible; v3 producer id and epoch (KIP-360); v4 PRODUCER_FENCED, which is not used here.
 Not done: transactions. A transactional id is refused with INVALID_REQUEST, and the log says why.
 """
@@ -25,6 +26,8 @@ def handle(
             transactional_id=request.transactional_id,
             why="this version serves no transactions; leave transactional.id unset",
         )
+        return InitProducerIdResponse(error_code=ErrorCode.INVALID_REQUEST, producer_epoch=-1)
+    if (request.producer_id == -1) != (request.producer_epoch == -1):
         return InitProducerIdResponse(error_code=ErrorCode.INVALID_REQUEST, producer_epoch=-1)
     producer_id = call.node.producer_ids.now()
     return _after_grant(call) if producer_id is None else InitProducerIdResponse(producer_id=producer_id)

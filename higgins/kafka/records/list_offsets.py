@@ -2,10 +2,12 @@
 
 Behaviour: every answer is given at the tip. -1 the high watermark (which is the last stable offset too), -2 the log
 start, -3 the record with the greatest timestamp, and by time the first record (not batch) that is not older; offset and
-timestamp -1 without an error where there is none.
+timestamp -1 without an error where there is none. A partition asked for twice in one request is INVALID_REQUEST, once.
 Version notes: v2 isolation level; v4 leader epochs; v6 flexible; v7 -3 (KIP-734).
 Not done: -4 and below belong to v8 and later.
 """
+
+from collections import Counter
 
 from higgins.kafka.context import Call
 from higgins.ledger.state.topics import Topic
@@ -39,7 +41,13 @@ async def handle(call: Call, request: ListOffsetsRequest) -> ListOffsetsResponse
     topics = []
     for topic in request.topics:
         found = call.node.state.topics.by_name.get(topic.name)
-        rows = [await _answer(call, found, asked, failure) for asked in topic.partitions]
+        times = Counter(asked.partition_index for asked in topic.partitions)
+        rows = [
+            await _answer(call, found, asked, failure)
+            if times[asked.partition_index] == 1
+            else ListOffsetsPartitionResponse(asked.partition_index, ErrorCode.INVALID_REQUEST)
+            for asked in {asked.partition_index: asked for asked in topic.partitions}.values()
+        ]
         topics.append(ListOffsetsTopicResponse(topic.name, rows))
     return ListOffsetsResponse(topics=topics)
 

@@ -122,7 +122,8 @@ class _Answer:
                 raise RecordError(ErrorCode.INVALID_RECORD, f"{len(batches)} batches; a partition takes one a request")
             self._check(batches, rules)
         except _RecordsRefused as refused:
-            self._refuse(t, p, data.index, ErrorCode.INVALID_RECORD, str(refused), refused.rows)
+            log_start = self._call.node.state.runs.log_start(topic.id, data.index)
+            self._refuse(t, p, data.index, refused.code, str(refused), refused.rows, log_start)
             return
         except RecordError as error:
             self._refuse(t, p, data.index, error.code, error.what)
@@ -145,7 +146,7 @@ class _Answer:
                     ErrorCode.UNSUPPORTED_COMPRESSION_TYPE, f"zstd needs Produce v{ZSTD_SINCE} or later (KIP-110)"
                 )
             if not rules.stamps:
-                _check_time(header, now_ms, rules)
+                _check_time(header, batch, now_ms, rules)
             if rules.wants_keys:
                 _check_keys(batch)
 
@@ -155,21 +156,18 @@ class _Answer:
         if isinstance(result, HigginsError):
             self._refuse(t, p, index, code_of(result), str(result))
             return
+        log_start = self._call.node.state.runs.log_start(topic_id, index)
         worst = min(result)
         if worst < 0:
             code = ErrorCode(-worst)
-            self._refuse(t, p, index, code, SENTENCES.get(code, code.name))
+            self._refuse(t, p, index, code, SENTENCES.get(code, code.name), log_start=log_start)
             return
-        log_start = self._call.node.state.runs.log_start(topic_id, index)
         self._put(t, p, PartitionProduceResponse(index, 0, result[0], stamped_ms, log_start))
 
     def _refuse_unknown(self, t: int, p: int, index: int, name: str) -> None:
-        fault = fault_in_topic_name(name)
-        if fault:
-            self._refuse(t, p, index, ErrorCode.INVALID_TOPIC_EXCEPTION, fault)
-        else:
-            code = ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
-            self._refuse(t, p, index, code, SENTENCES[code])
+        # A name that never can be is to Kafka's clients one that is not known; the sentence says more.
+        code = ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
+        self._refuse(t, p, index, code, fault_in_topic_name(name) or SENTENCES[code])
 
     def _refuse(
         self,
@@ -179,6 +177,7 @@ class _Answer:
         code: ErrorCode,
         message: str,
         rows: Sequence[BatchIndexAndErrorMessage] = (),
+        log_start: int = -1,
     ) -> None:
         self._failed = True
         self._put(
@@ -189,7 +188,7 @@ class _Answer:
                 error_code=code,
                 base_offset=-1,
                 log_append_time_ms=-1,
-                log_start_offset=-1,
+                log_start_offset=log_start,
                 record_errors=rows,
                 error_message=message,
             ),
@@ -234,9 +233,10 @@ class _Answer:
 class _RecordsRefused(Exception):
     """Single records of a batch are at fault."""
 
-    def __init__(self, message: str, rows: Sequence[BatchIndexAndErrorMessage]) -> None:
+    def __init__(self, code: ErrorCode, message: str, positions: Sequence[int]) -> None:
         super().__init__(message)
-        self.rows = rows
+        self.code = code
+        self.rows = [BatchIndexAndErrorMessage(i, message) for i in positions]
 
 
 def _owned(topic: Topic) -> str:
@@ -246,23 +246,21 @@ def _owned(topic: Topic) -> str:
     )
 
 
-def _check_time(header: BatchHeader, now_ms: int, rules: AppendRules) -> None:
-    if header.max_timestamp - now_ms > rules.timestamp_after_max_ms:
-        raise RecordError(
-            ErrorCode.INVALID_TIMESTAMP,
-            f"timestamp {header.max_timestamp} lies more than {rules.timestamp_after_max_ms} ms ahead of the "
-            "broker's clock (message.timestamp.after.max.ms)",
-        )
-    if 0 <= header.base_timestamp < now_ms - rules.timestamp_before_max_ms:
-        raise RecordError(
-            ErrorCode.INVALID_TIMESTAMP,
-            f"timestamp {header.base_timestamp} lies more than {rules.timestamp_before_max_ms} ms behind the "
-            "broker's clock (message.timestamp.before.max.ms)",
-        )
+def _check_time(header: BatchHeader, batch: memoryview, now_ms: int, rules: AppendRules) -> None:
+    earliest, latest = now_ms - rules.timestamp_before_max_ms, now_ms + rules.timestamp_after_max_ms
+    if header.max_timestamp <= latest and not 0 <= header.base_timestamp < earliest:
+        return
+    times = [record.timestamp for record in decode_records(batch)]
+    outside = [i for i, at_ms in enumerate(times) if at_ms > latest or 0 <= at_ms < earliest]
+    message = (
+        f"Timestamps up to {header.max_timestamp} are in this batch; those from {earliest} to {latest} are taken "
+        "(message.timestamp.before.max.ms and message.timestamp.after.max.ms, by the broker's clock)."
+    )
+    raise _RecordsRefused(ErrorCode.INVALID_TIMESTAMP, message, outside)
 
 
 def _check_keys(batch: memoryview) -> None:
     keyless = [i for i, record in enumerate(decode_records(batch)) if record.key is None]
     if keyless:
         message = "A compacted topic (cleanup.policy=compact) takes only records with a key."
-        raise _RecordsRefused(message, [BatchIndexAndErrorMessage(i, message) for i in keyless])
+        raise _RecordsRefused(ErrorCode.INVALID_RECORD, message, keyless)

@@ -100,7 +100,7 @@ def read_header(view: Buffer, position: int = 0) -> BatchHeader:
     if left > MAGIC_AT and view[position + MAGIC_AT] != MAGIC:
         raise legacy.refusal(view[position + MAGIC_AT])
     if left < HEADER_BYTES:
-        raise _corrupt(f"{left} bytes are no batch; its header has {HEADER_BYTES}")
+        raise _invalid(f"{left} bytes are no batch; its header has {HEADER_BYTES}")
     return BatchHeader(*_HEADER.unpack_from(view, position))
 
 
@@ -135,7 +135,7 @@ def check(header: BatchHeader, batch: memoryview, *, batch_bytes_max: int) -> No
             f"a batch of {size} bytes; max.message.bytes of this topic is {batch_bytes_max}",
         )
     if size != len(batch):
-        raise _corrupt(f"a batch of {size} bytes, of which {len(batch)} came")
+        raise _invalid(f"a batch of {size} bytes, of which {len(batch)} came")
     checksum = crc32c(batch[ATTRIBUTES_AT:])
     if checksum != header.crc:
         raise _corrupt(f"the batch has checksum {checksum:#010x} and says {header.crc:#010x}")
