@@ -5,7 +5,7 @@ from typing import Any
 
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import NewTopic
-from kafka.errors import CommitFailedError
+from kafka.errors import CommitFailedError, KafkaError
 from port import Acks, Headers, Record, Start
 
 SEND_S = 60.0
@@ -67,6 +67,10 @@ class KafkaPythonMember(KafkaPythonReader):
             self._consumer.commit()
         except CommitFailedError:
             pass  # A rebalance has come in between; the records come again to whoever has them now.
+        except KafkaError as error:
+            # What its heartbeats meet while a node is away comes out of any call; the next commit says it again.
+            if not error.retriable:
+                raise
 
 
 class KafkaPython:
