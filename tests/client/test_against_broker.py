@@ -167,6 +167,46 @@ async def test_topics_are_made_described_and_deleted(with_broker, autojump_clock
     await with_broker(story)
 
 
+async def test_groups_are_reset_and_deleted_while_nobody_is_in(with_broker, autojump_clock):
+    async def story(cluster):
+        admin = Admin(cluster)
+        await admin.create_topic("t", partitions=2)
+        await admin.reset_offsets("g", {("t", 0): 3, ("t", 1): 0})
+        assert await admin.committed("g") == {("t", 0): 3, ("t", 1): 0}
+        member = GroupMember(cluster, "g", ["t"], QUICK)
+        await member.join()
+        for attempt in (admin.reset_offsets("g", {("t", 0): 1}), admin.delete_group("g")):
+            with pytest.raises(BrokerRefused, match="has members; stop them first") as refused:
+                await attempt
+            assert refused.value.code.name == "NON_EMPTY_GROUP"
+        await member.leave()
+        await admin.delete_group("g")
+        assert await admin.committed("g") == {}
+        with pytest.raises(BrokerRefused, match="does not exist"):
+            await admin.delete_group("g")
+
+    await with_broker(story)
+
+
+async def test_topics_grow_and_are_cut_off_at_their_start(with_broker, autojump_clock):
+    async def story(cluster):
+        admin = Admin(cluster)
+        await admin.create_topic("t", partitions=1)
+        await admin.add_partitions("t", 3)
+        async with open_producer(cluster, ProducerSettings()) as producer:
+            for n in range(6):
+                await producer.produce("t", b"%d" % n, partition=n % 3)
+        starts = await admin.delete_records({("t", 0): 1, ("t", 1): -1, ("t", 2): 0})
+        assert starts == {("t", 0): 1, ("t", 1): 2, ("t", 2): 0}
+        consumer = Consumer(cluster)
+        consumer.assign({("t", one): EARLIEST for one in range(3)})
+        assert sorted(one.value for one in await read_all(consumer, 3)) == [b"2", b"3", b"5"]
+        with pytest.raises(BrokerRefused, match="OFFSET_OUT_OF_RANGE"):
+            await admin.delete_records({("t", 0): 9})
+
+    await with_broker(story)
+
+
 async def test_members_share_a_topic_and_take_over_from_one_that_leaves(with_broker, autojump_clock):
     async def story(cluster):
         await Admin(cluster).create_topic("t", partitions=4)
