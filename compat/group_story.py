@@ -79,7 +79,7 @@ def group(client: Client) -> None:
     same(sorted(heir.seen), sorted(numbers(120, 150)), "what is read by who comes after the commit")
 
 
-@story("rolling", "patience")
+@story("rolling", "patience", "moving-leaders")
 def rolling(client: Client) -> None:
     """Two nodes are restarted in turn under a producer and a group; nobody notices, and nothing is missing."""
     ask("second")
