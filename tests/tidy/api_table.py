@@ -4,6 +4,7 @@ from higgins_protocol.apis import APIS
 from tests.tidy.imports import ROOT
 
 README = ROOT / "README.md"
+EN_DASH = "\N{EN DASH}"
 BEGIN, END = "<!-- api table -->\n", "<!-- /api table -->\n"
 
 
@@ -13,7 +14,8 @@ def table() -> str:
     for api in sorted(APIS.values(), key=lambda api: api.name):
         if api.advertised:
             lowest, highest = api.advertised
-            rows.append(f"| {api.name} | {lowest}–{highest} |" if lowest != highest else f"| {api.name} | {lowest} |")
+            versions = str(lowest) if lowest == highest else f"{lowest}{EN_DASH}{highest}"
+            rows.append(f"| {api.name} | {versions} |")
     return "\n".join(rows) + "\n"
 
 
