@@ -59,6 +59,16 @@ class KafkaPythonReader:
 
 
 class KafkaPythonMember(KafkaPythonReader):
+    """What its heartbeats meet while a node is away comes out of any call, and is over with the next."""
+
+    def poll(self, timeout_s: float) -> list[Record]:
+        try:
+            return super().poll(timeout_s)
+        except KafkaError as error:
+            if not error.retriable:
+                raise
+            return []
+
     def assigned(self) -> set[int]:
         return {one.partition for one in self._consumer.assignment()}
 
@@ -68,7 +78,6 @@ class KafkaPythonMember(KafkaPythonReader):
         except CommitFailedError:
             pass  # A rebalance has come in between; the records come again to whoever has them now.
         except KafkaError as error:
-            # What its heartbeats meet while a node is away comes out of any call; the next commit says it again.
             if not error.retriable:
                 raise
 
