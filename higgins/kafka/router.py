@@ -1,6 +1,7 @@
 """From a frame to its handler, and from a response to a frame. The one place that knows all handlers."""
 
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Any, TypeAlias
 
 import structlog
@@ -76,6 +77,7 @@ from higgins_protocol.schema import Message
 log = structlog.get_logger("higgins.kafka")
 
 Handler: TypeAlias = Callable[[Call, Any], Any]
+Reply: TypeAlias = Callable[[Message | None], None]
 
 HANDLERS: dict[int, Handler] = {
     module.KEY: module.handle
@@ -158,11 +160,12 @@ class Router:
             header.correlation_id,
             connection.close,
         )
-        reply = _Reply(header, answer, self._counts[header.api_key], self._clock, begun)
+        counts = self._counts[header.api_key]
         result = HANDLERS[header.api_key](call, request)
         if isinstance(result, Message) or result is None:
-            reply(result)
+            _reply(header, answer, counts, self._clock, begun, result)
             return None
+        reply = partial(_reply, header, answer, counts, self._clock, begun)
         if isinstance(result, Deferred):
             result.then(reply)
             return None
@@ -175,32 +178,25 @@ class Router:
         return _finish(header, result, reply, connection)
 
 
-class _Reply:
-    """One request's way back: its response is encoded, sent and counted, whoever gives it and whenever."""
-
-    __slots__ = ("_answer", "_begun", "_clock", "_counts", "_header")
-
-    def __init__(
-        self, header: RequestHeader, answer: Answer, counts: ApiCounts, clock: Callable[[], float], begun: float
-    ) -> None:
-        self._header = header
-        self._answer = answer
-        self._counts = counts
-        self._clock = clock
-        self._begun = begun
-
-    def __call__(self, response: Message | None) -> None:
-        if response is None:
-            self._answer(None)
-        else:
-            header = self._header
-            self._answer(encode_response(header.api_key, header.api_version, header.correlation_id, response))
-            tell_errors(response, self._counts.refuse)
-        self._counts.seconds.observe(self._clock() - self._begun)
+def _reply(
+    header: RequestHeader,
+    answer: Answer,
+    counts: ApiCounts,
+    clock: Callable[[], float],
+    begun: float,
+    response: Message | None,
+) -> None:
+    """A request's way back: its response is encoded, sent and counted, whoever gives it and whenever."""
+    if response is None:
+        answer(None)
+    else:
+        answer(encode_response(header.api_key, header.api_version, header.correlation_id, response))
+        tell_errors(response, counts.refuse)
+    counts.seconds.observe(clock() - begun)
 
 
 async def _finish(
-    header: RequestHeader, waiting: Awaitable[Message | None], reply: _Reply, connection: Connection
+    header: RequestHeader, waiting: Awaitable[Message | None], reply: Reply, connection: Connection
 ) -> None:
     try:
         response = await waiting
