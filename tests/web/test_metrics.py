@@ -2,9 +2,13 @@
 
 import msgspec
 import pytest
+import trio
 
+from higgins.broker import Broker
 from higgins.kafka.errors_told import tell_errors
 from higgins.model.figures import Figures
+from higgins.runtime import Runtime
+from higgins.settings import Flags, load
 from higgins.web.page import build_page
 from higgins_protocol.messages.delete_topics import DeleteTopicsRequest
 from higgins_protocol.messages.list_groups import ListGroupsResponse
@@ -159,3 +163,44 @@ def test_errors_are_found_at_any_depth():
 
 def _labels(**given):
     return frozenset(given.items())
+
+
+async def test_a_broker_serves_its_page_where_it_was_asked_to(nursery):
+    settings = load(Flags(store="memory://", listen=("127.0.0.1:0",), metrics="127.0.0.1:0"), {}, None)
+    broker = Broker(Runtime(), settings)
+    await nursery.start(broker.run)
+    stream = await trio.open_tcp_stream(broker.metrics.host, broker.metrics.port)
+    await stream.send_all(b"GET /metrics HTTP/1.1\r\nConnection: close\r\n\r\n")
+    came = b""
+    while more := await stream.receive_some():
+        came += more
+    head, _, body = came.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 200 OK")
+    assert value(read(body.decode()), "higgins_sessions") == 1
+    broker.stop()
+
+
+async def test_the_loop_gets_its_turns_while_a_large_page_is_built(autojump_clock, watched, nursery):
+    await watched.peer.create("t", 5_000)
+    turns = 0
+
+    async def others():
+        nonlocal turns
+        while True:
+            await trio.lowlevel.checkpoint()
+            turns += 1
+
+    class Slow(Runtime):
+        looks = 0
+
+        def stopwatch(self):
+            self.looks += 1
+            return self.looks * 0.001
+
+    runtime = Slow()
+    sources = msgspec.structs.replace(watched.house.broker.sources, runtime=runtime)
+    nursery.start_soon(others)
+    await build_page(sources, 1 << 30)
+    # Each look at the clock is a millisecond later than the last; no slice may go on past two of them by much.
+    assert turns >= runtime.looks // 4
+    nursery.cancel_scope.cancel()
