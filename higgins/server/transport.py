@@ -116,6 +116,7 @@ class SocketTransport:
         return []
 
     async def send(self, pieces: Sequence[Buffer]) -> list[Buffer]:
+        self._check_open()
         try:
             await trio.lowlevel.wait_writable(self._sock)
         except (OSError, ValueError) as error:
@@ -127,7 +128,13 @@ class SocketTransport:
             trio.lowlevel.notify_closing(self._sock)
             self._sock.close()
 
+    def _check_open(self) -> None:
+        # trio remembers who waits for the descriptor -1, and takes the next one for its rival.
+        if self._sock.fileno() < 0:
+            raise trio.ClosedResourceError("this side has closed the connection")
+
     async def _wait_readable(self) -> None:
+        self._check_open()
         try:
             await trio.lowlevel.wait_readable(self._sock)
         except (OSError, ValueError) as error:
