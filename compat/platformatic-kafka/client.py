@@ -1,4 +1,4 @@
-"""The adapter to @platformatic/kafka: a driver in JavaScript, which `run.sh` has installed and named in $COMPAT_DRIVER."""
+"""The adapter to @platformatic/kafka: a driver in JavaScript, which `run.sh` has installed, named in $COMPAT_DRIVER."""
 
 import os
 import shlex
