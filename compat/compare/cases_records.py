@@ -1,5 +1,7 @@
 """Cases of records: produce, fetch, offsets, deletion, producers."""
 
+import time
+
 from compat.compare.script import Script, case
 from higgins_protocol.messages.delete_records import DeleteRecordsPartition, DeleteRecordsRequest, DeleteRecordsTopic
 from higgins_protocol.messages.describe_log_dirs import DescribableLogDirTopic, DescribeLogDirsRequest
@@ -16,7 +18,7 @@ from higgins_protocol.messages.offset_for_leader_epoch import (
 from higgins_protocol.messages.produce import PartitionProduceData, ProduceRequest, TopicProduceData
 from higgins_protocol.records.record import Record, encode_batch
 
-NOW_MS = 1_750_000_000_000
+NOW_MS = time.time_ns() // 1_000_000 - 60_000
 
 
 def records(count: int = 3, at_ms: int = NOW_MS, size: int = 5, **more: int) -> bytes:

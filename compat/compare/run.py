@@ -70,7 +70,7 @@ def differences(
         for (label, mine), (_, other) in zip(*answers, strict=False):
             for path, here, there in unequal(dict(flat(mine, tag)), dict(flat(other, tag))):
                 place = f"{api.name} v{version}, {label}: {path}"
-                yield place, here, there, reason(api.name, label, path, here, there)
+                yield place, here, there, reason(api.name, label, path)
         if len(answers[0]) != len(answers[1]):
             yield f"{api.name} v{version}", f"{len(answers[0])} answers", f"{len(answers[1])} answers", None
 

@@ -20,6 +20,7 @@ from higgins.log.reader import Read
 from higgins.model.errors import Corrupt, ObjectMissing, StorageUnavailable
 from higgins_protocol.errors import ErrorCode
 from higgins_protocol.messages.fetch import (
+    AbortedTransaction,
     FetchableTopicResponse,
     FetchPartition,
     FetchRequest,
@@ -203,7 +204,9 @@ class _Fetch:
     def _row(self, row: _Wanted) -> PartitionData:
         index = row.asked.partition
         if row.code or row.topic is None:
-            return PartitionData(index, row.code, -1, -1, -1, aborted_transactions=[])
+            # As Kafka has it: an empty list for what is not known, null for a fetch that went wrong.
+            nothing: list[AbortedTransaction] | None = [] if row.topic is None else None
+            return PartitionData(index, row.code, -1, -1, -1, aborted_transactions=nothing)
         if row.read is not None and row.read.length:
             self._node.traffic.of(row.topic.id).bytes_out += row.read.length
         runs = self._node.state.runs
