@@ -49,6 +49,9 @@ from higgins_protocol.registry import APIS
 log = structlog.get_logger("higgins")
 
 DEADLINES_TICK_S = 0.25
+HAND_OVER_COMMITS_S = 1.0
+HAND_OVER_S = 3.0
+"""As long as it takes most clients to say something: what heartbeats are apart by default."""
 LAST_ANSWERS_S = 0.2
 CLUSTER_ID_BYTES = 16
 
@@ -200,6 +203,7 @@ class Broker:
                         log.info("broker.started", store=store.traits.description, node_id=_node_id(ledger))
                         task_status.started()
                         await self._stopping.wait()
+                        await self._hand_over(ledger, writer, server)
                         doors.cancel_scope.cancel()
                     await self._end_requests(server, writer)
                     clients.cancel_scope.cancel()
@@ -214,6 +218,20 @@ class Broker:
         self, connection: Connection, frame: memoryview, answer: Answer
     ) -> Awaitable[None] | InOrder | None:
         return self._router.dispatch(connection, frame, answer)
+
+    async def _hand_over(self, ledger: Ledger, writer: Writer, server: Server) -> None:
+        """Where others live, leave while the doors are still open: clients are told at their next request that somebody
+        else leads, and what they find out through this node or another is true. Who hears nothing until the doors are
+        closed asks again elsewhere, and no longer finds this node named."""
+        if ledger.alone:
+            return
+        with trio.move_on_after(HAND_OVER_COMMITS_S):
+            await writer.drain()
+        with trio.move_on_after(HAND_OVER_COMMITS_S):
+            await ledger.leave()
+        with trio.move_on_after(HAND_OVER_S):
+            while server.connections:
+                await trio.sleep(HAND_OVER_S / 30)
 
     async def _end_requests(self, server: Server, writer: Writer) -> None:
         """What was taken is committed and answered; who merely waits for news is let go."""
