@@ -37,7 +37,7 @@ def check_trims(events: Iterable[dict[str, Any]], replayed: Replayed, report: Re
     final = replayed.state.runs.log_start(topic.id, 0)
     if not start <= final <= tried:
         report("trim-start", f"the log starts at {final} in the end; {start} was told, {tried} was tried")
-    left = dict(replayed.records[f"{TRIMMED}:0"])
+    left = dict(replayed.records.get(f"{TRIMMED}:0", ()))
     for offset, value in sent.items():
         if offset >= final and left.get(offset) != value:
             report("trim-lost", {"offset": offset, "sent": value, "found": left.get(offset)})
@@ -77,19 +77,19 @@ def check_growth(events: Iterable[dict[str, Any]], replayed: Replayed, report: R
         report("growth-uneven", f"{partitions} partitions of input; output and tasks {alike}")
         return
     for event in events:
-        if event["e"] == "grow-sent" and dict(replayed.records[event["k"]]).get(event["o"]) != event["v"]:
+        if event["e"] == "grow-sent" and dict(replayed.records.get(event["k"], ())).get(event["o"]) != event["v"]:
             report("growth-lost", event)
     for partition in range(partitions):
         _check_output(replayed, partition, report)
 
 
 def _check_output(replayed: Replayed, partition: int, report: Report) -> None:
-    taken = replayed.records[f"{GROWN}:{partition}"]
+    taken = replayed.records.get(f"{GROWN}:{partition}", [])
     position = replayed.state.tasks.position(GROWN_LARGE, partition)
     if position != len(taken):
         report("growth-behind", f"{GROWN}:{partition} is processed up to {position} of {len(taken)}")
     expected = [value for offset, value in taken if offset < position and _keeps(value)]
-    output = [value for _, value in replayed.records[f"{GROWN_LARGE}:{partition}"]]
+    output = [value for _, value in replayed.records.get(f"{GROWN_LARGE}:{partition}", [])]
     if output != expected:
         report("growth-output", {"partition": partition, "read": output[:3], "expected": expected[:3]})
 
