@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
-"""Supervises a command and torments its process: kill -9 and restart, SIGSTOP and SIGCONT, at random times from a seed.
+"""Supervises a command and torments its process: kill -9 and restart, SIGSTOP and SIGCONT, SIGTERM and restart, at
+random times from a seed.
 
-usage: nemesis.py [--kill MEAN_SECONDS] [--stop MEAN_SECONDS] [--pause MAX] [--down MAX] [--seed 1] [--calm-after S]
-       -- CMD...
+usage: nemesis.py [--kill MEAN_SECONDS] [--stop MEAN_SECONDS] [--roll MEAN_SECONDS] [--pause MAX] [--down MAX]
+       [--seed 1] [--calm-after S] -- CMD...
 One line per action on stdout: seconds, action. Only processes that this script started are signalled.
 """
 
@@ -14,11 +15,15 @@ import subprocess
 import sys
 import time
 
+ROLL_PATIENCE_S = 15
+"""How long a node may take to stop in good order before that is a finding."""
+
 
 def main():
     p = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     p.add_argument("--kill", type=float, default=5)
     p.add_argument("--stop", type=float, default=1e9)
+    p.add_argument("--roll", type=float, default=1e9)
     p.add_argument("--pause", type=float, default=8)
     p.add_argument("--down", type=float, default=1)
     p.add_argument("--seed", type=int, default=1)
@@ -44,8 +49,8 @@ def main():
     proc, kills = start(), 0
     try:
         while True:
-            k, s = rng.expovariate(1 / a.kill), rng.expovariate(1 / a.stop)
-            wait = min(k, s)
+            k, s, r = (rng.expovariate(1 / mean) for mean in (a.kill, a.stop, a.roll))
+            wait = min(k, s, r)
             end = time.time() + wait
             while time.time() < end:
                 time.sleep(min(0.05, max(0, end - time.time())))
@@ -54,7 +59,16 @@ def main():
                     proc = start()
             if time.time() - t0 > a.calm_after:
                 continue
-            if k < s:
+            if r == wait:
+                send(signal.SIGTERM)
+                try:
+                    say("rolled", proc.wait(ROLL_PATIENCE_S))
+                except subprocess.TimeoutExpired:
+                    say("died", "of an order to stop that it did not follow")
+                    send(signal.SIGKILL)
+                    proc.wait()
+                proc = start()
+            elif k == wait:
                 send(signal.SIGKILL)
                 proc.wait()
                 kills += 1

@@ -1,7 +1,7 @@
 """The whole torture in one command: brokers killed and stopped, a store that may misbehave, clients, a verdict.
 
 usage: python -m tests.torture.run [--seconds 60] [--store DIR|directory|s3] [--chaos] [--nodes 1]
-       [--kill 6] [--stop 20]
+       [--kill 6] [--stop 20] [--roll 30]
 
 With `s3` a versitygw is started over a scratch folder, and with --chaos a proxy before it loses answers, cuts and
 delays. Everything is started here, and nothing else is ever signalled. Exit status 0 means no anomaly.
@@ -73,6 +73,7 @@ def broker(options: argparse.Namespace, node: int, port: int, url: str) -> list[
     nemesis = module(
         "tests.torture.nemesis",
         *("--kill", str(options.kill), "--stop", str(options.stop), "--pause", str(options.pause)),
+        *("--roll", str(options.roll)),
         *("--seed", str(options.seed + node), "--calm-after", str(options.seconds)),
     )
     return [*nemesis, "--", *up]
@@ -110,7 +111,8 @@ def torture(options: argparse.Namespace, scratch: Path) -> int:
         )
         status = subprocess.run(command, check=False).returncode
         deaths = [line for node in range(options.nodes) for line in nemesis_lines(scratch / f"node-{node}.log")]
-        print(f"kills {sum(' kill ' in line for line in deaths)}, stops {sum(' stop ' in line for line in deaths)}")
+        kinds = {"kill": "kills", "stop": "stops", "rolled": "restarts in good order"}
+        print(", ".join(f"{sum(f' {kind} ' in line for line in deaths)} {told}" for kind, told in kinds.items()))
         by_itself = [line for line in deaths if " died " in line]
         if by_itself:
             print("brokers ended by themselves:", *by_itself, sep="\n  ")
@@ -132,6 +134,7 @@ def main() -> int:
     parser.add_argument("--nodes", type=int, default=1)
     parser.add_argument("--kill", type=float, default=6, help="mean seconds between kills")
     parser.add_argument("--stop", type=float, default=20, help="mean seconds between stops")
+    parser.add_argument("--roll", type=float, default=30, help="mean seconds between restarts in good order")
     parser.add_argument("--pause", type=float, default=8, help="the longest stop in seconds")
     parser.add_argument("--rate", type=float, default=200, help="records a second for each writer")
     parser.add_argument("--seed", type=int, default=1)
