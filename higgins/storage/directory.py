@@ -169,10 +169,11 @@ class DirectoryStore:
                 path.mkdir(exist_ok=True)
             if path != self._root:
                 # One that another process has just made may not be on the disk yet: its parent is synced in any case.
-                self._sync(self._folder(path.parent).descriptor, str(path))
+                self._sync_folder(path.parent, str(path))
             if len(self._folders) >= FOLDERS_OPEN_MAX:
                 self._folders = {}
-            folder = self._folders[path] = _Folder(path)
+            # Another thread may have opened it meanwhile, too: one of the two stays.
+            folder = self._folders.setdefault(path, _Folder(path))
         return folder
 
     def _get(self, key: ObjectKey, settled: bool) -> memoryview:
@@ -229,9 +230,11 @@ class DirectoryStore:
                 "Look at the disk and the kernel's log, then start again: what was acknowledged is checked on the way."
             ) from error
 
-    def _sync_folder(self, folder: Path, key: str) -> None:
+    def _sync_folder(self, path: Path, key: str) -> None:
         try:
-            self._sync(self._folder(folder).descriptor, key)
+            # By a name of its own: held by nothing else, it would be closed between the look-up and the sync.
+            folder = self._folder(path)
+            self._sync(folder.descriptor, key)
         except OSError as error:
             raise _unavailable(key, error) from error
 

@@ -225,3 +225,15 @@ def test_a_name_is_held_by_one_process_at_a_time(tmp_path: Path) -> None:
             pass
     with held_lock(tmp_path, "127.0.0.1_9092"):
         pass
+
+
+async def test_a_folder_opened_by_two_threads_at_once_is_synced_by_both(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = open_directory(tmp_path)
+    await store.create(KEY, [b"x"])
+    # As when another thread has put its own into the cache: what is looked up is held by nothing but the caller.
+    monkeypatch.setattr(directory.DirectoryStore, "_folder", lambda self, path: directory._Folder(path))
+    await store.get(KEY, settled=True)
+    await store.put(KEY, [b"x"])
+    await store.create(ObjectKey("data/00000001/other"), [b"y"])
