@@ -1,6 +1,10 @@
-"""The adapter to kafka-python, all of its releases: the two folders differ only in what their release lacks."""
+"""The adapter to kafka-python, all of its releases.
 
-from collections.abc import Mapping, Sequence
+The two folders differ in what their release lacks, and in the admin calls, which have other names and answers in each.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
@@ -100,9 +104,27 @@ class KafkaPython:
             consumer.close()
 
     def create_topic(self, name: str, partitions: int) -> None:
+        with self.admin() as admin:
+            admin.create_topics([NewTopic(name, num_partitions=partitions, replication_factor=1)])
+
+    def delete_topic(self, *, name: str) -> None:
+        with self.admin() as admin:
+            admin.delete_topics([name])
+
+    def offsets(self, *, topic: str, partition: int) -> tuple[int, int]:
+        consumer = KafkaConsumer(bootstrap_servers=self._bootstrap)
+        try:
+            one = TopicPartition(topic, partition)
+            return consumer.beginning_offsets([one])[one], consumer.end_offsets([one])[one]
+        finally:
+            consumer.close()
+
+    @contextmanager
+    def admin(self) -> Iterator[KafkaAdminClient]:
+        """The client's admin, for the calls in which the releases differ."""
         admin = KafkaAdminClient(bootstrap_servers=self._bootstrap)
         try:
-            admin.create_topics([NewTopic(name, num_partitions=partitions, replication_factor=1)])
+            yield admin
         finally:
             admin.close()
 

@@ -3,9 +3,26 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, KafkaException, Message, TopicPartition
+from confluent_kafka import (
+    OFFSET_BEGINNING,
+    OFFSET_END,
+    Consumer,
+    ConsumerGroupTopicPartitions,
+    KafkaException,
+    Message,
+    TopicPartition,
+)
 from confluent_kafka import Producer as LibraryProducer
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka.admin import (
+    AdminClient,
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
+    NewPartitions,
+    NewTopic,
+    OffsetSpec,
+    ResourceType,
+)
 from port import Acks, Headers, Record, Start
 
 SEND_S = 60.0
@@ -70,7 +87,7 @@ class ConfluentMember(ConfluentReader):
 
 
 class Confluent:
-    missing: Mapping[str, str] = {}
+    missing: Mapping[str, str] = {"delete_committed": "confluent-kafka has no call that deletes committed offsets"}
 
     def __init__(self, bootstrap: str) -> None:
         self._bootstrap = {"bootstrap.servers": bootstrap}
@@ -81,6 +98,79 @@ class Confluent:
     def create_topic(self, name: str, partitions: int) -> None:
         admin = AdminClient(self._bootstrap)
         admin.create_topics([NewTopic(name, partitions, 1)])[name].result(LOOK_UP_S)
+
+    def delete_topic(self, *, name: str) -> None:
+        admin = AdminClient(self._bootstrap)
+        admin.delete_topics([name])[name].result(LOOK_UP_S)
+
+    def create_partitions(self, *, topic: str, count: int) -> None:
+        admin = AdminClient(self._bootstrap)
+        admin.create_partitions([NewPartitions(topic, count)])[topic].result(LOOK_UP_S)
+
+    def describe_configs(self, *, topic: str) -> dict[str, str]:
+        admin = AdminClient(self._bootstrap)
+        resource = ConfigResource(ResourceType.TOPIC, topic)
+        entries = admin.describe_configs([resource])[resource].result(LOOK_UP_S)
+        return {name: entry.value for name, entry in entries.items()}
+
+    def alter_configs(self, *, topic: str, changed: Mapping[str, str], deleted: Sequence[str]) -> None:
+        admin = AdminClient(self._bootstrap)
+        wanted = [
+            *(ConfigEntry(*one, incremental_operation=AlterConfigOpType.SET) for one in changed.items()),
+            *(ConfigEntry(one, None, incremental_operation=AlterConfigOpType.DELETE) for one in deleted),
+        ]
+        resource = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=wanted)
+        admin.incremental_alter_configs([resource])[resource].result(LOOK_UP_S)
+
+    def delete_records(self, *, topic: str, partition: int, before: int) -> int:
+        admin = AdminClient(self._bootstrap)
+        one = TopicPartition(topic, partition, before)
+        first: int = admin.delete_records([one])[one].result(LOOK_UP_S).low_watermark
+        return first
+
+    def offsets(self, *, topic: str, partition: int) -> tuple[int, int]:
+        admin = AdminClient(self._bootstrap)
+        one = TopicPartition(topic, partition)
+        first, following = (
+            admin.list_offsets({one: spec})[one].result(LOOK_UP_S).offset
+            for spec in (OffsetSpec.earliest(), OffsetSpec.latest())
+        )
+        return first, following
+
+    def groups(self) -> list[str]:
+        admin = AdminClient(self._bootstrap)
+        listed = admin.list_consumer_groups().result(LOOK_UP_S)
+        if listed.errors:
+            raise listed.errors[0]
+        return [one.group_id for one in listed.valid]
+
+    def describe_group(self, *, group: str) -> tuple[str, int]:
+        admin = AdminClient(self._bootstrap)
+        described = admin.describe_consumer_groups([group])[group].result(LOOK_UP_S)
+        return described.state.name.lower().replace("_", ""), len(described.members)
+
+    def delete_group(self, *, group: str) -> None:
+        admin = AdminClient(self._bootstrap)
+        admin.delete_consumer_groups([group])[group].result(LOOK_UP_S)
+
+    def committed(self, *, group: str, topic: str) -> dict[str, int]:
+        admin = AdminClient(self._bootstrap)
+        found = admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group)])[group].result(LOOK_UP_S)
+        return {
+            str(one.partition): one.offset for one in found.topic_partitions if one.topic == topic and one.offset >= 0
+        }
+
+    def commit_for(self, *, group: str, topic: str, offsets: Mapping[str, int]) -> None:
+        admin = AdminClient(self._bootstrap)
+        wanted = [TopicPartition(topic, int(one), offset) for one, offset in offsets.items()]
+        altered = admin.alter_consumer_group_offsets([ConsumerGroupTopicPartitions(group, wanted)])
+        for one in altered[group].result(LOOK_UP_S).topic_partitions:
+            if one.error is not None:
+                raise KafkaException(one.error)
+
+    def nodes(self) -> list[str]:
+        admin = AdminClient(self._bootstrap)
+        return [f"{one.host}:{one.port}" for one in admin.describe_cluster().result(LOOK_UP_S).nodes]
 
     def producer(self, *, acks: Acks = "all", codec: str = "none", idempotent: bool = False) -> ConfluentProducer:
         settings = {
