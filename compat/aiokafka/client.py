@@ -2,17 +2,20 @@
 
 import asyncio
 import threading
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from typing import Any, TypeVar
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from aiokafka.errors import CommitFailedError
+from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic, RecordsToDelete
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.errors import CommitFailedError, for_code
 from port import Acks, Headers, Record, Start
 
 T = TypeVar("T")
 CALL_S = 90.0
 IN_FLIGHT_MAX = 2_000
+# Where an entry that was set on the topic itself says that it comes from.
+SOURCE_TOPIC = 1
 
 
 class Loop:
@@ -91,7 +94,10 @@ class AiokafkaMember(AiokafkaReader):
 
 
 class Aiokafka:
-    missing: Mapping[str, str] = {}
+    missing: Mapping[str, str] = {
+        "delete_group": "aiokafka cannot delete groups",
+        "commit_for": "the admin client of aiokafka neither sets nor deletes a group's offsets",
+    }
 
     def __init__(self, bootstrap: str) -> None:
         self._bootstrap = bootstrap
@@ -109,15 +115,58 @@ class Aiokafka:
         return self._loop.do(look())
 
     def create_topic(self, name: str, partitions: int) -> None:
-        async def create() -> None:
-            admin = AIOKafkaAdminClient(bootstrap_servers=self._bootstrap)
-            await admin.start()
-            try:
-                await admin.create_topics([NewTopic(name, num_partitions=partitions, replication_factor=1)])
-            finally:
-                await admin.close()
+        wanted = NewTopic(name, num_partitions=partitions, replication_factor=1)
+        self._administer(lambda admin: admin.create_topics([wanted]))
 
-        self._loop.do(create())
+    def delete_topic(self, *, name: str) -> None:
+        for topic, code in self._administer(lambda admin: admin.delete_topics([name])).topic_error_codes:
+            _check(code, topic)
+
+    def create_partitions(self, *, topic: str, count: int) -> None:
+        self._administer(lambda admin: admin.create_partitions({topic: NewPartitions(count)}))
+
+    def describe_configs(self, *, topic: str) -> dict[str, str]:
+        return {name: value for name, value, *_ in self._config_entries(topic)}
+
+    def alter_configs(self, *, topic: str, changed: Mapping[str, str], deleted: Sequence[str]) -> None:
+        # The client replaces all that is set, so what is to stay goes along.
+        kept = {name: value for name, value, _, source, *_ in self._config_entries(topic) if source == SOURCE_TOPIC}
+        wanted = {name: value for name, value in kept.items() if name not in deleted} | changed
+        resource = ConfigResource(ConfigResourceType.TOPIC, topic, wanted)
+        [answer] = self._administer(lambda admin: admin.alter_configs([resource]))
+        for code, message, *_ in answer.resources:
+            _check(code, message)
+
+    def delete_records(self, *, topic: str, partition: int, before: int) -> int:
+        one = TopicPartition(topic, partition)
+        first: int = self._administer(lambda admin: admin.delete_records({one: RecordsToDelete(before)}))[one]
+        return first
+
+    def offsets(self, *, topic: str, partition: int) -> tuple[int, int]:
+        async def look() -> tuple[int, int]:
+            one = TopicPartition(topic, partition)
+            async with AIOKafkaConsumer(bootstrap_servers=self._bootstrap) as consumer:
+                first, following = await consumer.beginning_offsets([one]), await consumer.end_offsets([one])
+            return first[one], following[one]
+
+        return self._loop.do(look())
+
+    def groups(self) -> list[str]:
+        return [name for name, *_ in self._administer(lambda admin: admin.list_consumer_groups())]
+
+    def describe_group(self, *, group: str) -> tuple[str, int]:
+        [answer] = self._administer(lambda admin: admin.describe_consumer_groups([group]))
+        [(code, name, state, _, _, members, *_)] = answer.groups
+        _check(code, name)
+        return state.lower(), len(members)
+
+    def committed(self, *, group: str, topic: str) -> dict[str, int]:
+        found = self._administer(lambda admin: admin.list_consumer_group_offsets(group))
+        return {str(one.partition): at.offset for one, at in found.items() if one.topic == topic and at.offset >= 0}
+
+    def nodes(self) -> list[str]:
+        described = self._administer(lambda admin: admin.describe_cluster())
+        return [f"{one['host']}:{one['port']}" for one in described["brokers"]]
 
     def producer(self, *, acks: Acks = "all", codec: str = "none", idempotent: bool = False) -> AiokafkaProducer:
         settings = {
@@ -156,6 +205,30 @@ class Aiokafka:
         # Starting a member waits for its group, so each has a loop of its own.
         loop = Loop()
         return AiokafkaMember(loop, loop.do(open_member()))
+
+    def _config_entries(self, topic: str) -> list[tuple[Any, ...]]:
+        resource = ConfigResource(ConfigResourceType.TOPIC, topic)
+        [answer] = self._administer(lambda admin: admin.describe_configs([resource]))
+        [(code, message, _, _, entries)] = answer.resources
+        _check(code, message)
+        return list(entries)
+
+    def _administer(self, call: Callable[[AIOKafkaAdminClient], Awaitable[Any]]) -> Any:
+        async def administer() -> Any:
+            admin = AIOKafkaAdminClient(bootstrap_servers=self._bootstrap)
+            await admin.start()
+            try:
+                return await call(admin)
+            finally:
+                await admin.close()
+
+        return self._loop.do(administer())
+
+
+def _check(code: int, what: str) -> None:
+    """Most answers of its admin client are handed out as they come, refusals among them."""
+    if code:
+        raise for_code(code)(what)
 
 
 async def _gather(sent: Sequence["asyncio.Future[Any]"]) -> None:
