@@ -7,7 +7,7 @@ and the session left, and the ledger stops last.
 import base64
 import socket
 from collections.abc import Awaitable
-from contextlib import AbstractContextManager, ExitStack, nullcontext
+from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
 
 import msgspec
 import structlog
@@ -26,7 +26,7 @@ from higgins.log.reader import Reader
 from higgins.log.traffic import Traffic
 from higgins.log.watch import Watch
 from higgins.log.writer import Writer
-from higgins.model.errors import HigginsError
+from higgins.model.errors import HigginsError, StorageUnavailable
 from higgins.operators.engine import Engine
 from higgins.runtime import Runtime
 from higgins.server.connection import Answer, Connection, InOrder, Unsent
@@ -223,6 +223,9 @@ class Broker:
         """Where others live, leave while the doors are still open: clients are told at their next request that somebody
         else leads, and what they find out through this node or another is true. Who hears nothing until the doors are
         closed asks again elsewhere, and no longer finds this node named."""
+        # A node that was alone a moment ago looks at the store only now and then.
+        with trio.move_on_after(HAND_OVER_COMMITS_S), suppress(StorageUnavailable):
+            await ledger.barrier()
         if ledger.alone:
             return
         with trio.move_on_after(HAND_OVER_COMMITS_S):

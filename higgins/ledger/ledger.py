@@ -38,7 +38,6 @@ ALONE_FOLLOW_S = 1.0
 KEEPER_TICK_S = 0.5
 OPEN_PATIENCE_S = 60.0
 SNAPSHOT_OWNER = "snapshot"
-SPOKESMAN = "controller"
 SNAPSHOT_PATIENCE = 20
 """A snapshot waits at least this many times as long as the last one took."""
 
@@ -95,7 +94,7 @@ class Ledger:
     @property
     def is_spokesman(self) -> bool:
         """Whether this node is the one that speaks where one must speak for all: clients know it as the controller."""
-        return self.session is not None and self.state.sessions.owner(SPOKESMAN) is self.session
+        return self.session is not None and self.state.sessions.eldest() is self.session
 
     def subscribe(self, listener: Callable[[Commit], None]) -> None:
         """Call `listener` with every commit right after it is folded; it must be quick and must not fail."""

@@ -22,6 +22,7 @@ from higgins_protocol.messages.find_coordinator import FindCoordinatorRequest
 from higgins_protocol.messages.heartbeat import HeartbeatRequest
 from higgins_protocol.messages.join_group import JoinGroupRequest, JoinGroupRequestProtocol
 from higgins_protocol.messages.leave_group import LeaveGroupRequest
+from higgins_protocol.messages.metadata import MetadataRequest
 from higgins_protocol.messages.offset_commit import (
     OffsetCommitRequest,
     OffsetCommitRequestPartition,
@@ -32,6 +33,7 @@ from higgins_protocol.messages.sync_group import SyncGroupRequest, SyncGroupRequ
 from higgins_protocol.registry import decode_response, encode_request
 
 FIND, JOIN, SYNC, HEARTBEAT, LEAVE, COMMIT, FETCH, CREATE_TOPICS = 10, 11, 14, 12, 13, 8, 9, 19
+METADATA = 3
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 
@@ -214,3 +216,32 @@ async def test_members_share_a_group_until_they_leave(autojump_clock: MockClock)
         left = await clients[1].ask(LEAVE, 1, LeaveGroupRequest(group_id="g", member_id=leaver))
         assert left.error_code == ErrorCode.NONE
         assert await clients[2].heartbeat(joined[2].member_id, 2) == ErrorCode.REBALANCE_IN_PROGRESS
+
+
+async def test_the_controller_changes_only_when_its_node_ends(autojump_clock: MockClock) -> None:
+    store = new_store()
+    async with running(store, 9001) as first:
+        client = Client(first.connect())
+        controller = (await client.ask(METADATA, 9, MetadataRequest())).controller_id
+        for port in range(9002, 9008):
+            async with running(store, port) as other:
+                for asked in (client, Client(other.connect())):
+                    assert (await asked.ask(METADATA, 9, MetadataRequest())).controller_id == controller
+
+
+async def test_a_node_that_stops_says_who_goes_on_before_it_hangs_up(autojump_clock: MockClock) -> None:
+    store = new_store()
+    async with running(store, 9001) as first:
+        client = Client(first.connect())
+        member_id = await enter_alone(client)
+        async with running(store, 9002) as second:
+            staying = Client(second.connect())
+            first.stop()
+            with trio.fail_after(10):
+                while await client.heartbeat(member_id, 1) == ErrorCode.NONE:
+                    await trio.sleep(0.1)
+            assert await client.heartbeat(member_id, 1) == ErrorCode.NOT_COORDINATOR
+            assert await client.coordinator() == await staying.coordinator() == 9002
+            brokers = (await client.ask(METADATA, 9, MetadataRequest())).brokers
+            assert [broker.port for broker in brokers] == [9002]
+            assert await staying.heartbeat(member_id, 1) == ErrorCode.NONE

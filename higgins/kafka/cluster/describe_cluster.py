@@ -38,7 +38,7 @@ def handle(call: Call, request: DescribeClusterRequest) -> DescribeClusterRespon
     for session in node.state.sessions.live.values():
         host, port = node.endpoint(session, call.listener)
         brokers.append(DescribeClusterBroker(session.node_id, host, port))
-    controller = node.state.sessions.owner("controller")
+    controller = node.state.sessions.eldest()
     wants_operations = request.include_cluster_authorized_operations
     return DescribeClusterResponse(
         cluster_id=node.state.cluster_id,

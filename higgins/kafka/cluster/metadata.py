@@ -121,7 +121,7 @@ def _respond(call: Call, request: MetadataRequest, topics: list[MetadataResponse
     for session in node.state.sessions.live.values():
         host, port = node.endpoint(session, call.listener)
         brokers.append(MetadataResponseBroker(session.node_id, host, port))
-    controller = node.state.sessions.owner("controller")
+    controller = node.state.sessions.eldest()
     wants_operations = request.include_cluster_authorized_operations
     return MetadataResponse(
         brokers=brokers,

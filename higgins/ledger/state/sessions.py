@@ -142,6 +142,13 @@ class Sessions:
         if moment.epoch in self.live:
             self.signs[moment.epoch] = moment.number
 
+    def eldest(self) -> Session | None:
+        """The live session that began first: whom clients are told as controller, so that it changes only when it ends.
+
+        A client that knows the cluster from before a node joined could make nothing of that node's id.
+        """
+        return min(self.live.values(), key=lambda session: session.epoch, default=None)
+
     def owner(self, resource: str) -> Session | None:
         """The live session that may hold a resource; None while no node lives."""
         if len(self._owners) > 100_000:
