@@ -72,9 +72,19 @@ def test_the_last_five_batches_are_known_again_and_older_ones_refused(producer: 
     assert [producer.send(sequence)[0] for sequence in range(7)] == [OLD, OLD, 2, 3, 4, 5, 6]
 
 
-def test_a_batch_that_only_overlaps_an_old_one_is_no_repeat(producer: Producer) -> None:
+def test_part_of_a_batch_is_a_repeat_at_the_offsets_it_has(producer: Producer) -> None:
     producer.send(0, count=3)
-    assert producer.send(0, count=2) == [OLD] and producer.send(1, count=2) == [OLD]
+    producer.send(3, count=4)
+    assert producer.send(0, count=2) == [0] and producer.send(1, count=2) == [1] and producer.send(2) == [2]
+    assert producer.send(4, count=3) == [4] and producer.send(6) == [6]
+    assert producer.send(2, count=2) == [OLD], "of two batches, whose offsets need not be in a row"
+    assert producer.chronicle.state.runs.next_offset(producer.topic_id, 0) == 7
+
+
+def test_what_begins_with_a_repeat_and_goes_on_is_refused_as_out_of_order(producer: Producer) -> None:
+    producer.send(0, count=3)
+    assert producer.send(1, count=3) == [GAP] and producer.send(0, count=4) == [GAP]
+    assert producer.send(3) == [3]
 
 
 def test_a_gap_is_refused_and_closed_by_what_was_missing(producer: Producer) -> None:

@@ -122,12 +122,16 @@ class Producers:
         last = record.batches[-1].last_sequence
         if sequence == (last + 1) % SEQUENCE_MODULUS:
             return None
-        final = (sequence + count - 1) % SEQUENCE_MODULUS
         for batch in record.batches:
-            if batch.first_sequence == sequence and batch.last_sequence == final:
-                return batch.base_offset
-        # Sequences wrap, so what lies less than half the circle behind is old, and the rest is ahead.
-        behind = (last - sequence) % SEQUENCE_MODULUS < SEQUENCE_MODULUS // 2
+            # Part of a batch, too: librdkafka leaves out of a repeat what has timed out meanwhile. Within one batch
+            # offsets run as sequences do.
+            skipped = (sequence - batch.first_sequence) % SEQUENCE_MODULUS
+            if skipped + count - 1 <= (batch.last_sequence - batch.first_sequence) % SEQUENCE_MODULUS:
+                return batch.base_offset + skipped
+        # Sequences wrap, so what lies less than half the circle behind is old, and the rest is ahead. What ends ahead
+        # holds something new, whatever it begins with: a client takes "duplicate" for written.
+        final = (sequence + count - 1) % SEQUENCE_MODULUS
+        behind = (last - final) % SEQUENCE_MODULUS < SEQUENCE_MODULUS // 2
         return -ErrorCode.DUPLICATE_SEQUENCE_NUMBER if behind else -ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER
 
     def freeze(self) -> tuple[int, tuple[Grant, ...], list[tuple[ProducerKey, ProducerRecord]]]:
