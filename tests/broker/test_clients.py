@@ -14,8 +14,9 @@ import pytest
 from compat.harness import Trial, trial
 
 COMPAT = Path(__file__).parents[2] / "compat"
+# Not kafka-python's `group`: on a busy machine one of its members falls silent after a rebalance, against Kafka too.
 STORIES = {
-    "kafka-python": ["create", "produce-gzip", "headers", "group", "idempotent-kill"],
+    "kafka-python": ["create", "produce-gzip", "headers", "consume-offset", "idempotent-kill"],
     "confluent-kafka": ["connect", "produce-zstd", "consume-time", "group", "derived"],
 }
 
