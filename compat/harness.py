@@ -69,9 +69,11 @@ class Broker:
     def start(self) -> None:
         settings = [part for setting in SETTINGS for part in ("--set", setting)]
         command = [*higgins_command(), "up", "--store", str(self._store), "--listen", self.address, *settings]
+        # What says how to run the stories is no setting of a broker, which would refuse it as unknown.
+        environment = {name: value for name, value in os.environ.items() if name != "HIGGINS_PYTHON"}
         with self.log_path.open("ab") as log:
             begun = log.tell()
-            self._process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
+            self._process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, env=environment)
         deadline = time.monotonic() + START_S
         while time.monotonic() < deadline and self._process.poll() is None:
             found = re.search(rb"listening +(\S+:\d+)", self.log_path.read_bytes()[begun:])

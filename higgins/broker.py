@@ -203,12 +203,14 @@ class Broker:
                         log.info("broker.started", store=store.traits.description, node_id=_node_id(ledger))
                         task_status.started()
                         await self._stopping.wait()
+                        drain_s = settings.server.drain_ms / 1000
+                        ends_at = runtime.monotonic() + drain_s
                         await self._hand_over(ledger, writer, server)
                         doors.cancel_scope.cancel()
-                    await self._end_requests(server, writer)
+                    await self._end_requests(server, writer, until=ends_at - drain_s / 4)
                     clients.cancel_scope.cancel()
                 services.cancel_scope.cancel()
-            with trio.move_on_after(settings.server.drain_ms / 1000 / 4):
+            with trio.move_on_at(ends_at):
                 await writer.drain()
                 await ledger.leave()
             engine.cancel_scope.cancel()
@@ -236,10 +238,10 @@ class Broker:
             while server.connections:
                 await trio.sleep(HAND_OVER_S / 30)
 
-    async def _end_requests(self, server: Server, writer: Writer) -> None:
+    async def _end_requests(self, server: Server, writer: Writer, *, until: float) -> None:
         """What was taken is committed and answered; who merely waits for news is let go."""
         server.stop_reading()
-        with trio.move_on_after(self._settings.server.drain_ms / 1000 * 3 / 4):
+        with trio.move_on_at(until):
             await writer.drain()
             with trio.move_on_after(LAST_ANSWERS_S):
                 while server.connections:

@@ -238,6 +238,7 @@ class DirectoryStore:
         except OSError as error:
             raise _unavailable(key, error) from error
 
+
 class _Folder:
     """An open descriptor, closed when nobody holds it any more: threads may still use what the cache has dropped."""
 

@@ -6,7 +6,7 @@ Nothing here waits, so every call may also be made at once.
 from collections.abc import Sequence
 from typing import TypeAlias
 
-from higgins.model.errors import Corrupt, ObjectExists, ObjectMissing
+from higgins.model.errors import Corrupt, ObjectExists, ObjectMissing, StorageUnavailable
 from higgins.model.pointer import Buffer, ObjectKey
 from higgins.runtime import Runtime
 from higgins.storage.arena import Arena
@@ -41,13 +41,17 @@ class MemoryStore:
         return self._traits
 
     async def create(self, key: ObjectKey, pieces: Sequence[Buffer]) -> None:
-        if not self.create_now(key, pieces):
+        if key in self._blobs:
             raise ObjectExists(f"Object {key} is there already.")
+        self._blobs[key] = self._kept(pieces)
 
     def create_now(self, key: ObjectKey, pieces: Sequence[Buffer]) -> bool:
         if key in self._blobs:
             return False
-        self._blobs[key] = self._kept(pieces)
+        try:
+            self._blobs[key] = self._kept(pieces)
+        except StorageUnavailable:
+            return False
         return True
 
     async def put(self, key: ObjectKey, pieces: Sequence[Buffer]) -> None:

@@ -61,3 +61,10 @@ async def test_each_record_out_of_time_is_named_and_the_log_start_told(autojump_
     assert [each.batch_index for each in row.record_errors] == [0, 1]
     assert all("message.timestamp.after.max.ms" in each.batch_index_error_message for each in row.record_errors)
     assert row.log_start_offset == 0
+
+
+async def test_of_very_many_records_at_fault_only_the_first_are_named(autojump_clock, peer):
+    await peer.create("timely", configs={"message.timestamp.after.max.ms": "1000"})
+    row = await peer.produce("timely", batch(*[b"a"] * 1_500, timestamp=EPOCH_MS + 3_600_000))
+    assert row.error_code == ErrorCode.INVALID_TIMESTAMP
+    assert [each.batch_index for each in row.record_errors] == list(range(1_000))

@@ -5,8 +5,11 @@ from collections.abc import Sequence
 import pytest
 import trio
 
+from higgins.broker import Broker
 from higgins.model.errors import StorageUnavailable
 from higgins.model.pointer import Buffer
+from higgins.server.settings import Listener, ServerSettings
+from higgins.settings import Settings
 from higgins.storage.memory import memory_store
 from higgins.storage.settings import StoreSettings
 from higgins.storage.store import ListedObject, Store, StoreTraits
@@ -15,7 +18,7 @@ from higgins_protocol.messages.create_topics import CreatableTopic, CreateTopics
 from higgins_protocol.messages.delete_topics import DeleteTopicsRequest, DeleteTopicState
 from higgins_protocol.messages.init_producer_id import InitProducerIdRequest
 from higgins_protocol.messages.metadata import MetadataRequest, MetadataRequestTopic
-from tests.broker.peer import StoryRuntime, batch, produce_many, produce_request
+from tests.broker.peer import Peer, StoryRuntime, batch, produce_many, produce_request
 
 
 class Balky:
@@ -209,3 +212,26 @@ async def test_what_needs_no_store_is_served_without_it(autojump_clock, peer, st
     found = (await peer.ask(MetadataRequest([MetadataRequestTopic(name="t")]))).topics
     assert [(topic.name, len(topic.partitions)) for topic in found] == [("t", 1)]
     assert (await peer.fetch("t", 1)).error_code == 0, "the end of the log is known"
+
+
+async def test_a_node_beside_another_stops_in_time_though_the_store_takes_nothing(autojump_clock, store):
+    def node(port):
+        door = Listener(f"d{port}", "h", port, "h", port)
+        return Broker(StoryRuntime(), Settings(server=ServerSettings(listeners=(door,))), store=store)
+
+    first = node(9001)
+    async with trio.open_nursery() as others:
+        second = node(9002)
+        async with trio.open_nursery() as own:
+            await own.start(first.run)
+            await others.start(second.run)
+            peer = Peer(first.connect())
+            await peer.create("t")
+            store.is_held = True
+            await peer.send(produce_request("t", batch(b"never to be taken")), answered=False)
+            await trio.sleep(1)
+            begun = trio.current_time()
+            first.stop()
+        assert trio.current_time() - begun <= 10
+        assert await peer.is_closed()
+        others.cancel_scope.cancel()

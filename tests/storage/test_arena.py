@@ -1,12 +1,18 @@
 """The arena: what is kept reads back, whatever the buffers it came in do afterwards."""
 
+import errno
 import os
 import random
 
 import pytest
 
+from higgins.model.errors import StorageUnavailable
+from higgins.model.pointer import ObjectKey
+from higgins.runtime import Runtime
 from higgins.storage import arena
 from higgins.storage.arena import Arena
+from higgins.storage.memory import memory_store
+from higgins.storage.settings import StoreSettings
 
 
 def test_bytes_read_back_after_their_buffers_are_used_again() -> None:
@@ -53,3 +59,21 @@ def test_a_system_without_anonymous_files_keeps_bytes_too(monkeypatch: pytest.Mo
     view = Arena().keep([buffer])
     buffer[:3] = b"zzz"
     assert view[:3] == b"abc"
+
+
+async def test_a_store_whose_memory_is_exhausted_says_so_and_keeps_what_it_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    store = memory_store(Runtime(), StoreSettings(url="memory://"))
+    large, key = b"x" * 100_000, ObjectKey("data/1")
+    await store.create(key, [large])
+    with monkeypatch.context() as exhausted:
+
+        def fail(*args: object) -> int:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        exhausted.setattr(os, "pwritev", fail)
+        assert not store.create_now(ObjectKey("data/2"), [large]), "it takes the long way, which says why"
+        for write in (store.create, store.put):
+            with pytest.raises(StorageUnavailable, match="No memory left"):
+                await write(ObjectKey("data/2"), [large])
+    assert await store.get(key) == large
+    assert store.create_now(ObjectKey("data/2"), [large])

@@ -3,11 +3,13 @@
 Behaviour: the log start of each partition moves up to the offset asked for, or to the high watermark for -1; the answer
 names where the log starts then, follows the commit, and Fetch and ListOffsets agree with it from then on. An offset
 below the log start changes nothing; one above the high watermark is OFFSET_OUT_OF_RANGE. A topic whose cleanup policy
-does not delete refuses with POLICY_VIOLATION, as in Kafka. Bytes go when nothing points to them any more.
+does not delete refuses with POLICY_VIOLATION, as in Kafka. The bytes stay in the store until upkeep exists.
 Version notes: v2 flexible.
 Not done: throttling.
 """
 
+from higgins.kafka.configs.entry import items
+from higgins.kafka.configs.topic_entries import CLEANUP_POLICY
 from higgins.kafka.context import Call, code_of, reach_tip
 from higgins.ledger.committer import Outcome
 from higgins.ledger.state.runs import DeleteRecords
@@ -23,7 +25,6 @@ from higgins_protocol.messages.delete_records import (
 KEY = 21
 
 NO_WATERMARK = -1
-CLEANUP_POLICY = "cleanup.policy"
 DELETE = "delete"
 
 
@@ -51,7 +52,7 @@ def _judge(call: Call, name: str, asked: DeleteRecordsPartition) -> DeleteRecord
     topic = call.node.state.topics.by_name.get(name)
     if topic is None or not 0 <= asked.partition_index < topic.partitions:
         return ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
-    policies = {policy.strip() for policy in topic.configs.get(CLEANUP_POLICY, DELETE).split(",")}
+    policies = items(call.node.configs.topic_value(CLEANUP_POLICY, topic.configs))
     if DELETE not in policies:
         return ErrorCode.POLICY_VIOLATION
     return DeleteRecords(topic.id, asked.partition_index, asked.offset)

@@ -33,6 +33,8 @@ from higgins_protocol.schema import Message
 KEY = 0
 
 ZSTD_SINCE = 7
+RECORDS_NAMED_MAX = 1_000
+"""Records at fault that an answer names one by one; a batch may hold a million."""
 SENTENCES = {
     ErrorCode.UNKNOWN_TOPIC_OR_PARTITION: "There is no such topic or partition.",
     ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER: "A batch before this one is missing.",
@@ -236,7 +238,7 @@ class _RecordsRefused(Exception):
     def __init__(self, code: ErrorCode, message: str, positions: Sequence[int]) -> None:
         super().__init__(message)
         self.code = code
-        self.rows = [BatchIndexAndErrorMessage(i, message) for i in positions]
+        self.rows = [BatchIndexAndErrorMessage(i, message) for i in positions[:RECORDS_NAMED_MAX]]
 
 
 def _owned(topic: Topic) -> str:
