@@ -14,6 +14,7 @@ from higgins.client.tasks import background
 from higgins.config.addresses import Address
 from higgins.runtime import Runtime, settle_memory, tune_interpreter
 from higgins.settings import Flags, Settings, load
+from higgins.telemetry.process import allow_open_files
 
 EXIT_INTERRUPTED = 130
 
@@ -30,6 +31,7 @@ async def serving(settings: Settings) -> AsyncIterator[Broker]:
     Ctrl-C or SIGTERM ends the block; a second one ends the process without waiting. Raises: what stopped the broker.
     """
     tune_interpreter()
+    allow_open_files()
     broker = Broker(Runtime(), settings)
     scopes = [trio.CancelScope(), trio.CancelScope()]
     starting, block = scopes

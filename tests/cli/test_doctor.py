@@ -20,6 +20,7 @@ from higgins.cli.doctor.machine import check_clock, check_files, check_store
 from higgins.cli.doctor.network import check_address
 from higgins.config.addresses import Address
 from higgins.runtime import Runtime
+from higgins.storage.memory import MemoryStore
 from higgins.storage.settings import StoreSettings
 from higgins.testing import RunningBroker, broker
 
@@ -133,7 +134,7 @@ async def test_a_store_that_cannot_be_is_told(tmp_path: Path, monkeypatch: pytes
     assert (await check_store(Runtime(), StoreSettings(url=str(tmp_path / "file")))).standing == "failed"
     assert "unknown scheme" in (await check_store(Runtime(), StoreSettings(url="ftp://x"))).what
     assert (await check_store(Runtime(), StoreSettings(url="memory://"))).standing == "warning"
-    monkeypatch.setattr("higgins.storage.memory.MemoryStore.create_now", lambda *_: True)
+    monkeypatch.setattr(MemoryStore, "create", MemoryStore.put)
     found = await check_store(Runtime(), StoreSettings(url="memory://"))
     assert found.standing == "failed" and "create only if absent" in found.what
 
@@ -178,11 +179,11 @@ async def test_a_clock_that_cannot_be_checked_is_said() -> None:
 
 
 def test_too_few_open_files_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    for limits, standing in [((1_024, 1_024), "warning"), ((64, 4_096), "failed"), ((65_536, 65_536), "ok")]:
+    for limits, standing in [((1_024, 1_024), "warning"), ((64, 128), "failed"), ((1_024, 65_536), "ok")]:
         monkeypatch.setattr(resource, "getrlimit", lambda _, limits=limits: limits)
         assert check_files(10_000).standing == standing
     monkeypatch.setattr(resource, "getrlimit", lambda _: (1_024, 4_096))
-    assert "ulimit -n 10064 (as root: the hard limit is 4096)" in check_files(10_000).fix
+    assert "ulimit -Hn 10064" in check_files(10_000).fix
 
 
 def test_a_finding_is_told_with_why_and_fix() -> None:

@@ -136,7 +136,7 @@ def test_a_broker_is_given_time_to_end() -> None:
     for name in NODES:
         grace_s = int(SERVICES[name]["stop_grace_period"].removesuffix("s"))
         assert grace_s * 1000 > settings_of(environment_of(name)).server.drain_ms
-        assert SERVICES[name]["ulimits"]["nofile"] > settings_of(environment_of(name)).server.connections_max
+        assert "ulimits" not in SERVICES[name], "an engine that is not root cannot raise them"
 
 
 def test_profiles_start_what_they_say() -> None:

@@ -18,6 +18,7 @@ from higgins.runtime import Runtime
 from higgins.storage.open import store_from
 from higgins.storage.probe import probe
 from higgins.storage.settings import StoreSettings
+from higgins.telemetry.process import most_open_files
 
 CLOCK_PATIENCE_S = 5.0
 CLOCK_WARNING_S = 30
@@ -125,20 +126,19 @@ def _date_of(url: str) -> int:
 def check_files(connections_max: int) -> Finding:
     """Whether as many connections as are allowed can be open."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = connections_max + FILES_SPARE
-    if soft == resource.RLIM_INFINITY or soft >= wanted:
-        return Finding(check="open files", standing="ok", what=f"{_shown(soft)} allowed, {wanted} wanted.")
-    raisable = hard == resource.RLIM_INFINITY or hard >= wanted
+    # A broker raises its own limit as far as the hard one goes.
+    allowed, wanted = max(soft, most_open_files(hard)), connections_max + FILES_SPARE
+    if soft == resource.RLIM_INFINITY or allowed >= wanted:
+        return Finding(check="open files", standing="ok", what=f"{_shown(soft, allowed)} allowed, {wanted} wanted.")
     return Finding(
         check="open files",
-        standing="warning" if soft >= FILES_MIN else "failed",
-        what=f"{soft} allowed, {wanted} wanted.",
-        why=f"A broker started here turns clients away beyond about {max(soft - FILES_SPARE, 0)} connections.",
-        fix=f"ulimit -n {wanted}"
-        + ("" if raisable else f" (as root: the hard limit is {hard})")
-        + "; in a systemd unit LimitNOFILE=65536; in docker-compose.yml ulimits: {nofile: 65536}.",
+        standing="warning" if allowed >= FILES_MIN else "failed",
+        what=f"{allowed} allowed, {wanted} wanted.",
+        why=f"A broker started here turns clients away beyond about {max(allowed - FILES_SPARE, 0)} connections.",
+        fix=f"As root: ulimit -Hn {wanted}; in a systemd unit LimitNOFILE=65536; "
+        "in docker-compose.yml ulimits: {nofile: 65536}.",
     )
 
 
-def _shown(limit: int) -> str:
-    return "Any number" if limit == resource.RLIM_INFINITY else str(limit)
+def _shown(soft: int, allowed: int) -> str:
+    return "Any number" if soft == resource.RLIM_INFINITY else str(allowed)
