@@ -15,10 +15,11 @@ from higgins.storage.settings import StoreSettings
 from higgins.storage.store import ListedObject, Store, StoreTraits
 from higgins_protocol.errors import ErrorCode
 from higgins_protocol.messages.create_topics import CreatableTopic, CreateTopicsRequest
+from higgins_protocol.messages.delete_records import DeleteRecordsPartition, DeleteRecordsRequest, DeleteRecordsTopic
 from higgins_protocol.messages.delete_topics import DeleteTopicsRequest, DeleteTopicState
 from higgins_protocol.messages.init_producer_id import InitProducerIdRequest
 from higgins_protocol.messages.metadata import MetadataRequest, MetadataRequestTopic
-from tests.broker.peer import Peer, StoryRuntime, batch, produce_many, produce_request
+from tests.broker.peer import Peer, StoryRuntime, batch, fetch_request, produce_many, produce_request, records_of
 
 
 class Balky:
@@ -29,6 +30,7 @@ class Balky:
         self.is_held = False
         self.is_away = False
         self.read_s = 0.0
+        self.range_s = 0.0
         self._freed = trio.Event()
 
     def free(self) -> None:
@@ -57,10 +59,11 @@ class Balky:
 
     async def get_range(self, key: str, position: int, length: int) -> memoryview:
         await self._fail_if_away()
+        await trio.sleep(self.range_s)
         return await self._store.get_range(key, position, length)
 
     def get_range_now(self, key: str, position: int, length: int) -> list[memoryview] | None:
-        return None if self.is_away else self._store.get_range_now(key, position, length)
+        return None if self.is_away or self.range_s else self._store.get_range_now(key, position, length)
 
     async def list(self, prefix: str, *, after: str = "", limit: int = 1000) -> list[ListedObject]:
         await self._fail_if_away()
@@ -142,6 +145,28 @@ async def test_records_outlast_a_store_that_was_away(autojump_clock, peer, store
     assert (row.error_code, row.base_offset) == (0, 0)
     assert (await peer.produce("t", batch(b"b"))).base_offset == 1
     assert await peer.values("t") == [b"a" + bytes(size), b"b"]
+
+
+@pytest.mark.parametrize("asked", [[("u", 0, 0), ("t", 0, 0)], [("t", 0, 0)]], ids=["while another", "while it"])
+async def test_what_is_deleted_while_a_partition_is_read_is_out_of_range(autojump_clock, start, store, asked):
+    # The batch that holds the new start holds a deleted record too; served for the old offset, it would be handed out.
+    house = await start()
+    reader, other = house.connect(), house.connect()
+    for topic in ("t", "u"):
+        await other.create(topic)
+        await other.produce(topic, batch(bytes(500_000)))
+    await other.produce("t", batch(b"deleted", b"stays"))
+    store.range_s = 1.0
+    await reader.send(fetch_request(asked))
+    await trio.sleep(0.5)
+    deletion = DeleteRecordsTopic("t", [DeleteRecordsPartition(0, 2)])
+    (topic,) = (await other.ask(DeleteRecordsRequest([deletion]))).topics
+    assert (code(topic.partitions[0]), topic.partitions[0].low_watermark) == ("NONE", 2)
+    assert reader.is_due
+    row = (await reader.receive()).responses[-1].partitions[0]
+    assert (code(row), row.records) == ("OFFSET_OUT_OF_RANGE", b"")
+    row = await reader.fetch("t", 2)
+    assert [record.value for record in records_of(row) if record.offset >= 2] == [b"stays"]
 
 
 async def test_a_refusal_under_way_does_not_let_the_next_request_overtake(autojump_clock, peer, store):

@@ -1,8 +1,9 @@
 """Fetch: v4-12.
 
 Behaviour: whole batches from the one that holds the offset; the first batch whole even past every bound; a long poll
-until `min_bytes` or `max_wait_ms`, cut short by any partition's error. read_committed sees all there is, since without
-transactions the last stable offset is the high watermark.
+until `min_bytes` or `max_wait_ms`, cut short by any partition's error. Records that are deleted while they are read
+are out of range, as if they had been asked for afterwards. read_committed sees all there is, since without transactions
+the last stable offset is the high watermark.
 Version notes: v5 log start offset; v7 sessions (always answered with session id 0: none); v9 leader epochs; v11 rack
 and preferred replica (-1); v12 flexible.
 Not done: fetch sessions (KIP-227); throttling.
@@ -156,6 +157,17 @@ class _Fetch:
                 row.code = ErrorCode.CORRUPT_MESSAGE
                 continue
             self._total += row.read.length
+        self._give_up_deleted()
+
+    def _give_up_deleted(self) -> None:
+        """What was deleted while the store was read is not handed out: a batch that holds the new start would come in
+        answer to the old one, with the deleted records in it that lie before the start."""
+        for row in self._rows:
+            if not row.code and self._is_lost(row):
+                assert row.topic is not None
+                is_there = row.topic.id in self._node.state.topics.by_id
+                row.code = ErrorCode.OFFSET_OUT_OF_RANGE if is_there else ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
+                row.topic, row.read = row.topic if is_there else None, None
 
     def _is_refused(self) -> bool:
         return any(row.code in SETTLED for row in self._rows)
