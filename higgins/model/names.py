@@ -14,6 +14,10 @@ NO_TOPIC_ID = TopicId(bytes(16))
 TOPIC_NAME_CHARACTERS_MAX = 249
 CLIENT_NAME_CHARACTERS_MAX = 1024
 
+OFFSETS_TOPIC = "__consumer_offsets"
+INTERNAL_TOPICS = frozenset({OFFSETS_TOPIC, "__transaction_state"})
+"""Names by which Kafka's clients know topics that a cluster keeps for itself."""
+
 _TOPIC_NAME = re.compile(r"[a-zA-Z0-9._-]+")
 
 

@@ -71,6 +71,21 @@ async def test_a_broker_may_be_told_to_make_nothing(autojump_clock, start):
         assert rows(await peer.ask(named("new"), version)) == [("new", "UNKNOWN_TOPIC_OR_PARTITION", 0)]
 
 
+@pytest.mark.parametrize("makes", [False, True])
+async def test_the_topic_of_offsets_is_there_for_who_asks_for_it_and_is_nobodys(autojump_clock, start, makes):
+    peer = (await start(auto_create_topics=makes)).connect()
+    await peer.create("t")
+    offsets = "__consumer_offsets"
+    assert [topic.name for topic in (await peer.ask(MetadataRequest(None))).topics] == ["t"], "until it is asked for"
+    answer = await peer.ask(named(offsets, allow_auto_topic_creation=False))
+    assert rows(answer) == [(offsets, "NONE", 1)] and answer.topics[0].is_internal
+    everything = (await peer.ask(MetadataRequest(None))).topics
+    assert [(topic.name, topic.is_internal) for topic in everything] == [("t", False), (offsets, True)]
+    refused = await peer.produce(offsets, batch(b"a"))
+    assert ErrorCode(refused.error_code) is ErrorCode.INVALID_TOPIC_EXCEPTION
+    assert (await peer.fetch(offsets, 0)).high_watermark == 0
+
+
 @pytest.mark.parametrize("name", ["", ".", "..", "a b", "a/b", "x" * 250, "ä"])
 async def test_a_name_that_cannot_be_is_not_made(autojump_clock, peer, name):
     assert rows(await peer.ask(named(name))) == [(name, "INVALID_TOPIC_EXCEPTION", 0)]

@@ -12,7 +12,7 @@ from collections.abc import Awaitable
 from higgins.kafka.context import Call, reach_tip
 from higgins.kafka.operations import NOT_ASKED, TOPIC_OPERATIONS
 from higgins.ledger.state.topics import Topic
-from higgins.model.names import fault_in_topic_name
+from higgins.model.names import INTERNAL_TOPICS, fault_in_topic_name
 from higgins_protocol.errors import ErrorCode
 from higgins_protocol.messages.describe_topic_partitions import (
     Cursor,
@@ -85,6 +85,7 @@ def _described(call: Call, topic: Topic, partitions: range) -> DescribeTopicPart
     return DescribeTopicPartitionsResponseTopic(
         name=topic.name,
         topic_id=topic.id,
+        is_internal=topic.name in INTERNAL_TOPICS,
         partitions=[_partition(call, topic, index) for index in partitions],
         topic_authorized_operations=TOPIC_OPERATIONS,
     )

@@ -2,7 +2,8 @@
 
 Behaviour: the live nodes with the addresses of the listener that was asked, and topics with a live leader for every
 partition (any node serves any; the one named keeps its caches warm). Topics that do not exist are made where client and
-broker allow it, and are answered only when they are there.
+broker allow it, and are answered only when they are there. Groups and their offsets are facts and fill no topic; who
+asks for the topic of offsets by its name still finds it, internal and empty, as on any cluster that has had a group.
 Version notes: v0 an empty list is all topics, from v1 null is all and empty is none; v0-3 imply auto-creation; v8-10
 authorized operations of the cluster, v8+ of topics, only when asked; v10 topic ids, v12 look-up by id.
 Not done: racks.
@@ -15,7 +16,7 @@ from higgins.kafka.operations import CLUSTER_OPERATIONS, NOT_ASKED, TOPIC_OPERAT
 from higgins.ledger.state.sessions import Session
 from higgins.ledger.state.topics import CreateTopic, Topic
 from higgins.model.errors import Refused, StorageUnavailable
-from higgins.model.names import TopicId, fault_in_topic_name
+from higgins.model.names import INTERNAL_TOPICS, OFFSETS_TOPIC, TopicId, fault_in_topic_name
 from higgins_protocol.errors import ErrorCode
 from higgins_protocol.messages.metadata import (
     MetadataRequest,
@@ -71,10 +72,7 @@ async def _at_tip(call: Call, request: MetadataRequest, asked: Sequence[Metadata
     failures: dict[str, ErrorCode] = {}
     try:
         await call.node.ledger.barrier()
-        if call.node.config.auto_create_topics and (
-            request.allow_auto_topic_creation or call.version < ALLOW_CREATION_SINCE
-        ):
-            failures = await _create(call, asked)
+        failures = await _create(call, request, asked)
     except StorageUnavailable:
         failures = {topic.name: ErrorCode.LEADER_NOT_AVAILABLE for topic in asked if topic.name is not None}
     rows = []
@@ -89,17 +87,20 @@ async def _at_tip(call: Call, request: MetadataRequest, asked: Sequence[Metadata
     return _respond(call, request, rows)
 
 
-async def _create(call: Call, asked: Sequence[MetadataRequestTopic]) -> dict[str, ErrorCode]:
-    """Make the topics that are missing; what could not be made, and why."""
+async def _create(call: Call, request: MetadataRequest, asked: Sequence[MetadataRequestTopic]) -> dict[str, ErrorCode]:
+    """Make the topics that are missing and may be made; what could not be made, and why."""
     config, state = call.node.config, call.node.state
+    is_allowed = config.auto_create_topics and (
+        request.allow_auto_topic_creation or call.version < ALLOW_CREATION_SINCE
+    )
     names = list(dict.fromkeys(topic.name for topic in asked if topic.name and topic.name not in state.topics.by_name))
-    names = [name for name in names if fault_in_topic_name(name) is None]
+    names = [name for name in names if name == OFFSETS_TOPIC or (is_allowed and fault_in_topic_name(name) is None)]
     outcomes = await call.node.ledger.propose_all(
         [
             CreateTopic(
                 name=name,
                 topic_id=TopicId(call.node.runtime.token(16)),
-                partitions=config.partitions_default,
+                partitions=1 if name in INTERNAL_TOPICS else config.partitions_default,
                 replication=config.replication_factor_default,
             )
             for name in names
@@ -137,6 +138,7 @@ def _known(call: Call, request: MetadataRequest, topic: Topic) -> MetadataRespon
     return MetadataResponseTopic(
         name=topic.name,
         topic_id=topic.id,
+        is_internal=topic.name in INTERNAL_TOPICS,
         partitions=_partitions(node.leaders(topic), topic.replication),
         topic_authorized_operations=TOPIC_OPERATIONS if request.include_topic_authorized_operations else NOT_ASKED,
     )
@@ -156,5 +158,3 @@ def _partitions(leaders: Sequence[Session | None], replication: int) -> list[Met
             nodes = replicas[node_id] = [node_id] * replication
         rows.append(MetadataResponsePartition(0, index, node_id, LEADER_EPOCH, nodes, nodes))
     return rows
-
-

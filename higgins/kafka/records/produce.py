@@ -15,7 +15,7 @@ from higgins.kafka.configs.live import AppendRules
 from higgins.kafka.context import Call, Deadline, Deferred, Ordered, code_of
 from higgins.ledger.state.topics import Topic
 from higgins.model.errors import HigginsError, StorageUnavailable
-from higgins.model.names import TopicId, fault_in_topic_name
+from higgins.model.names import INTERNAL_TOPICS, TopicId, fault_in_topic_name
 from higgins_protocol.errors import ErrorCode, RecordError
 from higgins_protocol.messages.produce import (
     BatchIndexAndErrorMessage,
@@ -33,6 +33,8 @@ from higgins_protocol.schema import Message
 KEY = 0
 
 ZSTD_SINCE = 7
+ADMIN_CLIENT = "__admin_client"
+"""The client id that may write to internal topics, as in Kafka."""
 RECORDS_NAMED_MAX = 1_000
 """Records at fault that an answer names one by one; a batch may hold a million."""
 SENTENCES = {
@@ -105,6 +107,9 @@ class _Answer:
                     self._refuse(t, p, partition.index, ErrorCode.INVALID_REQUIRED_ACKS, "acks is 0, 1 or all (-1).")
                 elif topic is None or not 0 <= partition.index < topic.partitions:
                     self._refuse_unknown(t, p, partition.index, data.name)
+                elif data.name in INTERNAL_TOPICS and self._call.client_id != ADMIN_CLIENT:
+                    message = f"{data.name} is the cluster's own; choose another topic."
+                    self._refuse(t, p, partition.index, ErrorCode.INVALID_TOPIC_EXCEPTION, message)
                 elif topic.owner:
                     self._refuse(t, p, partition.index, ErrorCode.POLICY_VIOLATION, _owned(topic))
                 else:
