@@ -12,6 +12,8 @@ import collections
 import json
 import sys
 
+from tests.torture.deletion_checks import DeletionChecks
+from tests.torture.growth_checks import GrowthChecks
 from tests.torture.history import load
 from tests.torture.log_checks import LogChecks
 from tests.torture.pipeline_checks import PipelineChecks
@@ -20,7 +22,7 @@ from tests.torture.pipeline_checks import PipelineChecks
 ALLOWED = {"duplicate-plain", "G0", "unseen"}
 
 
-class Checker(LogChecks, PipelineChecks):
+class Checker(LogChecks, PipelineChecks, DeletionChecks, GrowthChecks):
     """All checks over one history."""
 
     def check(self):
@@ -39,6 +41,14 @@ class Checker(LogChecks, PipelineChecks):
             self.c_polls,
             self.c_gaps,
             self.c_watermarks,
+            self.c_deletions,
+            self.c_log_starts,
+            self.c_deleted_reads,
+            self.c_counts,
+            self.c_last_counts,
+            self.c_refused_sends,
+            self.c_placement,
+            self.c_notice,
             self.c_groups,
             self.c_eos,
             self.c_derived,

@@ -42,6 +42,10 @@ def checksum(v, padding):
     return zlib.crc32(f"{v}|{padding}".encode())
 
 
+METADATA_AGE_MS = 2000
+"""How soon clients notice partitions that were added."""
+
+
 class Clients:
     """One run's settings and history."""
 
@@ -50,13 +54,21 @@ class Clients:
         self.writers_on, self.readers_on = True, True
         self.plain, self.txn, self.eos = (a.prefix + x for x in ("-plain", "-txn", "-eos"))
         self.derived = a.prefix + "-derived" if a.derived else None
+        self.trimmed = a.prefix + "-trimmed" if a.trim else None
+        self.addresses = a.bootstrap.split(",")
+        self.counts = {}  # topic -> partitions that were acknowledged, where they are not those of the start
+        self.ends = {}  # partition -> where what was acknowledged ends
         self.threads, self.failed = [], []
         self.serial, self.serial_lock = {}, threading.Lock()
 
     def topics_read(self):
         """Topics that readers look at; transactional ones only where something writes them."""
         wanted = ((self.plain, True), (self.txn, self.a.txn), (self.eos, self.a.eos), (self.derived, self.derived))
-        return [topic for topic, is_written in wanted if is_written]
+        return [topic for topic, is_written in (*wanted, (self.trimmed, self.trimmed)) if is_written]
+
+    def partitions(self, topic):
+        """How many partitions a topic surely has; a derived one grows with its input."""
+        return self.counts.get(self.plain if topic == self.derived else topic, self.a.partitions)
 
     def conf(self, **kw):
         c = {
@@ -64,6 +76,7 @@ class Clients:
             "socket.timeout.ms": 10000,
             "log_level": 0,
             "reconnect.backoff.max.ms": 1000,
+            "topic.metadata.refresh.interval.ms": METADATA_AGE_MS,
             "error_cb": lambda e: None,
         }
         c.update(dict(x.split("=", 1) for x in self.a.set))
@@ -88,24 +101,29 @@ class Clients:
         self.threads.append(t)
         return t
 
-    def send(self, producer, p, seq, topic, part, rng, tx=None, src=None):
-        """One produce: logs the invocation, and the completion from the delivery report."""
+    def send(self, producer, p, seq, topic, part, rng, tx=None, src=None, key=None):
+        """One produce: logs the invocation, and the completion from the delivery report. With a key the client chooses
+        the partition."""
         v = f"{p}/{seq}{'<' + src if src else ''}"
-        k, i = f"{topic}:{part}", self.h.id()
-        self.h.add("send", id=i, p=p, k=k, v=v, tx=tx)
+        k, i = f"{topic}:{'?' if key else part}", self.h.id()
+        self.h.add("send", id=i, p=p, k=k, v=v, tx=tx, **({"key": key} if key else {}))
 
         def report(err, msg):
+            chosen = {"k": f"{topic}:{msg.partition()}"} if key and msg.partition() >= 0 else {}
             if err is None:
-                self.h.add("sent", id=i, ok=1, o=msg.offset())
+                where = chosen.get("k", k)
+                self.ends[where] = max(self.ends.get(where, 0), msg.offset() + 1)
+                self.h.add("sent", id=i, ok=1, o=msg.offset(), **chosen)
             else:
-                self.h.add("sent", id=i, ok=0 if err.code() in NOT_WRITTEN else -1, err=err.name())
+                self.h.add("sent", id=i, ok=0 if err.code() in NOT_WRITTEN else -1, err=err.name(), **chosen)
 
         try:
-            producer.produce(topic, encode(v, rng.choice((0, 10, 100, 1000))), p, part, on_delivery=report)
+            payload = encode(v, rng.choice((0, 10, 100, 1000)))
+            where = {} if key else {"partition": part}
+            producer.produce(topic, payload, key or p, on_delivery=report, **where)
         except (BufferError, KafkaException) as e:
             self.h.add("sent", id=i, ok=0, err=repr(e)[:80])
             producer.poll(0.2)
-
 
     def polled(self, c, s, iso, t0, ms):
         self.h.add(
@@ -119,6 +137,6 @@ class Clients:
 
     def fetch_offsets(self, co, g, topics):
         t0 = self.h.now()
-        tps = co.committed([TopicPartition(t, q) for t in topics for q in range(self.a.partitions)], 10)
+        tps = co.committed([TopicPartition(t, q) for t in topics for q in range(self.partitions(t))], 10)
         if not any(t.error for t in tps):
             self.h.add("ofetch", g=g, t0=t0, k={f"{t.topic}:{t.partition}": t.offset for t in tps})

@@ -1,19 +1,22 @@
 """Reading a history: every event is put where the checks look for it. Standard library only."""
 
 import collections
+import math
 from itertools import pairwise
 
-OK, FAIL, INFO = 1, 0, -1
+from tests.torture.deletions import FAIL, INFO, OK, Deletions
+
+__all__ = ["FAIL", "INFO", "OK", "Growth", "Observations", "Send", "Txn"]
 
 
 class Send:
     """One produce: what was sent where, and what came of it."""
 
-    __slots__ = ("k", "o", "ok", "p", "seq", "t0", "t1", "tx", "v")
+    __slots__ = ("err", "k", "key", "o", "ok", "p", "seq", "t0", "t1", "tx", "v")
 
-    def __init__(self, p, k, v, tx, t0):
-        self.p, self.k, self.v, self.tx, self.t0 = p, k, v, tx, t0
-        self.t1, self.ok, self.o = None, INFO, None
+    def __init__(self, p, k, v, tx, t0, key=None):
+        self.p, self.k, self.v, self.tx, self.t0, self.key = p, k, v, tx, t0, key
+        self.t1, self.ok, self.o, self.err = None, INFO, None, None
         self.seq = int(v.split("<", 1)[0].rsplit("/", 1)[1])
 
 
@@ -24,6 +27,15 @@ class Txn:
 
     def __init__(self, x):
         self.x, self.sends, self.commit0, self.commit1, self.result = x, [], None, None, "open"
+
+
+class Growth:
+    """A number of partitions that was asked for, and what came of it."""
+
+    __slots__ = ("n", "ok", "t0", "t1")
+
+    def __init__(self, n, t0):
+        self.n, self.t0, self.t1, self.ok = n, t0, math.inf, INFO
 
 
 class Observations:
@@ -37,12 +49,16 @@ class Observations:
         self.log = collections.defaultdict(dict)  # k -> offset -> value (first seen)
         self.rc = collections.defaultdict(set)  # k -> offsets seen by read_committed readers
         self.first_seen = {}  # value -> completion time of first poll that returned it
-        self.polls = collections.defaultdict(list)  # (c, s) -> [(k, offset)] in order
+        self.polls = collections.defaultdict(list)  # (c, s) -> [(k, offset, completion time)] in order
         self.sessions, self.iso_of = {}, {}
+        self.group_polls = {}  # g -> completion time of its last poll
         self.group_seen = collections.defaultdict(set)  # (g, k) -> offsets delivered
         self.ocommits, self.ofetches = collections.defaultdict(list), collections.defaultdict(list)
         self.wms = collections.defaultdict(list)
         self.finals, self.eos = {}, []
+        self.deletions = Deletions()
+        self.growths, self.growth_by_id = collections.defaultdict(list), {}
+        self.counts_told = collections.defaultdict(list)  # topic -> [(invoked, completed, partitions, node)]
         self.derived = {}  # input topic -> derived topic
         self.gaps_ok = set(topics_with_gaps)
         self.rc_reads = []  # (value, completion time, consumer): for G1a and dirty reads
@@ -73,7 +89,7 @@ class Observations:
         self.producers[ev["p"]] = ev
 
     def on_send(self, ev):
-        s = Send(ev["p"], ev["k"], ev["v"], ev.get("tx"), ev["t"])
+        s = Send(ev["p"], ev["k"], ev["v"], ev.get("tx"), ev["t"], ev.get("key"))
         self.sends[s.v] = self.by_id[ev["id"]] = s
         if s.tx:
             self.txns.setdefault(s.tx, Txn(s.tx)).sends.append(s)
@@ -81,6 +97,7 @@ class Observations:
     def on_sent(self, ev):
         s = self.by_id[ev["id"]]
         s.t1, s.ok, s.o = ev["t"], ev["ok"], ev.get("o")
+        s.k, s.err = ev.get("k", s.k), ev.get("err")
         self.stats[f"sent-{s.ok}"] += 1
         if s.ok == OK and s.o is not None and s.o >= 0:
             self.observe(s.k, s.o, s.v, "ack")
@@ -106,11 +123,13 @@ class Observations:
         key, g = (c, ev["s"]), (self.sessions.get((c, ev["s"])) or {}).get("g")
         self.iso_of[key] = ev["iso"]
         seq = self.polls[key]
+        if g and ev["r"]:
+            self.group_polls[g] = max(t, self.group_polls.get(g, t))
         for k, o, v in ev["r"]:
             self.observe(k, o, v, c)
             if v is None:
                 continue
-            seq.append((k, o))
+            seq.append((k, o, t))
             if self.is_derived(k):
                 if rc:
                     self.rc[k].add(o)
@@ -147,6 +166,25 @@ class Observations:
 
     def on_wm(self, ev):
         self.wms[ev["k"]].append((ev["t0"], ev["t"], ev["lo"], ev["hi"]))
+
+    def on_delete(self, ev):
+        for k, before in ev["k"].items():
+            self.deletions.ask((ev["id"], k), k, before, ev["t"])
+
+    def on_deleted(self, ev):
+        for k, (ok, start, err) in ev["k"].items():
+            self.deletions.answer((ev["id"], k), ok, start, err, ev["t"])
+
+    def on_grow(self, ev):
+        growth = self.growth_by_id[ev["id"]] = Growth(ev["n"], ev["t"])
+        self.growths[ev["topic"]].append(growth)
+
+    def on_grown(self, ev):
+        growth = self.growth_by_id[ev["id"]]
+        growth.ok, growth.t1 = ev["ok"], ev["t"]
+
+    def on_parts(self, ev):
+        self.counts_told[ev["topic"]].append((ev["t0"], ev["t"], ev["n"], ev["node"]))
 
     def on_derived(self, ev):
         self.derived[ev["in"]] = ev["out"]

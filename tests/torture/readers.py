@@ -30,7 +30,7 @@ class Readers(Clients):
             tps = [
                 TopicPartition(t, q, OFFSET_BEGINNING)
                 for t in self.topics_read()
-                for q in range(self.a.partitions)
+                for q in range(self.partitions(t))
                 if rng.random() < 0.8
             ]
             if not tps:
@@ -101,7 +101,7 @@ class Readers(Clients):
 
     def subscribed(self):
         """What groups read: the topics that producers write."""
-        return [topic for topic in self.topics_read() if topic in (self.plain, self.txn)]
+        return [topic for topic in self.topics_read() if topic in (self.plain, self.txn, self.trimmed)]
 
     def prober(self):
         """Watermarks and committed offsets, as seen from outside."""
@@ -117,7 +117,8 @@ class Readers(Clients):
         )  # else the answer is the last stable offset
         while self.readers_on:
             time.sleep(0.1)
-            topic, q = rng.choice(self.subscribed()), rng.randrange(self.a.partitions)
+            topic = rng.choice(self.subscribed())
+            q = rng.randrange(self.partitions(topic))
             try:
                 t0 = self.h.now()
                 lo, hi = co.get_watermark_offsets(TopicPartition(topic, q), 5, cached=False)
@@ -141,6 +142,7 @@ class Readers(Clients):
         )
         deadline, rows, eof = time.time() + self.a.final_timeout, [], False
         lo = hi = None
+        t0 = self.h.now()
         while lo is None and time.time() < deadline:
             try:
                 lo, hi = co.get_watermark_offsets(TopicPartition(topic, q), 5, cached=False)
@@ -161,6 +163,7 @@ class Readers(Clients):
             iso=iso,
             lo=lo or 0,
             hi=hi or 0,
+            t0=t0,
             r=rows,
             complete=lo is not None and (eof or hi == lo),
         )

@@ -106,7 +106,7 @@ def torture(options: argparse.Namespace, scratch: Path) -> int:
             "tests.torture.torture",
             *("--bootstrap", ",".join(addresses), "--seconds", str(options.seconds), "--out", str(history)),
             *("--seed", str(options.seed), "--txn", "0", "--eos", "0", "--rate", str(options.rate)),
-            "--configs",
+            *("--configs", "--grow", "--trim"),
             *(() if options.no_derived else ("--derived",)),
         )
         status = subprocess.run(command, check=False).returncode

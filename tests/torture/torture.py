@@ -2,11 +2,13 @@
 checker.py and, unless --no-check, checks it. Faults come from outside (nemesis.py, run.py, your shell).
 
 usage: python -m tests.torture.torture --bootstrap HOST:PORT[,...] [--seconds 30] [--out history.jsonl] [--derived]
-       [--configs] [--plain 1] [--idem 2] [--txn 2] [--eos 2] [--assign 2] [--group 3] [--rate 200] [--crash-every 5]
+       [--configs] [--grow] [--trim] [--plain 1] [--idem 2] [--txn 2] [--eos 2] [--assign 2] [--group 2] [--rate 200]
+       [--crash-every 5]
 
 Topics (made here if missing): PREFIX-plain (plain and idempotent producers: no transactions, so its offsets must have
 no holes), PREFIX-txn (transactional producers), PREFIX-eos (what the copiers write from PREFIX-plain), and with
---derived PREFIX-derived (what a filter inside the broker makes of PREFIX-plain).
+--derived PREFIX-derived (what a filter inside the broker makes of PREFIX-plain). With --grow PREFIX-plain is given more
+partitions while all of them work on it; with --trim there is PREFIX-trimmed, the only topic whose records are deleted.
 """
 
 import argparse
@@ -16,34 +18,44 @@ import sys
 import tempfile
 import time
 
-from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from tests.torture.checker import main as check
 from tests.torture.configurer import Configurer
+from tests.torture.deleter import Deleter
+from tests.torture.grower import Grower
 from tests.torture.readers import Readers
 from tests.torture.writers import Writers
 
 APPLY_PATIENCE_S = 60
+TOPICS_PATIENCE_S = 60
 
 
-class Run(Writers, Readers, Configurer):
+class Run(Writers, Readers, Configurer, Grower, Deleter):
     """One run: topics, roles, the calm afterwards, and the last read of everything."""
 
     def topics(self):
-        ad = AdminClient(self.conf())
-        have = ad.list_topics(timeout=20).topics
-        new = [
-            NewTopic(t, self.a.partitions, self.a.replication)
-            for t in self.topics_read()
-            if t != self.derived and (t not in have or have[t].error)
-        ]
-        for t, f in (ad.create_topics(new, operation_timeout=20) if new else {}).items():
-            try:
-                f.result(20)
-            except KafkaException as e:
-                print("create", t, e, file=sys.stderr)
-        time.sleep(0.5)
+        """Make the topics, and ask until each is there: brokers may be dying already."""
+        if self.a.grow:
+            self.h.add("grow", id=0, topic=self.plain, n=self.a.partitions)
+        ad, deadline = AdminClient(self.conf()), time.time() + TOPICS_PATIENCE_S
+        missing = [t for t in self.topics_read() if t != self.derived]
+        while missing:
+            new = [NewTopic(t, self.a.partitions, self.a.replication) for t in missing]
+            for t, f in ad.create_topics(new, operation_timeout=20).items():
+                try:
+                    f.result(20)
+                except KafkaException as e:
+                    if e.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
+                        print("create", t, e, file=sys.stderr)
+                        continue
+                missing.remove(t)
+            if missing and time.time() > deadline:
+                sys.exit(f"the topics cannot be made: {', '.join(missing)}")
+            time.sleep(0.5)
+        if self.a.grow:
+            self.h.add("grown", id=0, ok=1)
 
     def apply(self):
         """Derive PREFIX-derived from PREFIX-plain, through the command line, until it has been applied."""
@@ -72,7 +84,7 @@ where = "qty > 5"
         """Wait until the operator's committed input offsets are the ends of its input."""
         co = Consumer(self.conf(**{"group.id": f"higgins.op.{self.derived}", "enable.auto.commit": False}))
         deadline, behind = time.time() + self.a.final_timeout, True
-        partitions = [TopicPartition(self.plain, q) for q in range(self.a.partitions)]
+        partitions = [TopicPartition(self.plain, q) for q in range(self.partitions(self.plain))]
         while behind and time.time() < deadline:
             try:
                 ends = [co.get_watermark_offsets(tp, 5, cached=False)[1] for tp in partitions]
@@ -98,6 +110,14 @@ where = "qty > 5"
         readers += [self.spawn(self.member, f"g{i}") for i in range(a.group)]
         readers += [self.spawn(self.prober)]
         administrators = [self.spawn(self.configurer)] if a.configs else []
+        if a.grow:
+            writers.append(self.spawn(self.writer, "k0", True, None, True))
+            administrators.append(self.spawn(self.grower))
+            readers.append(self.spawn(self.counter))
+        if a.trim:
+            writers += [self.spawn(self.writer, f"d{i}", bool(i), self.trimmed) for i in range(2)]
+            administrators += [self.spawn(self.deleter, f"x{i}") for i in range(2)]
+            readers += [self.spawn(self.looker, f"l{i}") for i in range(2)]
         time.sleep(a.seconds)
         self.writers_on = False
         for t in writers + copiers + administrators:
@@ -121,12 +141,14 @@ where = "qty > 5"
         except KafkaException as e:
             self.failed.append(f"final offset fetch: {e!r}")
         co.close()
+        if a.grow:
+            self.count_at_last()
         if self.derived and not self.caught_up():
             self.failed.append("the operator did not come to the end of its input")
         done = [
             self.final(t, q, iso)
             for t in self.topics_read()
-            for q in range(a.partitions)
+            for q in range(self.partitions(t))
             for iso in ("ru", "rc")
         ]
         stuck = [t.name for t in self.threads if t.is_alive()]
@@ -153,6 +175,8 @@ def main():
         p.add_argument("--" + role, type=int, default=n)
     p.add_argument("--derived", action="store_true", help="derive a topic by an operator, and check it")
     p.add_argument("--configs", action="store_true", help="change a config entry all the while, and look at it")
+    p.add_argument("--grow", action="store_true", help="add partitions to the plain topic while all work on it")
+    p.add_argument("--trim", action="store_true", help="delete records of a topic of its own while it is written")
     p.add_argument("--no-check", action="store_true")
     p.add_argument("--allow", default="")
     a = p.parse_args()

@@ -8,11 +8,15 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, Topi
 
 from tests.torture.clients import Clients
 
+KEYS = 1000
+
 
 class Writers(Clients):
     """Roles that write."""
 
-    def writer(self, base, idem):
+    def writer(self, base, idem, topic=None, keyed=False):
+        """Writes to any partition, or by keys for the client to share out; to the plain topic if none is named."""
+        topic = topic or self.plain
         rng = random.Random(f"{self.a.seed}{base}")
         while self.writers_on:
             p, retries = self.name(base), 2147483647 if idem or rng.random() < 0.5 else 0
@@ -25,6 +29,7 @@ class Writers(Clients):
                         "message.send.max.retries": retries,
                         "delivery.timeout.ms": 15000,
                         "retry.backoff.ms": 50,
+                        "partitioner": "consistent",
                         "compression.type": rng.choice(("none", "gzip", "lz4", "zstd", "snappy")),
                     }
                 )
@@ -32,7 +37,8 @@ class Writers(Clients):
             self.h.add("producer", p=p, kind="idempotent" if idem else "plain", inorder=idem, retries=retries)
             end, seq = time.time() + rng.expovariate(1 / self.a.crash_every), 0
             while self.writers_on and time.time() < end:
-                self.send(pr, p, seq, self.plain, rng.randrange(self.a.partitions), rng)
+                key = f"key-{rng.randrange(KEYS)}" if keyed else None
+                self.send(pr, p, seq, topic, rng.randrange(self.partitions(topic)), rng, key=key)
                 seq += 1
                 pr.poll(0)
                 time.sleep(rng.expovariate(self.a.rate))
@@ -147,7 +153,8 @@ class Writers(Clients):
                     pos = {}
                     for m in ms:
                         src = f"{m.topic()}:{m.partition()}@{m.offset()}"
-                        self.send(pr, p, seq, self.eos, m.partition(), rng, tx=x, src=src)
+                        # The output does not grow with the input.
+                        self.send(pr, p, seq, self.eos, m.partition() % self.a.partitions, rng, tx=x, src=src)
                         seq += 1
                         pos[m.topic(), m.partition()] = m.offset() + 1
                     if rng.random() < 0.05:

@@ -1,0 +1,88 @@
+"""The torture's growth: a topic is given more partitions while producers, groups and an operator work on it, and every
+node is asked all the while how many there are."""
+
+import random
+import time
+
+from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka.admin import AdminClient, NewPartitions
+
+from higgins_protocol.messages.metadata import MetadataRequest, MetadataRequestTopic
+from tests.torture.clients import Clients
+from tests.torture.single import ask_once
+
+METADATA = (3, 9)
+PARTITIONS_MAX = 12
+GROWTHS = 8
+"""In a run, about."""
+ANSWER_S = 5.0
+PAUSE_S = 0.1
+REFUSED = {KafkaError.POLICY_VIOLATION, KafkaError.INVALID_REQUEST, KafkaError.INVALID_REPLICA_ASSIGNMENT}
+
+
+class Grower(Clients):
+    """Roles that add partitions, and that count them."""
+
+    def grower(self):
+        rng, admin, wanted = random.Random(f"{self.a.seed}growth"), AdminClient(self.conf()), self.a.partitions
+        while self.writers_on and self.partitions(self.plain) < PARTITIONS_MAX:
+            self.rest(rng.expovariate(GROWTHS / self.a.seconds))
+            if not self.writers_on:
+                break
+            if wanted == self.partitions(self.plain):  # else it was not answered, and is asked for again
+                wanted = min(PARTITIONS_MAX, wanted + rng.choice((1, 1, 2)))
+            if self.grow(admin, wanted):
+                self.counts[self.plain] = wanted
+        if self.plain not in self.counts:
+            self.failed.append("no partition was ever added")
+
+    def rest(self, seconds):
+        end = time.time() + seconds
+        while self.writers_on and time.time() < end:
+            time.sleep(0.1)
+
+    def grow(self, admin, n):
+        """Whether there are so many now. A client that has asked twice by itself is told that there is nothing to
+        add, which says the same."""
+        i, ok, err = self.h.id(), 1, None
+        self.h.add("grow", id=i, topic=self.plain, n=n)
+        try:
+            answer = admin.create_partitions([NewPartitions(self.plain, n)], request_timeout=ANSWER_S)
+            answer[self.plain].result(2 * ANSWER_S)
+        except KafkaException as e:
+            err = e.args[0].name()
+            if e.args[0].code() in REFUSED:
+                ok = 0
+                self.failed.append(f"{n} partitions were refused: {e.args[0].str()}")
+            elif e.args[0].code() != KafkaError.INVALID_PARTITIONS:
+                ok = -1
+        self.h.add("grown", id=i, ok=ok, **({"err": err} if err else {}))
+        return ok == 1
+
+    def counter(self):
+        rng = random.Random(f"{self.a.seed}counts")
+        while self.readers_on:
+            self.count(rng.choice(self.addresses))
+            time.sleep(rng.expovariate(1 / PAUSE_S))
+
+    def count(self, address):
+        """How many partitions the node at an address tells of; None if it does not."""
+        t0 = self.h.now()
+        request = MetadataRequest([MetadataRequestTopic(name=self.plain)], allow_auto_topic_creation=False)
+        answer = ask_once(address, METADATA, request)
+        if answer is None or answer.topics[0].error_code:
+            return None
+        n = len(answer.topics[0].partitions)
+        self.h.add("parts", topic=self.plain, n=n, node=address, t0=t0)
+        return n
+
+    def count_at_last(self):
+        """Ask every node until it answers; what is there without an answer is read in the end, too."""
+        for address in self.addresses:
+            deadline = time.time() + self.a.final_timeout
+            while (n := self.count(address)) is None and time.time() < deadline:
+                time.sleep(0.2)
+            if n is None:
+                self.failed.append(f"{address} does not tell how many partitions there are")
+            else:
+                self.counts[self.plain] = max(n, self.partitions(self.plain))
