@@ -109,7 +109,8 @@ class Clients:
         self.h.add("send", id=i, p=p, k=k, v=v, tx=tx, **({"key": key} if key else {}))
 
         def report(err, msg):
-            chosen = {"k": f"{topic}:{msg.partition()}"} if key and msg.partition() >= 0 else {}
+            q = msg.partition()  # None if it never came to be chosen
+            chosen = {"k": f"{topic}:{q}"} if key and q is not None else {}
             if err is None:
                 where = chosen.get("k", k)
                 self.ends[where] = max(self.ends.get(where, 0), msg.offset() + 1)
