@@ -7,6 +7,7 @@ import structlog
 
 from higgins.groups.coordinator import Coordinator
 from higgins.kafka.configs.live import AppendRules, LiveConfigs
+from higgins.kafka.placement import Placement
 from higgins.kafka.settings import BrokerConfig
 from higgins.ledger.ledger import Ledger
 from higgins.ledger.state.sessions import Session
@@ -59,6 +60,7 @@ class Node:
         self.unsent = unsent
         self.traffic = traffic
         self.counts = counts
+        self._placement = Placement(ledger)
         self.deadlines: dict[Deadline, None] = {}
         """In the order they were set, so that they run out in that order too."""
 
@@ -72,25 +74,19 @@ class Node:
         """The broker's settings as they stand now."""
         return self.configs.broker
 
+    @property
+    def placement(self) -> Placement:
+        """Which node clients are sent to for a partition, as the nodes are now."""
+        if not self._placement.holds_for(self.ledger):
+            self._placement = Placement(self.ledger)
+        return self._placement
+
     def endpoint(self, session: Session, listener: str) -> tuple[str, int]:
         """Where clients of a listener reach a node; its first endpoint where it has no such listener."""
         for endpoint in session.endpoints:
             if endpoint.listener == listener:
                 return endpoint.host, endpoint.port
         return session.endpoints[0].host, session.endpoints[0].port
-
-    def leader(self, topic: Topic, partition: int) -> Session | None:
-        """The node that a partition prefers, so that its caches stay warm; any node serves any partition."""
-        if self.ledger.alone and self.ledger.session is not None:
-            return self.ledger.session
-        return self.state.sessions.owner(f"partition/{topic.id.hex()}/{partition}")
-
-    def leaders(self, topic: Topic) -> list[Session | None]:
-        """The same for all of a topic's partitions, which may be many."""
-        if self.ledger.alone and self.ledger.session is not None:
-            return [self.ledger.session] * topic.partitions
-        owner, before = self.state.sessions.owner, f"partition/{topic.id.hex()}/"
-        return [owner(f"{before}{i}") for i in range(topic.partitions)]
 
     def append_rules(self, topic: Topic) -> AppendRules:
         """What the topic's configs mean for a produce."""
@@ -157,6 +153,16 @@ class Ordered:
     def __init__(self, first_stage: Awaitable[None], deferred: Deferred | None) -> None:
         self.first_stage = first_stage
         self.deferred = deferred
+
+
+class Staged:
+    """A response in two stages: the connection's next request is looked at when the first is over, and has given the
+    second, which may take its time."""
+
+    __slots__ = ("first_stage",)
+
+    def __init__(self, first_stage: Awaitable[Awaitable[Message]]) -> None:
+        self.first_stage = first_stage
 
 
 async def reach_tip(call: Call) -> bool:

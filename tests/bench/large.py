@@ -1,6 +1,6 @@
-"""A large cluster on one node: how long Metadata and a scrape of many partitions take, and how long the loop is held.
+"""A large cluster: how long Metadata and a scrape of many partitions take, and how long the loop is held.
 
-    python -m tests.bench.large [--partitions 10000] [--topics 100] [--rounds 9]
+    python -m tests.bench.large [--partitions 10000] [--topics 100] [--rounds 9] [--nodes 2]
 
 In one process, on a store in memory; nothing is sent over a socket. Medians, and the longest of all.
 """
@@ -28,13 +28,16 @@ from higgins_protocol.messages.metadata import MetadataRequest
 from higgins_protocol.registry import APIS, encode_response
 
 METADATA = 3
+PORT = 29_460
 
 
-async def main(partitions: int, topics: int, rounds: int) -> None:
+async def main(partitions: int, topics: int, rounds: int, nodes: int) -> None:
     runtime = Runtime()
-    broker = Broker(runtime, load(Flags(), {}, None), store=memory_store(runtime, StoreSettings(url="memory://")))
+    store = memory_store(runtime, StoreSettings(url="memory://"))
     async with trio.open_nursery() as nursery:
-        await nursery.start(broker.run)
+        for i in range(nodes):
+            broker = Broker(runtime, load(Flags(listen=(f"127.0.0.1:{PORT + i}",)), {}, None), store=store)
+            await nursery.start(broker.run)
         assert broker.node is not None and broker.sources is not None
         ids = await fill(broker, partitions, topics)
         call = Call(broker.node, 12, "bench", "127.0.0.1", broker.listeners[0].name, 1, lambda: None)
@@ -55,7 +58,7 @@ async def main(partitions: int, topics: int, rounds: int) -> None:
                 f"{name}: median {statistics.median(took):.1f} ms, longest {max(took):.1f} ms; "
                 f"the loop is held for {max(held):.1f} ms of processor time at most; {pieces[-1]} bytes"
             )
-        broker.stop()
+        nursery.cancel_scope.cancel()
 
 
 async def fill(broker: Broker, partitions: int, topics: int) -> list[TopicId]:
@@ -104,6 +107,7 @@ if __name__ == "__main__":
     parser.add_argument("--partitions", type=int, default=10_000)
     parser.add_argument("--topics", type=int, default=100)
     parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--nodes", type=int, default=1)
     given = parser.parse_args()
     tune_interpreter()
-    trio.run(main, given.partitions, given.topics, given.rounds)
+    trio.run(main, given.partitions, given.topics, given.rounds, given.nodes)

@@ -48,7 +48,7 @@ def _sizes(call: Call, topic: Topic, indexes: Iterable[int]) -> DescribeLogDirsT
     for index in indexes:
         if not 0 <= index < topic.partitions:
             continue
-        leader = call.node.leader(topic, index)
+        leader = call.node.placement.leader(topic, index)
         if ours is None or leader is None or leader.epoch != ours.epoch:
             continue
         runs = call.node.state.runs.index(topic.id, index)

@@ -9,7 +9,7 @@ authorized operations of the cluster, v8+ of topics, only when asked; v10 topic 
 Not done: racks.
 """
 
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Iterable, Sequence
 
 from higgins.kafka.context import Call, code_of
 from higgins.kafka.operations import CLUSTER_OPERATIONS, NOT_ASKED, TOPIC_OPERATIONS
@@ -39,10 +39,10 @@ def handle(call: Call, request: MetadataRequest) -> MetadataResponse | Awaitable
     asked = _asked(call, request)
     if asked is None:
         every = call.node.state.topics.by_name.values()
-        return _respond(call, request, [_known(call, request, topic) for topic in every])
+        return _respond(call, request, _known(call, request, every))
     found = [_look_up(call, topic) for topic in asked]
     if all(isinstance(each, Topic) for each in found):
-        return _respond(call, request, [_known(call, request, each) for each in found if isinstance(each, Topic)])
+        return _respond(call, request, _known(call, request, (each for each in found if isinstance(each, Topic))))
     return _at_tip(call, request, asked)
 
 
@@ -79,7 +79,7 @@ async def _at_tip(call: Call, request: MetadataRequest, asked: Sequence[Metadata
     for topic in asked:
         found = _look_up(call, topic)
         if isinstance(found, Topic):
-            rows.append(_known(call, request, found))
+            rows += _known(call, request, [found])
         else:
             code = failures.get(topic.name or "", found) if found is ErrorCode.UNKNOWN_TOPIC_OR_PARTITION else found
             name = topic.name if topic.name is not None or call.version >= BY_ID_SINCE else ""
@@ -133,20 +133,31 @@ def _respond(call: Call, request: MetadataRequest, topics: list[MetadataResponse
     )
 
 
-def _known(call: Call, request: MetadataRequest, topic: Topic) -> MetadataResponseTopic:
-    node = call.node
+def _known(call: Call, request: MetadataRequest, topics: Iterable[Topic]) -> list[MetadataResponseTopic]:
+    # Clients of ten thousand topics ask for all of them each time: what did not change is not made again.
+    placement, wants_operations = call.node.placement, request.include_topic_authorized_operations
+    rows: list[MetadataResponseTopic] = []
+    for topic in topics:
+        known = placement.rows.get((topic.id, wants_operations))
+        if known is None or known[0] is not topic:
+            known = topic, _row(topic, placement.leaders(topic), TOPIC_OPERATIONS if wants_operations else NOT_ASKED)
+            placement.rows[topic.id, wants_operations] = known
+        rows.append(known[1])
+    return rows
+
+
+def _row(topic: Topic, leaders: Sequence[Session | None], operations: int) -> MetadataResponseTopic:
     return MetadataResponseTopic(
         name=topic.name,
         topic_id=topic.id,
         is_internal=topic.name in INTERNAL_TOPICS,
-        partitions=_partitions(node.leaders(topic), topic.replication),
-        topic_authorized_operations=TOPIC_OPERATIONS if request.include_topic_authorized_operations else NOT_ASKED,
+        partitions=_partitions(leaders, topic.replication),
+        topic_authorized_operations=operations,
     )
 
 
 def _partitions(leaders: Sequence[Session | None], replication: int) -> list[MetadataResponsePartition]:
-    # Clients with many topics ask for ten thousand of these at once: what they share is made once.
-    replicas: dict[int, list[int]] = {}
+    replicas: dict[int, list[int]] = {}  # What partitions share is made once.
     rows: list[MetadataResponsePartition] = []
     for index, leader in enumerate(leaders):
         if leader is None:
