@@ -125,7 +125,7 @@ def _api(key: int, messages: ModuleType, versions: tuple[int, int], *, flexible_
 
 _TABLE = (
     # librdkafka up to 2.11.0 compresses only for brokers that advertise Produce from 0 (KAFKA-18659).
-    msgspec.structs.replace(_api(PRODUCE, produce, (3, 9), flexible_from=9), advertised=(0, 9)),
+    msgspec.structs.replace(_api(PRODUCE, produce, (3, 10), flexible_from=9), advertised=(0, 10)),
     _api(FETCH, fetch, (4, 12), flexible_from=12),
     _api(LIST_OFFSETS, list_offsets, (1, 7), flexible_from=6),
     _api(METADATA, metadata, (0, 12), flexible_from=9),

@@ -22,7 +22,7 @@ def code(row):
     return ErrorCode(row.error_code).name
 
 
-@pytest.mark.parametrize("version", range(3, 10))
+@pytest.mark.parametrize("version", range(3, 11))
 async def test_every_version_answers_offsets(autojump_clock, peer, version):
     first = await peer.produce("t", batch(b"a", b"b"), version=version)
     second = await peer.produce("t", batch(b"c"), version=version)

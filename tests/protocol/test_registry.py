@@ -75,7 +75,7 @@ def test_other_flexible_answers_have_tags_in_their_header() -> None:
 def test_an_unknown_api_is_told_apart_from_an_unknown_version() -> None:
     with pytest.raises(UnsupportedApi, match="api key 71"):
         registry.decode_header(view("0047 0000 00000005 ffff 00"))
-    with pytest.raises(UnsupportedVersion, match="Produce version 2 is not served; versions 3 to 9 are"):
+    with pytest.raises(UnsupportedVersion, match="Produce version 2 is not served; versions 3 to 10 are"):
         registry.decode_header(view("0000 0002 00000005 ffff"))
 
 
@@ -120,7 +120,7 @@ def test_what_is_advertised_is_sorted_unique_and_never_empty_handed() -> None:
     assert all(lo <= hi for _, lo, hi in entries)
     assert {0, 1, 2, 3, 8, 9, 10, 11, 12, 13, 14, 15, 16, 18, 19, 20, 22} <= set(keys)
     assert not {71, 72} & set(keys), "a client that sees telemetry asks for it, and nobody wants its metrics"
-    assert (0, 0, 9) in entries, "librdkafka up to 2.11.0 compresses only where Produce is advertised from 0"
+    assert (0, 0, 10) in entries, "librdkafka up to 2.11.0 compresses only where Produce is advertised from 0"
     assert (18, 0, 4) in entries
 
 
@@ -131,7 +131,7 @@ def test_the_private_api_is_served_and_not_advertised() -> None:
     assert registry.PRIVATE not in [key for key, _, _ in registry.api_versions_entries()]
 
 
-@pytest.mark.parametrize("version", [3, 8, 9])
+@pytest.mark.parametrize("version", [3, 8, 9, 10])
 def test_produced_records_are_views_into_the_frame(version: int) -> None:
     request = ProduceRequest(
         acks=-1, topic_data=[TopicProduceData(name="t", partition_data=[PartitionProduceData(records=b"batch")])]

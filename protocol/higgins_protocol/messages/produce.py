@@ -1,14 +1,15 @@
-"""Produce: v3-9. Batches of records for partitions; the records stay a view into the frame.
+"""Produce: v3-10. Batches of records for partitions; the records stay a view into the frame.
 
-Version notes: v5 answers the log start offset; v8 adds errors of single records (KIP-467); v9 is flexible.
-Not here: v0-2, which carry the old message sets.
+Version notes: v5 answers the log start offset; v8 adds errors of single records (KIP-467); v9 is flexible;
+v10 answers where else a partition is to be had (KIP-951).
+Not here: v0-2, which carry the old message sets; topic ids, which begin with v13.
 """
 
 from collections.abc import Sequence
 from typing import Annotated
 
 from higgins_protocol.primitives import Int16, Int32, Int64, Records, String
-from higgins_protocol.schema import Message, counted, ignorable, since
+from higgins_protocol.schema import Message, counted, ignorable, since, tagged
 
 
 class PartitionProduceData(Message, frozen=True):
@@ -33,6 +34,11 @@ class BatchIndexAndErrorMessage(Message, frozen=True):
     batch_index_error_message: String | None = None
 
 
+class LeaderIdAndEpoch(Message, frozen=True):
+    leader_id: Int32 = -1
+    leader_epoch: Int32 = -1
+
+
 class PartitionProduceResponse(Message, frozen=True):
     index: Int32 = 0
     error_code: Int16 = 0
@@ -41,6 +47,7 @@ class PartitionProduceResponse(Message, frozen=True):
     log_start_offset: Annotated[Int64, since(5), ignorable] = -1
     record_errors: Annotated[Sequence[BatchIndexAndErrorMessage], since(8), ignorable] = []
     error_message: Annotated[String | None, since(8), ignorable] = None
+    current_leader: Annotated[LeaderIdAndEpoch, tagged(0), since(10)] = LeaderIdAndEpoch()
 
 
 class TopicProduceResponse(Message, frozen=True):
@@ -48,6 +55,14 @@ class TopicProduceResponse(Message, frozen=True):
     partition_responses: Sequence[PartitionProduceResponse] = []
 
 
+class NodeEndpoint(Message, frozen=True):
+    node_id: Int32 = 0
+    host: String = ""
+    port: Int32 = 0
+    rack: String | None = None
+
+
 class ProduceResponse(Message, frozen=True):
     responses: Sequence[TopicProduceResponse] = []
     throttle_time_ms: Int32 = 0
+    node_endpoints: Annotated[Sequence[NodeEndpoint], tagged(0), since(10)] = []
