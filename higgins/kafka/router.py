@@ -9,6 +9,7 @@ import structlog
 from higgins.kafka.admin import (
     alter_configs,
     alter_partition_reassignments,
+    alter_replica_log_dirs,
     describe_configs,
     describe_log_dirs,
     elect_leaders,
@@ -22,6 +23,7 @@ from higgins.kafka.cluster import (
     create_topics,
     delete_topics,
     describe_cluster,
+    describe_quorum,
     describe_topic_partitions,
     metadata,
 )
@@ -85,6 +87,7 @@ HANDLERS: dict[int, Handler] = {
         alter_client_quotas,
         alter_configs,
         alter_partition_reassignments,
+        alter_replica_log_dirs,
         alter_user_scram_credentials,
         api_versions,
         create_acls,
@@ -101,6 +104,7 @@ HANDLERS: dict[int, Handler] = {
         describe_groups,
         describe_log_dirs,
         describe_producers,
+        describe_quorum,
         describe_topic_partitions,
         describe_transactions,
         describe_user_scram_credentials,

@@ -12,6 +12,7 @@ from higgins_protocol.messages import (
     alter_client_quotas,
     alter_configs,
     alter_partition_reassignments,
+    alter_replica_log_dirs,
     alter_user_scram_credentials,
     api_versions,
     create_acls,
@@ -28,6 +29,7 @@ from higgins_protocol.messages import (
     describe_groups,
     describe_log_dirs,
     describe_producers,
+    describe_quorum,
     describe_topic_partitions,
     describe_transactions,
     describe_user_scram_credentials,
@@ -79,6 +81,7 @@ CREATE_ACLS = 30
 DELETE_ACLS = 31
 DESCRIBE_CONFIGS = 32
 ALTER_CONFIGS = 33
+ALTER_REPLICA_LOG_DIRS = 34
 DESCRIBE_LOG_DIRS = 35
 CREATE_PARTITIONS = 37
 DELETE_GROUPS = 42
@@ -91,6 +94,7 @@ DESCRIBE_CLIENT_QUOTAS = 48
 ALTER_CLIENT_QUOTAS = 49
 DESCRIBE_USER_SCRAM_CREDENTIALS = 50
 ALTER_USER_SCRAM_CREDENTIALS = 51
+DESCRIBE_QUORUM = 55
 DESCRIBE_CLUSTER = 60
 DESCRIBE_PRODUCERS = 61
 DESCRIBE_TRANSACTIONS = 65
@@ -148,6 +152,7 @@ _TABLE = (
     _api(DELETE_ACLS, delete_acls, (1, 3), flexible_from=2),
     _api(DESCRIBE_CONFIGS, describe_configs, (1, 4), flexible_from=4),
     _api(ALTER_CONFIGS, alter_configs, (0, 2), flexible_from=2),
+    _api(ALTER_REPLICA_LOG_DIRS, alter_replica_log_dirs, (1, 2), flexible_from=2),
     _api(DESCRIBE_LOG_DIRS, describe_log_dirs, (1, 4), flexible_from=2),
     _api(ELECT_LEADERS, elect_leaders, (0, 2), flexible_from=2),
     _api(INCREMENTAL_ALTER_CONFIGS, incremental_alter_configs, (0, 1), flexible_from=1),
@@ -157,6 +162,7 @@ _TABLE = (
     _api(ALTER_CLIENT_QUOTAS, alter_client_quotas, (0, 1), flexible_from=1),
     _api(DESCRIBE_USER_SCRAM_CREDENTIALS, describe_user_scram_credentials, (0, 0), flexible_from=0),
     _api(ALTER_USER_SCRAM_CREDENTIALS, alter_user_scram_credentials, (0, 0), flexible_from=0),
+    _api(DESCRIBE_QUORUM, describe_quorum, (0, 2), flexible_from=0),
     _api(DESCRIBE_CLUSTER, describe_cluster, (0, 2), flexible_from=0),
     _api(DESCRIBE_PRODUCERS, describe_producers, (0, 0), flexible_from=0),
     _api(DESCRIBE_TRANSACTIONS, describe_transactions, (0, 0), flexible_from=0),

@@ -112,6 +112,7 @@ def _plus_one(value: int, _: Context) -> int:
 _FIXED = {
     Kind.INT8: construct.Int8sb,
     Kind.INT16: construct.Int16sb,
+    Kind.UINT16: construct.Int16ub,
     Kind.INT32: construct.Int32sb,
     Kind.INT64: construct.Int64sb,
     Kind.FLOAT64: construct.Float64b,

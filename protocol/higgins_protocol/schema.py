@@ -142,6 +142,7 @@ def bytes_min(shape: Shape, version: int, *, flexible: bool) -> int:
 _FIXED_BYTES = {
     Kind.INT8: 1,
     Kind.INT16: 2,
+    Kind.UINT16: 2,
     Kind.INT32: 4,
     Kind.INT64: 8,
     Kind.FLOAT64: 8,

@@ -4,15 +4,23 @@ import pytest
 
 from higgins.kafka.cluster.describe_topic_partitions import PARTITIONS_MAX
 from higgins.kafka.operations import CLUSTER_OPERATIONS, NOT_ASKED, TOPIC_OPERATIONS
+from higgins.server.settings import Listener, ServerSettings
 from higgins_protocol.errors import ErrorCode
 from higgins_protocol.messages.alter_partition_reassignments import (
     AlterPartitionReassignmentsRequest,
     ReassignablePartition,
     ReassignableTopic,
 )
+from higgins_protocol.messages.alter_replica_log_dirs import (
+    AlterReplicaLogDir,
+    AlterReplicaLogDirsRequest,
+    AlterReplicaLogDirTopic,
+)
 from higgins_protocol.messages.delete_topics import DeleteTopicsRequest, DeleteTopicState
 from higgins_protocol.messages.describe_cluster import DescribeClusterRequest
 from higgins_protocol.messages.describe_log_dirs import DescribableLogDirTopic, DescribeLogDirsRequest
+from higgins_protocol.messages.describe_quorum import DescribeQuorumRequest, PartitionRequest
+from higgins_protocol.messages.describe_quorum import TopicRequest as QuorumTopic
 from higgins_protocol.messages.describe_topic_partitions import (
     Cursor,
     DescribeTopicPartitionsRequest,
@@ -146,6 +154,77 @@ async def test_what_is_deleted_has_no_size(autojump_clock, peer):
     await peer.produce("t", batch(b"a"))
     await peer.ask(DeleteTopicsRequest(topics=[DeleteTopicState("t")]))
     assert await sizes(peer) == {}
+
+
+# ---- AlterReplicaLogDirs ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("version", [1, 2])
+async def test_partitions_are_in_the_one_directory_already(autojump_clock, peer, version):
+    def moved(path, **topics):
+        return AlterReplicaLogDir(path, [AlterReplicaLogDirTopic(name, indexes) for name, indexes in topics.items()])
+
+    async def results(*dirs):
+        found = await peer.ask(AlterReplicaLogDirsRequest(dirs), version)
+        return [(topic.topic_name, one.partition_index, name_of(one.error_code)) for topic in found.results
+                for one in topic.partitions]  # fmt: skip
+
+    assert await results(moved("/higgins", t=[0, 9], nowhere=[0])) == [
+        ("t", 0, "NONE"),
+        ("t", 9, "UNKNOWN_TOPIC_OR_PARTITION"),
+        ("nowhere", 0, "UNKNOWN_TOPIC_OR_PARTITION"),
+    ]
+    assert await results(moved("/elsewhere", t=[0, 9])) == [
+        ("t", 0, "LOG_DIR_NOT_FOUND"),
+        ("t", 9, "LOG_DIR_NOT_FOUND"),
+    ]
+    # As in Kafka, where a partition is put into several directories the last one counts.
+    assert await results(moved("/elsewhere", t=[0]), moved("/higgins", t=[0])) == [("t", 0, "NONE")]
+    assert await results() == []
+
+
+# ---- DescribeQuorum --------------------------------------------------------------------------------------------------
+
+
+async def quorum(peer, version, **topics):
+    asked = [QuorumTopic(name, [PartitionRequest(index) for index in indexes]) for name, indexes in topics.items()]
+    found = await peer.ask(DescribeQuorumRequest(asked), version)
+    assert (found.error_code, bool(found.error_message)) == (0, False)
+    return found
+
+
+@pytest.mark.parametrize("version", range(3))
+async def test_the_ledger_is_described_as_the_quorum_of_all_nodes(autojump_clock, start, version):
+    await start()
+    elsewhere = Listener("127.0.0.1:9093", "127.0.0.1", 9093, "127.0.0.1", 9093)
+    peer = (await start(server=ServerSettings(listeners=(elsewhere,)))).connect()
+    before = (await quorum(peer, version, __cluster_metadata=[0])).topics[0].partitions[0].high_watermark
+    await peer.create("t")
+    found = await quorum(peer, version, __cluster_metadata=[0])
+    ((state,),) = (topic.partitions for topic in found.topics)
+    assert (found.topics[0].topic_name, state.partition_index, state.error_code) == ("__cluster_metadata", 0, 0)
+    assert (state.leader_id, state.leader_epoch, state.observers) == (1, 1, [])
+    assert state.high_watermark > before > 0
+    assert [(one.replica_id, one.log_end_offset) for one in state.current_voters] == [
+        (1, state.high_watermark),
+        (2, state.high_watermark),
+    ]
+    assert {one.last_caught_up_timestamp > 0 for one in state.current_voters} == {version >= 1}
+    nodes = [(one.node_id, one.listeners[0].port) for one in found.nodes]
+    assert nodes == ([(1, 9092), (2, 9093)] if version >= 2 else [])
+
+
+@pytest.mark.parametrize("version", range(3))
+@pytest.mark.parametrize(
+    "topics",
+    [{"t": [0]}, {"__cluster_metadata": [1]}, {"__cluster_metadata": [0, 1]}, {"__cluster_metadata": [0], "t": [0]}],
+)
+async def test_nothing_but_the_ledger_has_a_quorum(autojump_clock, peer, version, topics):
+    found = await quorum(peer, version, **topics)
+    rows = {topic.topic_name: topic.partitions for topic in found.topics}
+    assert {name: [one.partition_index for one in partitions] for name, partitions in rows.items()} == topics
+    codes = {name_of(one.error_code) for partitions in rows.values() for one in partitions}
+    assert (codes, found.nodes) == ({"UNKNOWN_TOPIC_OR_PARTITION"}, [])
 
 
 # ---- ElectLeaders ----------------------------------------------------------------------------------------------------

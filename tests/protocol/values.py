@@ -23,6 +23,8 @@ def any_value(rng: random.Random, field: Field, kind: Kind) -> Any:
             return rng.randbytes(16)
         case Kind.STRING:
             return rng.choice(TEXTS)
+        case Kind.UINT16:
+            return rng.choice((0, 1, 0x7FFF, 0x8000, 0xFFFF))
         case Kind.FLOAT64:
             return rng.choice((0.0, -1.5, 1e300, rng.random()))
         case Kind.BYTES | Kind.RECORDS:

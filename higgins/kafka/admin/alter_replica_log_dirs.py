@@ -1,0 +1,47 @@
+"""AlterReplicaLogDirs: v1-2.
+
+Behaviour: there is the one directory that stands for the store, and everything is in it already: moving a partition
+there succeeds and does nothing; any other directory is LOG_DIR_NOT_FOUND. A partition asked for twice has one result,
+that of the last.
+Version notes: v2 flexible.
+Not done: throttling.
+"""
+
+from higgins.kafka.admin.describe_log_dirs import LOG_DIR
+from higgins.kafka.context import Call, reach_tip
+from higgins_protocol.errors import ErrorCode
+from higgins_protocol.messages.alter_replica_log_dirs import (
+    AlterReplicaLogDirPartitionResult,
+    AlterReplicaLogDirsRequest,
+    AlterReplicaLogDirsResponse,
+    AlterReplicaLogDirTopicResult,
+)
+
+KEY = 34
+
+
+async def handle(call: Call, request: AlterReplicaLogDirsRequest) -> AlterReplicaLogDirsResponse:
+    at_tip = await reach_tip(call)
+    found: dict[str, dict[int, ErrorCode]] = {}
+    for asked in request.dirs:
+        for topic in asked.topics:
+            rows = found.setdefault(topic.name, {})
+            for index in topic.partitions:
+                rows[index] = _result(call, asked.path, topic.name, index) if at_tip else ErrorCode.KAFKA_STORAGE_ERROR
+    return AlterReplicaLogDirsResponse(
+        results=[
+            AlterReplicaLogDirTopicResult(
+                name, [AlterReplicaLogDirPartitionResult(index, code) for index, code in rows.items()]
+            )
+            for name, rows in found.items()
+        ]
+    )
+
+
+def _result(call: Call, path: str, name: str, index: int) -> ErrorCode:
+    if path != LOG_DIR:
+        return ErrorCode.LOG_DIR_NOT_FOUND
+    topic = call.node.state.topics.by_name.get(name)
+    if topic is None or not 0 <= index < topic.partitions:
+        return ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
+    return ErrorCode.NONE
