@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import traceback
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
@@ -151,7 +152,8 @@ where = "qty > 5"
             for q in range(self.partitions(t))
             for iso in ("ru", "rc")
         ]
-        stuck = [t.name for t in self.threads if t.is_alive()]
+        frames = sys._current_frames()
+        stuck = [f"{t.name} in {traceback.format_stack(frames[t.ident])[-1]}" for t in self.threads if t.is_alive()]
         self.h.close()
         return {"roles_failed": self.failed, "stuck": stuck, "final_reads_incomplete": done.count(False)}
 

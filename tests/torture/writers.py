@@ -9,6 +9,9 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, Topi
 from tests.torture.clients import Clients
 
 KEYS = 1000
+IDEMPOTENT_PATIENCE_MS = 120_000
+"""Longer than any trouble: when a record times out, librdkafka takes a new epoch by itself and sends what comes behind it
+once more, be it written already or not, which no broker can know for the same."""
 
 
 class Writers(Clients):
@@ -27,7 +30,7 @@ class Writers(Clients):
                         "enable.idempotence": idem,
                         "linger.ms": rng.choice((0, 5, 50)),
                         "message.send.max.retries": retries,
-                        "delivery.timeout.ms": 15000,
+                        "delivery.timeout.ms": IDEMPOTENT_PATIENCE_MS if idem else 15000,
                         "retry.backoff.ms": 50,
                         "partitioner": "consistent",
                         "compression.type": rng.choice(("none", "gzip", "lz4", "zstd", "snappy")),
