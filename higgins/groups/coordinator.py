@@ -5,7 +5,7 @@ what was last committed. Every other node answers NOT_COORDINATOR, after it has 
 commit; so does a node that has not been in touch with the ledger for a while. Nothing of a group is stored here.
 """
 
-from collections.abc import Coroutine, Sequence
+from collections.abc import Awaitable, Coroutine, Sequence
 from functools import partial
 from itertools import count
 from typing import Any, TypeAlias, TypeVar, cast
@@ -107,8 +107,11 @@ class Coordinator:
 
     async def commit(
         self, group_id: str, question: AuthoriseCommit, entries: tuple[OffsetToCommit, ...]
-    ) -> tuple[ErrorCode, ...]:
-        """Commit offsets, if the member may; an error code for each entry, in the order given."""
+    ) -> tuple[ErrorCode, ...] | Awaitable[tuple[ErrorCode, ...]]:
+        """Commit offsets, if the member may: an error code for each entry, in the order given, or what to wait for.
+
+        Nothing that is committed after the return can overtake what was handed over before it.
+        """
         error = self._fault_in_id(group_id, may_be_empty=True)
         seat = error or self._ready(group_id) or await self._seat(group_id, opens=question.generation < 0)
         if not isinstance(seat, Seat):
@@ -118,10 +121,8 @@ class Coordinator:
         code = await answer.wait() if isinstance(answer, Waiter) else answer
         if code is not ErrorCode.NONE or not entries:
             return (cast("ErrorCode", code),) * len(entries)
-        outcome = await self._commit(CommitOffsets(group_id, seat.epoch, seat.lease_epoch, entries))
-        if outcome.error is not None:
-            return (_code_of(outcome),) * len(entries)
-        return tuple(ErrorCode(each) for each in outcome.result)
+        commit = CommitOffsets(group_id, seat.epoch, seat.lease_epoch, entries)
+        return _codes_of(self._commit(commit), len(entries))
 
     async def delete(self, group_id: str) -> ErrorCode:
         """Forget a group that nobody is in, with all it has committed."""
@@ -330,8 +331,8 @@ class Coordinator:
             return True
         return False
 
-    async def _commit(self, proposal: Proposal) -> Outcome:
-        """Wait for a commit, but not longer than a client does; it may still happen afterwards."""
+    def _commit(self, proposal: Proposal) -> Coroutine[Any, Any, Outcome]:
+        """Submit at once; what is returned waits, but not longer than a client does. It may still happen afterwards."""
         outcomes: list[Outcome] = []
         committed = trio.Event()
 
@@ -339,10 +340,14 @@ class Coordinator:
             outcomes.append(outcome)
             committed.set()
 
+        async def wait() -> Outcome:
+            with trio.move_on_after(self.settings.commit_timeout_ms / 1_000):
+                await committed.wait()
+            late = StorageUnavailable("The commit takes too long; try again.")
+            return outcomes[0] if outcomes else Outcome(error=late)
+
         self._ledger.submit(proposal, done)
-        with trio.move_on_after(self.settings.commit_timeout_ms / 1_000):
-            await committed.wait()
-        return outcomes[0] if outcomes else Outcome(error=StorageUnavailable("The commit takes too long; try again."))
+        return wait()
 
     # ---- time
 
@@ -423,6 +428,13 @@ class Coordinator:
             is_unused = seat.is_idle and seat.asked_ms < idle_since_ms
             if is_hung or is_unused or not self._is_current(seat):
                 seat.close(ErrorCode.NOT_COORDINATOR)
+
+
+async def _codes_of(commit: Awaitable[Outcome], entries: int) -> tuple[ErrorCode, ...]:
+    outcome = await commit
+    if outcome.error is not None:
+        return (_code_of(outcome),) * entries
+    return tuple(ErrorCode(each) for each in outcome.result)
 
 
 def _code_of(outcome: Outcome) -> ErrorCode:

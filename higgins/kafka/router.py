@@ -27,7 +27,7 @@ from higgins.kafka.cluster import (
     describe_topic_partitions,
     metadata,
 )
-from higgins.kafka.context import Call, Deferred, Node, Ordered
+from higgins.kafka.context import Call, Deferred, Node, Ordered, Staged
 from higgins.kafka.errors_told import tell_errors
 from higgins.kafka.groups import (
     delete_groups,
@@ -179,6 +179,8 @@ class Router:
             else:
                 result.deferred.then(reply)
             return InOrder(result.first_stage)
+        if isinstance(result, Staged):
+            return InOrder(_begin(header, result, reply, connection))
         return _finish(header, result, reply, connection)
 
 
@@ -205,11 +207,27 @@ async def _finish(
     try:
         response = await waiting
     except Exception:
-        # The edge of a task: a fault of ours costs this connection, which is how a client learns to ask again.
-        log.exception("handler.failed", api=APIS[header.api_key].name, version=header.api_version)
-        connection.close()
+        _give_up(header, connection)
         return
     reply(response)
+
+
+def _give_up(header: RequestHeader, connection: Connection) -> None:
+    """The edge of a task: a fault of ours costs this connection, which is how a client learns to ask again."""
+    log.exception("handler.failed", api=APIS[header.api_key].name, version=header.api_version)
+    connection.close()
+
+
+async def _begin(
+    header: RequestHeader, staged: Staged, reply: Reply, connection: Connection
+) -> Awaitable[None] | None:
+    """The first stage; what it returns is the second."""
+    try:
+        second = await staged.first_stage
+    except Exception:
+        _give_up(header, connection)
+        return None
+    return _finish(header, second, reply, connection)
 
 
 def _fall_back(error: UnsupportedVersion) -> Sequence[Any]:

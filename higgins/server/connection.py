@@ -34,11 +34,14 @@ Dispatch: TypeAlias = Callable[["Connection", memoryview, Answer], "Awaitable[No
 
 
 class InOrder:
-    """Work that must be done before the next request is looked at, so that two requests keep their order."""
+    """Work that must be done before the next request is looked at, so that two requests keep their order.
+
+    It gives what is left to do after that, in a task of its own.
+    """
 
     __slots__ = ("work",)
 
-    def __init__(self, work: Awaitable[None]) -> None:
+    def __init__(self, work: Awaitable[Awaitable[None] | None]) -> None:
         self.work = work
 
 
@@ -125,6 +128,8 @@ class Connection:
         self._slots: deque[_Slot] = deque()
         self._bytes_in_flight = 0
         self._tasks = 0
+        self._has_begun = True
+        """Whether the task of the newest request has had a turn yet."""
         self._unsent: list[Buffer] = []
         self._unsent_bytes = 0
         self._sending = False
@@ -269,15 +274,19 @@ class Connection:
 
     async def _take(self, frame: memoryview) -> None:
         self.frame_deadline = None
+        while not self._has_begun:
+            # Tasks that were started together take their first turns in any order; requests must not.
+            await trio.lowlevel.checkpoint()
         slot = _Slot(self, len(frame))
         self._slots.append(slot)
         self._bytes_in_flight += slot.request_bytes
         work = self._dispatch(self, frame, slot.fill)
         if isinstance(work, InOrder):
-            await work.work
-        elif work is not None:
+            work = await work.work
+        if work is not None:
             assert self._nursery is not None
             self._tasks += 1
+            self._has_begun = False
             self._nursery.start_soon(self._do, work)
         while self._must_wait():
             self._progress = trio.Event()
@@ -287,6 +296,7 @@ class Connection:
             await held
 
     async def _do(self, work: Awaitable[None]) -> None:
+        self._has_begun = True
         try:
             await work
         finally:

@@ -1,7 +1,7 @@
 """Driving machines under leases: nothing is said before it is committed, nothing without the lease."""
 
-from collections.abc import AsyncIterator, Coroutine
-from typing import Any, TypeVar
+from collections.abc import AsyncIterator, Awaitable, Coroutine
+from typing import Any, TypeAlias, TypeVar
 
 import pytest
 import trio
@@ -33,6 +33,7 @@ from tests.groups.ledger import FakeBucket, FakeLedger
 from tests.groups.playbook import SESSION_MS, join, sync
 
 T = TypeVar("T")
+Codes: TypeAlias = tuple[ErrorCode, ...]
 SETTINGS = GroupSettings(initial_rebalance_delay_ms=0, min_session_timeout_ms=1_000)
 TOPIC = TopicId(b"topic-orders-000")
 
@@ -66,7 +67,7 @@ class Node:
     ) -> tuple[ErrorCode, ...]:
         question = AuthoriseCommit(self.coordinator.new_token(), member_id, generation)
         entries = (OffsetToCommit(TOPIC, 0, offset, 7, metadata),)
-        return await self.coordinator.commit(group_id, question, entries)
+        return await codes_of(self.coordinator.commit(group_id, question, entries))
 
     async def stable(self, group_id: str) -> None:
         """One member `a`, assigned `A` in generation 1."""
@@ -76,6 +77,11 @@ class Node:
 
 async def now(answer: Answer[T]) -> T:
     return await answer if isinstance(answer, Coroutine) else answer
+
+
+async def codes_of(commit: Coroutine[Any, Any, Codes | Awaitable[Codes]]) -> Codes:
+    handed_over = await commit
+    return handed_over if isinstance(handed_over, tuple) else await handed_over
 
 
 @pytest.fixture
@@ -317,7 +323,7 @@ async def test_a_member_commits_in_its_generation_only(node: Node) -> None:
 async def test_a_partition_that_does_not_exist_has_its_own_error(node: Node) -> None:
     question = AuthoriseCommit(node.coordinator.new_token(), "", -1)
     entries = (OffsetToCommit(TOPIC, 0, 1, -1, ""), OffsetToCommit(TopicId(bytes(16)), 0, 1, -1, ""))
-    codes = await node.coordinator.commit("g", question, entries)
+    codes = await codes_of(node.coordinator.commit("g", question, entries))
     assert codes == (ErrorCode.NONE, ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
 
 

@@ -14,7 +14,7 @@ from higgins.ledger.state.tasks import ApplyAssembly, AttachTasks
 from higgins.ledger.state.topics import CreateTopic, DeleteTopic
 from higgins.model.names import TopicId
 from higgins.runtime import Runtime
-from higgins.server.connection import Connection
+from higgins.server.connection import Connection, InOrder
 from higgins.telemetry.metrics import Counts
 from higgins_protocol.errors import ErrorCode
 from higgins_protocol.messages.describe_groups import DescribeGroupsRequest, DescribeGroupsResponse
@@ -82,8 +82,10 @@ class Wire:
         frame = b"".join(encode_request(key, version, 7, "tester", request))
         answers: list[Any] = []
         waiting = self._router.dispatch(self._connection, memoryview(frame)[4:], answers.append)
+        if isinstance(waiting, InOrder):
+            waiting = await waiting.work
         if waiting is not None:
-            await cast("Any", waiting)
+            await waiting
         reply = b"".join(answers[0])
         assert int.from_bytes(reply[:4], "big") == len(reply) - 4
         correlation_id, response = decode_response(key, version, memoryview(reply)[4:])

@@ -2,13 +2,16 @@
 
 Behaviour: a member of the current generation commits, or anybody (generation -1) while the group is empty. Offsets
 come back as they were given, with metadata (null as "") and leader epoch. Each partition has its own error: one that
-does not exist, metadata too long. An operator's group refuses with POLICY_VIOLATION.
+does not exist, metadata too long. An operator's group refuses with POLICY_VIOLATION. What one connection commits
+without waiting for answers is committed in that order, so that the last one stands.
 Version notes: v2-4 carry a retention time, which is not kept; v6 leader epoch; v7 group.instance.id.
 Not done: topic ids (v10); throttling.
 """
 
+from collections.abc import Awaitable, Sequence
+
 from higgins.groups.events import AuthoriseCommit
-from higgins.kafka.context import Call, reach_tip
+from higgins.kafka.context import Call, Staged, reach_tip
 from higgins.ledger.state.offsets import OffsetToCommit
 from higgins_protocol.errors import ErrorCode
 from higgins_protocol.messages.offset_commit import (
@@ -22,11 +25,15 @@ from higgins_protocol.messages.offset_commit import (
 KEY = 8
 
 
-async def handle(call: Call, request: OffsetCommitRequest) -> OffsetCommitResponse:
+def handle(call: Call, request: OffsetCommitRequest) -> Staged:
+    return Staged(_hand_over(call, request))
+
+
+async def _hand_over(call: Call, request: OffsetCommitRequest) -> Awaitable[OffsetCommitResponse]:
     known = call.node.state.topics.by_name
     # A topic this node has not heard of may exist by now.
     if any(topic.name not in known for topic in request.topics) and not await reach_tip(call):
-        return _response(request, [ErrorCode.COORDINATOR_NOT_AVAILABLE] * _partitions(request))
+        return _answer(request, [ErrorCode.COORDINATOR_NOT_AVAILABLE] * _partitions(request), ())
     judged = [_judge(call, topic.name, each) for topic in request.topics for each in topic.partitions]
     entries = tuple(each for each in judged if isinstance(each, OffsetToCommit))
     question = AuthoriseCommit(
@@ -35,8 +42,17 @@ async def handle(call: Call, request: OffsetCommitRequest) -> OffsetCommitRespon
         request.generation_id_or_member_epoch,
         request.group_instance_id,
     )
-    codes = iter(await call.node.groups.commit(request.group_id, question, entries))
-    return _response(request, [next(codes) if isinstance(each, OffsetToCommit) else each for each in judged])
+    return _answer(request, judged, await call.node.groups.commit(request.group_id, question, entries))
+
+
+async def _answer(
+    request: OffsetCommitRequest,
+    judged: Sequence[OffsetToCommit | ErrorCode],
+    codes: tuple[ErrorCode, ...] | Awaitable[tuple[ErrorCode, ...]],
+) -> OffsetCommitResponse:
+    """The response, once there is a code for everything that was handed over."""
+    given = iter(codes if isinstance(codes, tuple) else await codes)
+    return _response(request, [next(given) if isinstance(each, OffsetToCommit) else each for each in judged])
 
 
 def _judge(call: Call, name: str, partition: OffsetCommitRequestPartition) -> OffsetToCommit | ErrorCode:
