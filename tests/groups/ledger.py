@@ -40,6 +40,7 @@ class FakeLedger:
     def __init__(self, bucket: FakeBucket, session: Session) -> None:
         self._bucket = bucket
         self.session: Session | None = session
+        self.alone = False
         self.is_cut_off = False
         self.holds = False
         self.held: list[tuple[Proposal, Done]] = []
