@@ -10,8 +10,8 @@ from tests.torture.clients import Clients
 
 KEYS = 1000
 IDEMPOTENT_PATIENCE_MS = 120_000
-"""Longer than any trouble: when a record times out, librdkafka takes a new epoch by itself and sends what comes behind it
-once more, be it written already or not, which no broker can know for the same."""
+"""Longer than any trouble: when a record times out, librdkafka takes a new epoch by itself and sends what comes behind
+it once more, be it written already or not, which no broker can know for the same."""
 
 
 class Writers(Clients):
