@@ -73,6 +73,8 @@ class Coordinator:
         self.settings = settings
         self._seats: dict[str, Seat] = {}
         self._taking: dict[str, trio.Event] = {}
+        self._committing: dict[str, trio.Event] = {}
+        """The newest commit on its way for a group's offsets, and when it is settled."""
         self._timers = Timers()
         self._alarm = trio.Event()
         self._tokens = count(1)
@@ -122,7 +124,7 @@ class Coordinator:
         if code is not ErrorCode.NONE or not entries:
             return (cast("ErrorCode", code),) * len(entries)
         commit = CommitOffsets(group_id, seat.epoch, seat.lease_epoch, entries)
-        return _codes_of(self._commit(commit), len(entries))
+        return _codes_of(self._commit(group_id, commit), len(entries))
 
     async def delete(self, group_id: str) -> ErrorCode:
         """Forget a group that nobody is in, with all it has committed."""
@@ -146,7 +148,7 @@ class Coordinator:
         is_free = [held is not None and topic.name not in held for topic, _ in partitions]
         keys = tuple((topic.id, index) for (topic, index), free in zip(partitions, is_free, strict=True) if free)
         if keys:
-            outcome = await self._commit(DeleteOffsets(group_id, seat.epoch, seat.lease_epoch, keys))
+            outcome = await self._commit(group_id, DeleteOffsets(group_id, seat.epoch, seat.lease_epoch, keys))
             if outcome.error is not None:
                 return _code_of(outcome)
         return [ErrorCode.NONE if free else ErrorCode.GROUP_SUBSCRIBED_TO_TOPIC for free in is_free]
@@ -154,10 +156,14 @@ class Coordinator:
     # ---- what anybody asks
 
     async def committed(self, *group_ids: str) -> list[CommittedOffsets] | ErrorCode:
-        """What each group has committed, as of now; nothing for a group nobody knows. Any node can tell."""
+        """What each group has committed, as of now; nothing for a group nobody knows. Any node can tell.
+
+        What was handed over here before counts, so that a connection's requests seem to be done one after the other.
+        """
         if any(len(group_id) > self.settings.group_id_characters_max for group_id in group_ids):
             return ErrorCode.INVALID_GROUP_ID
-        if not await self._reach_tip():
+        handed_over = [self._committing[group_id] for group_id in group_ids if group_id in self._committing]
+        if not await self._reach_tip(handed_over):
             return ErrorCode.COORDINATOR_NOT_AVAILABLE
         return [self._offsets_of(group_id) for group_id in group_ids]
 
@@ -321,9 +327,11 @@ class Coordinator:
         # and a clock that stands still until the next sleep would then never get past it.
         return int(self._runtime.monotonic() * 1_000 + 0.001)
 
-    async def _reach_tip(self) -> bool:
-        """Come to know every commit there is; False when the store cannot be reached in time."""
+    async def _reach_tip(self, handed_over: Sequence[trio.Event] = ()) -> bool:
+        """Come to know every commit there is, and these; False when the store cannot be reached in time."""
         with trio.move_on_after(self.settings.commit_timeout_ms / 1_000):
+            for commit in handed_over:
+                await commit.wait()
             try:
                 await self._ledger.barrier()
             except StorageUnavailable:
@@ -331,14 +339,16 @@ class Coordinator:
             return True
         return False
 
-    def _commit(self, proposal: Proposal) -> Coroutine[Any, Any, Outcome]:
+    def _commit(self, group_id: str, proposal: Proposal) -> Coroutine[Any, Any, Outcome]:
         """Submit at once; what is returned waits, but not longer than a client does. It may still happen afterwards."""
         outcomes: list[Outcome] = []
-        committed = trio.Event()
+        committed = self._committing[group_id] = trio.Event()
 
         def done(outcome: Outcome) -> None:
             outcomes.append(outcome)
             committed.set()
+            if self._committing.get(group_id) is committed:
+                del self._committing[group_id]
 
         async def wait() -> Outcome:
             with trio.move_on_after(self.settings.commit_timeout_ms / 1_000):

@@ -1,7 +1,14 @@
 """Offsets that a connection commits without waiting for answers: the last one stands, whatever the group's state."""
 
-import pytest
+from collections.abc import Sequence
+from typing import Any
 
+import msgspec
+import pytest
+import trio
+
+from higgins.model.pointer import Buffer
+from higgins.storage.store import Store
 from higgins_protocol.messages.join_group import JoinGroupRequest, JoinGroupRequestProtocol
 from higgins_protocol.messages.leave_group import LeaveGroupRequest
 from higgins_protocol.messages.offset_commit import (
@@ -77,3 +84,32 @@ async def test_who_commits_and_leaves_without_waiting_has_committed(autojump_clo
     assert [row.error_code for topic in committing.topics for row in topic.partitions] == [0]
     assert leaving.error_code == 0
     assert await committed(peer, "g") == [5]
+
+
+class Slow:
+    """A store as far away as a bucket."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self.traits = msgspec.structs.replace(store.traits, reads_are_direct=False)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    def create_now(self, key: str, pieces: Sequence[Buffer]) -> bool:
+        return False
+
+    async def create(self, key: str, pieces: Sequence[Buffer]) -> None:
+        await trio.sleep(0.05)
+        await self._store.create(key, pieces)
+
+
+async def test_who_asks_after_a_commit_without_waiting_is_told_of_it(autojump_clock, start, store):
+    peer = (await start(store=Slow(store))).connect()
+    await peer.create("t")
+    await peer.ask(commit_request("g", 0), 2)
+    for offset in range(1, COMMITS + 1):
+        await peer.send(commit_request("g", offset), 2)
+    await peer.send(OffsetFetchRequest("g", None), 5)
+    *_, told = [await peer.receive() for _ in range(COMMITS + 1)]
+    assert [row.committed_offset for row in told.topics[0].partitions] == [COMMITS]

@@ -1,7 +1,8 @@
 """OffsetFetch: v1-9.
 
-Behaviour: where a group stands, as of now, from any node. No offset, a partition or group that nobody knows: -1
-without an error. An operator's group answers the next input offset of each of its tasks.
+Behaviour: where a group stands, as of now, from any node; after what this node was asked to commit before. No offset, a
+partition or group that nobody knows: -1 without an error. An operator's group answers the next input offset of each of
+its tasks.
 Version notes: v1 has no top-level error, it stands on every partition; from v2 null topics mean all; v5 leader epoch;
 v7 require_stable is always kept, as there are no transactions; v8 many groups, each with its own error (KIP-709);
 v9 a member id and epoch, which mean nothing in classic groups.
