@@ -7,11 +7,13 @@
 #   kafka.sh jars              fetches the jars once and prints the folder they are in
 #
 # Needs: Java 17, Maven. KAFKA_VERSION (4.2.0), KAFKA_PORT (19092; the next one is taken, too), KAFKA_HEAP (1g),
-# KAFKA_CORE (any core). Settings are Kafka's defaults, but those that one node needs and that clients' suites assume.
+# KAFKA_CORE (any core), KAFKA_NODE_ID (1), KAFKA_PARTITIONS (4, of topics made by default).
+# Settings are Kafka's defaults, but those that one node needs and that clients' suites assume.
 set -euo pipefail
 verb=${1:?start, stop, tool or jars}
 home=${XDG_CACHE_HOME:-$HOME/.cache}/higgins-peer-kafka
 version=${KAFKA_VERSION:-4.2.0} port=${KAFKA_PORT:-19092} heap=${KAFKA_HEAP:-1g}
+node=${KAFKA_NODE_ID:-1} partitions=${KAFKA_PARTITIONS:-4}
 lib=$home/lib-$version
 
 jars() {
@@ -31,13 +33,13 @@ jars() {
 settings() {
   cat <<P
 process.roles=broker,controller
-node.id=1
-controller.quorum.voters=1@127.0.0.1:$((port + 1))
+node.id=$node
+controller.quorum.voters=$node@127.0.0.1:$((port + 1))
 listeners=PLAINTEXT://127.0.0.1:$port,CONTROLLER://127.0.0.1:$((port + 1))
 advertised.listeners=PLAINTEXT://127.0.0.1:$port
 controller.listener.names=CONTROLLER
 log.dirs=$dir/data
-num.partitions=4
+num.partitions=$partitions
 offsets.topic.replication.factor=1
 transaction.state.log.replication.factor=1
 transaction.state.log.min.isr=1
