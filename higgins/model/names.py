@@ -17,6 +17,8 @@ CLIENT_NAME_CHARACTERS_MAX = 1024
 OFFSETS_TOPIC = "__consumer_offsets"
 INTERNAL_TOPICS = frozenset({OFFSETS_TOPIC, "__transaction_state"})
 """Names by which Kafka's clients know topics that a cluster keeps for itself."""
+INTERNAL_PARTITIONS = 1
+"""Of such a topic. Kafka spreads groups over fifty; here nothing is in it."""
 
 _TOPIC_NAME = re.compile(r"[a-zA-Z0-9._-]+")
 

@@ -5,6 +5,7 @@ import pytest
 from higgins.server.settings import Listener, ServerSettings
 from higgins_protocol.errors import ErrorCode
 from higgins_protocol.messages.api_versions import ApiVersionsRequest
+from higgins_protocol.messages.find_coordinator import FindCoordinatorRequest
 from higgins_protocol.messages.init_producer_id import InitProducerIdRequest
 from higgins_protocol.messages.metadata import MetadataRequest, MetadataRequestTopic
 from higgins_protocol.primitives import ZERO_UUID
@@ -86,6 +87,19 @@ async def test_the_topic_of_offsets_is_there_for_who_asks_for_it_and_is_nobodys(
     assert (await peer.fetch(offsets, 0)).high_watermark == 0
 
 
+@pytest.mark.parametrize("version", range(5))
+async def test_once_a_group_is_looked_for_the_topic_of_offsets_is_listed(autojump_clock, start, version):
+    peer = (await start(auto_create_topics=False)).connect()
+    await peer.create("t")
+    key = {"coordinator_keys": ["g"]} if version >= 4 else {"key": "g"}
+    for _ in range(2):
+        found = await peer.ask(FindCoordinatorRequest(**key), version)
+        assert (found.coordinators[0] if version >= 4 else found).error_code == 0
+        everything = (await peer.ask(MetadataRequest(None))).topics
+        listed = [(topic.name, topic.is_internal, len(topic.partitions)) for topic in everything]
+        assert listed == [("t", False, 1), ("__consumer_offsets", True, 1)]
+
+
 @pytest.mark.parametrize("name", ["", ".", "..", "a b", "a/b", "x" * 250, "ä"])
 async def test_a_name_that_cannot_be_is_not_made(autojump_clock, peer, name):
     assert rows(await peer.ask(named(name))) == [(name, "INVALID_TOPIC_EXCEPTION", 0)]
@@ -150,7 +164,7 @@ async def test_the_cluster_has_one_id_for_ever(autojump_clock, start):
 # ---- ApiVersions -----------------------------------------------------------------------------------------------------
 
 ADVERTISED = {
-    0: (0, 9),
+    0: (0, 10),
     1: (4, 12),
     2: (1, 7),
     3: (0, 12),
@@ -177,6 +191,7 @@ ADVERTISED = {
     31: (1, 3),
     32: (1, 4),
     33: (0, 2),
+    34: (1, 2),
     35: (1, 4),
     43: (0, 2),
     44: (0, 1),
@@ -186,6 +201,7 @@ ADVERTISED = {
     49: (0, 1),
     50: (0, 0),
     51: (0, 0),
+    55: (0, 2),
     60: (0, 2),
     61: (0, 0),
     65: (0, 0),

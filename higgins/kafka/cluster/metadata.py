@@ -2,8 +2,8 @@
 
 Behaviour: the live nodes with the addresses of the listener that was asked, and topics with a live leader for every
 partition (any node serves any; the one named keeps its caches warm). Topics that do not exist are made where client and
-broker allow it, and are answered only when they are there. Groups and their offsets are facts and fill no topic; who
-asks for the topic of offsets by its name still finds it, internal and empty, as on any cluster that has had a group.
+broker allow it, and are answered only when they are there. Groups and their offsets are facts and fill no topic; the
+topic of offsets is still there, internal and empty, for who asks for it by its name, and where a group was looked for.
 Version notes: v0 an empty list is all topics, from v1 null is all and empty is none; v0-3 imply auto-creation; v8-10
 authorized operations of the cluster, v8+ of topics, only when asked; v10 topic ids, v12 look-up by id.
 Not done: racks.
@@ -16,7 +16,7 @@ from higgins.kafka.operations import CLUSTER_OPERATIONS, NOT_ASKED, TOPIC_OPERAT
 from higgins.ledger.state.sessions import Session
 from higgins.ledger.state.topics import CreateTopic, Topic
 from higgins.model.errors import Refused, StorageUnavailable
-from higgins.model.names import INTERNAL_TOPICS, OFFSETS_TOPIC, TopicId, fault_in_topic_name
+from higgins.model.names import INTERNAL_PARTITIONS, INTERNAL_TOPICS, OFFSETS_TOPIC, TopicId, fault_in_topic_name
 from higgins_protocol.errors import ErrorCode
 from higgins_protocol.messages.metadata import (
     MetadataRequest,
@@ -100,7 +100,7 @@ async def _create(call: Call, request: MetadataRequest, asked: Sequence[Metadata
             CreateTopic(
                 name=name,
                 topic_id=TopicId(call.node.runtime.token(16)),
-                partitions=1 if name in INTERNAL_TOPICS else config.partitions_default,
+                partitions=INTERNAL_PARTITIONS if name in INTERNAL_TOPICS else config.partitions_default,
                 replication=config.replication_factor_default,
             )
             for name in names
