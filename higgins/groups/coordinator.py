@@ -13,6 +13,7 @@ from typing import Any, TypeAlias, TypeVar, cast
 import trio
 
 from higgins.groups.classic import ClassicGroup
+from higgins.groups.commits import Commits, code_of, codes_of
 from higgins.groups.events import (
     AuthoriseCommit,
     Delete,
@@ -43,7 +44,7 @@ from higgins.ledger.state.offsets import CommitOffsets, DeleteOffsets, OffsetEnt
 from higgins.ledger.state.sessions import Session, TakeLease
 from higgins.ledger.state.state import State
 from higgins.ledger.state.topics import Topic
-from higgins.model.errors import Refused, StorageUnavailable
+from higgins.model.errors import StorageUnavailable
 from higgins.model.names import TopicId
 from higgins.runtime import Runtime
 from higgins_protocol.errors import ErrorCode
@@ -73,8 +74,7 @@ class Coordinator:
         self.settings = settings
         self._seats: dict[str, Seat] = {}
         self._taking: dict[str, trio.Event] = {}
-        self._committing: dict[str, trio.Event] = {}
-        """The newest commit on its way for a group's offsets, and when it is settled."""
+        self._commits = Commits(ledger)
         self._timers = Timers()
         self._alarm = trio.Event()
         self._tokens = count(1)
@@ -124,7 +124,7 @@ class Coordinator:
         if code is not ErrorCode.NONE or not entries:
             return (cast("ErrorCode", code),) * len(entries)
         commit = CommitOffsets(group_id, seat.epoch, seat.lease_epoch, entries)
-        return _codes_of(self._commit(group_id, commit), len(entries))
+        return codes_of(self._commit(group_id, commit), len(entries))
 
     async def delete(self, group_id: str) -> ErrorCode:
         """Forget a group that nobody is in, with all it has committed."""
@@ -150,7 +150,7 @@ class Coordinator:
         if keys:
             outcome = await self._commit(group_id, DeleteOffsets(group_id, seat.epoch, seat.lease_epoch, keys))
             if outcome.error is not None:
-                return _code_of(outcome)
+                return code_of(outcome)
         return [ErrorCode.NONE if free else ErrorCode.GROUP_SUBSCRIBED_TO_TOPIC for free in is_free]
 
     # ---- what anybody asks
@@ -162,8 +162,7 @@ class Coordinator:
         """
         if any(len(group_id) > self.settings.group_id_characters_max for group_id in group_ids):
             return ErrorCode.INVALID_GROUP_ID
-        handed_over = [self._committing[group_id] for group_id in group_ids if group_id in self._committing]
-        if not await self._reach_tip(handed_over):
+        if not await self._reach_tip(self._commits.under_way(group_ids)):
             return ErrorCode.COORDINATOR_NOT_AVAILABLE
         return [self._offsets_of(group_id) for group_id in group_ids]
 
@@ -327,11 +326,11 @@ class Coordinator:
         # and a clock that stands still until the next sleep would then never get past it.
         return int(self._runtime.monotonic() * 1_000 + 0.001)
 
-    async def _reach_tip(self, handed_over: Sequence[trio.Event] = ()) -> bool:
-        """Come to know every commit there is, and these; False when the store cannot be reached in time."""
+    async def _reach_tip(self, after: Sequence[trio.Event] = ()) -> bool:
+        """Come to know every commit there is, once these are settled; False if the store cannot be reached in time."""
         with trio.move_on_after(self.settings.commit_timeout_ms / 1_000):
-            for commit in handed_over:
-                await commit.wait()
+            for settled in after:
+                await settled.wait()
             try:
                 await self._ledger.barrier()
             except StorageUnavailable:
@@ -340,24 +339,7 @@ class Coordinator:
         return False
 
     def _commit(self, group_id: str, proposal: Proposal) -> Coroutine[Any, Any, Outcome]:
-        """Submit at once; what is returned waits, but not longer than a client does. It may still happen afterwards."""
-        outcomes: list[Outcome] = []
-        committed = self._committing[group_id] = trio.Event()
-
-        def done(outcome: Outcome) -> None:
-            outcomes.append(outcome)
-            committed.set()
-            if self._committing.get(group_id) is committed:
-                del self._committing[group_id]
-
-        async def wait() -> Outcome:
-            with trio.move_on_after(self.settings.commit_timeout_ms / 1_000):
-                await committed.wait()
-            late = StorageUnavailable("The commit takes too long; try again.")
-            return outcomes[0] if outcomes else Outcome(error=late)
-
-        self._ledger.submit(proposal, done)
-        return wait()
+        return self._commits.submit(group_id, proposal, self.settings.commit_timeout_ms)
 
     # ---- time
 
@@ -438,15 +420,3 @@ class Coordinator:
             is_unused = seat.is_idle and seat.asked_ms < idle_since_ms
             if is_hung or is_unused or not self._is_current(seat):
                 seat.close(ErrorCode.NOT_COORDINATOR)
-
-
-async def _codes_of(commit: Awaitable[Outcome], entries: int) -> tuple[ErrorCode, ...]:
-    outcome = await commit
-    if outcome.error is not None:
-        return (_code_of(outcome),) * entries
-    return tuple(ErrorCode(each) for each in outcome.result)
-
-
-def _code_of(outcome: Outcome) -> ErrorCode:
-    """What a client is told of a commit that failed."""
-    return outcome.error.code if isinstance(outcome.error, Refused) else ErrorCode.COORDINATOR_NOT_AVAILABLE
