@@ -42,11 +42,16 @@ def create(
 
 
 @app.command(name="list")
-def list_topics(*, json: Json = False, bootstrap: Bootstrap = DEFAULT_BOOTSTRAP) -> int:
+def list_topics(
+    *,
+    internal: Annotated[bool, Parameter(negative="", help="Those of the cluster itself, too.")] = False,
+    json: Json = False,
+    bootstrap: Bootstrap = DEFAULT_BOOTSTRAP,
+) -> int:
     """List all topics and how many partitions each has."""
 
     async def job(cluster: Cluster) -> None:
-        topics = await Admin(cluster).topics()
+        topics = [one for one in await Admin(cluster).topics() if internal or not one.is_internal]
         print_table(("TOPIC", "PARTITIONS"), [(one.name, len(one.leaders)) for one in topics], json=json)
 
     return with_cluster(bootstrap, job)

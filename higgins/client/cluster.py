@@ -53,6 +53,7 @@ class TopicView(msgspec.Struct, frozen=True):
     code: ErrorCode
     topic_id: bytes
     leaders: Mapping[int, int]
+    is_internal: bool = False
 
 
 class ClusterView(msgspec.Struct, frozen=True):
@@ -248,7 +249,7 @@ class Cluster:
 
 def _topic_view(topic: MetadataResponseTopic) -> TopicView:
     leaders = {one.partition_index: one.leader_id for one in topic.partitions}
-    return TopicView(topic.name or "", error_code(topic.error_code), bytes(topic.topic_id), leaders)
+    return TopicView(topic.name or "", error_code(topic.error_code), bytes(topic.topic_id), leaders, topic.is_internal)
 
 
 def _may_pass(failure: ClientError, *, retry_missing: bool) -> bool:

@@ -52,6 +52,9 @@ def test_topics_as_json(higgins, running: RunningBroker) -> None:
     assert higgins("topic", "create", "told", "-p", "2") == {"topic": "told", "created": True}
     running.produce("told", b"1", b"2", partition=1)
     assert {"topic": "told", "partitions": 2} in higgins("topic", "list")
+    higgins("topic", "create", "__consumer_offsets")
+    ours, every = ({one["topic"] for one in higgins("topic", "list", *flag)} for flag in ((), ("--internal",)))
+    assert every - ours == {"__consumer_offsets"} and "told" in ours
     described = higgins("topic", "describe", "told")
     assert re.fullmatch("[0-9a-f]{32}", described["id"])
     assert described["partitions"][1] == {"partition": 1, "leader": 1, "start": 0, "end": 2, "records": 2}
