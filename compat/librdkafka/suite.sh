@@ -17,13 +17,15 @@ if [ ! -f "$folder/built" ]; then
     if [ "$(id -u)" = 0 ] && [ ! -d /usr/include/rapidjson ] && command -v apt-get >/dev/null; then
         { apt-get update -qq && apt-get install -qq --yes rapidjson-dev; } >/dev/null 2>&1 || true
     fi
-    rm -rf "$folder" && mkdir -p "$folder/logs"
+    rm -rf "$folder" && mkdir -p "$folder"
     (cd "$folder" && npm pack --silent "@confluentinc/kafka-javascript@$release" >/dev/null && tar xzf ./*.tgz package/deps)
-    echo "librdkafka's suite: building; see $folder/logs/build" >&2
+    echo "librdkafka's suite: building; see $folder/build.log" >&2
     (cd "$folder/package/deps/librdkafka" && ./configure --disable-gssapi --disable-curl && make -j 2 libs &&
-        make -j 2 -C tests test-runner) >"$folder/logs/build" 2>&1
+        make -j 2 -C tests test-runner) >"$folder/build.log" 2>&1
     touch "$folder/built"
 fi
+logs=$folder/${AGAINST:+against-}logs
+mkdir -p "$logs"
 tests=$folder/package/deps/librdkafka/tests
 export LD_LIBRARY_PATH="$tests/../src:$tests/../src-cpp"
 
@@ -45,7 +47,7 @@ fi
 brokers=
 trap 'kill $brokers 2>/dev/null; wait' EXIT
 broker() {
-    log=$folder/logs/$1.broker
+    log=$logs/$1.broker
     shift
     "${HIGGINS:-$compat/../.venv/bin/higgins}" up --store memory:// --listen 127.0.0.1:0 "$@" >"$log" 2>&1 &
     brokers="$brokers $!"
@@ -68,9 +70,8 @@ else
     set -- --broker "$first" --noautocreate "$address" "$@"
 fi
 verdict=0
-"${HIGGINS_PYTHON:-python3}" "$here/suite.py" "$tests" --logs "$folder/logs/tests" --results "$folder/results" "$@" ||
-    verdict=1
-judge "$folder/results" "$here/suite.expected" || verdict=1
-[ -n "${AGAINST:-}" ] || clean "$folder"/logs/*.broker || verdict=1
-echo "what they said: $folder/logs"
+"${HIGGINS_PYTHON:-python3}" "$here/suite.py" "$tests" --logs "$logs/tests" --results "$logs/results" "$@" || verdict=1
+judge "$logs/results" "$here/suite.expected" || verdict=1
+[ -n "${AGAINST:-}" ] || clean "$logs"/*.broker || verdict=1
+echo "what they said: $logs"
 exit $verdict
