@@ -14,7 +14,8 @@ unpack() {
     fi
 }
 
-# address_of "$@": $address is what --against says, or that of a broker started here, whose log is $log.
+# address_of "$@": $address is what --against says, or that of a broker started here, whose log is $log and whose topics
+# have PARTITIONS (4) partitions where nobody says how many. It is node 0, where some of the tests look for one.
 address_of() {
     log=$source/broker.log
     if [ "${1:-}" = --against ]; then
@@ -22,8 +23,9 @@ address_of() {
         : >"$log"
         return
     fi
-    "${HIGGINS:-$compat/../.venv/bin/higgins}" up --store memory:// --listen 127.0.0.1:0 --set num.partitions=4 \
-        --set group.initial.rebalance.delay.ms=0 --set group.min.session.timeout.ms=1000 >"$log" 2>&1 &
+    HIGGINS_NODE_ID=0 "${HIGGINS:-$compat/../.venv/bin/higgins}" up --store memory:// --listen 127.0.0.1:0 \
+        --set "num.partitions=${PARTITIONS:-4}" --set group.initial.rebalance.delay.ms=0 \
+        --set group.min.session.timeout.ms=1000 >"$log" 2>&1 &
     broker=$!
     trap 'kill $broker; wait $broker || true' EXIT
     for _ in $(seq 200); do
