@@ -1,7 +1,7 @@
 # Sourced by a client's suite.sh, behind environment.sh: what came out of its own tests, held against what is expected.
 
-# judge RESULTS EXPECTED: RESULTS has a line "pass|fail|skip TEST" for each test, EXPECTED one "TEST  REASON" for each that
-# may fail. Prints the counts, then what failed without being listed; fails if there is any, or if nothing was run.
+# judge RESULTS EXPECTED: RESULTS has a line "pass|fail|skip TEST" for each test, EXPECTED one "TEST  REASON" for each
+# that may fail. Prints the counts, then what failed without being listed; fails if there is any, or if nothing was run.
 judge() {
     awk '
         FNR == NR && /^[^#]/ { listed[$1] = 1; next }

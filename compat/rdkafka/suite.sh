@@ -1,5 +1,5 @@
 #!/bin/sh
-# rdkafka's own tests against one node at localhost:9092, the address they insist on: suite.sh [ARGUMENT OF A TEST BINARY…]
+# rdkafka's own tests against one node at localhost:9092, the address they insist on: suite.sh [ARGUMENT OF A TEST…]
 # PEER=kafka runs them against Apache Kafka instead.
 #
 # So this is for root on Linux: it runs in a network and processes of its own, and nothing of it outlives it. The tests
@@ -37,8 +37,9 @@ fi
 
 ip link set lo up
 if [ "$peer" = higgins ]; then
+    : >"$state/broker.log"
     HIGGINS_NODE_ID=0 "${HIGGINS:-$compat/../.venv/bin/higgins}" up --store memory:// --listen localhost:9092 \
-        --set num.partitions=3 >"$state/broker.log" 2>&1 &
+        --set num.partitions=3 >>"$state/broker.log" 2>&1 &
     until grep -q broker.started "$state/broker.log"; do
         kill -0 $! || exit 1
         sleep 0.1

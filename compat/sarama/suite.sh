@@ -40,7 +40,8 @@ fi
 ip link set lo up
 cd "$source"
 tests=$(sed -n 's/^func \(Test[A-Za-z0-9_]*\)(t .*/\1/p' functional_*_test.go | grep -vx TestMain | paste -sd'|')
-PATH=$here/stand-in:$PATH "$SUITE/tests" -test.v -test.timeout 30m -test.run "^($tests)$" "$@" >"$SUITE/tests.log" 2>&1 || true
+PATH=$here/stand-in:$PATH "$SUITE/tests" -test.v -test.timeout 30m -test.run "^($tests)$" "$@" \
+    >"$SUITE/tests.log" 2>&1 || true
 sed -n 's/^--- PASS: /pass /p; s/^--- FAIL: /fail /p; s/^--- SKIP: /skip /p' "$SUITE/tests.log" >"$SUITE/results"
 grep -qx 'PASS\|FAIL' "$SUITE/tests.log" || echo "fail did-not-finish" >>"$SUITE/results"
 verdict=0
