@@ -17,7 +17,9 @@ from higgins_protocol.errors import ErrorCode
 from higgins_protocol.messages.create_topics import CreatableTopic, CreateTopicsRequest
 from higgins_protocol.messages.delete_records import DeleteRecordsPartition, DeleteRecordsRequest, DeleteRecordsTopic
 from higgins_protocol.messages.delete_topics import DeleteTopicsRequest, DeleteTopicState
+from higgins_protocol.messages.describe_log_dirs import DescribeLogDirsRequest
 from higgins_protocol.messages.init_producer_id import InitProducerIdRequest
+from higgins_protocol.messages.list_groups import ListGroupsRequest
 from higgins_protocol.messages.metadata import MetadataRequest, MetadataRequestTopic
 from tests.broker.peer import Peer, StoryRuntime, batch, fetch_request, produce_many, produce_request, records_of
 
@@ -229,6 +231,17 @@ async def test_refusals_are_not_given_from_memory(autojump_clock, peer, store):
     store.is_away = False
     assert code(await peer.fetch("nowhere", 0)) == "UNKNOWN_TOPIC_OR_PARTITION"
     assert await peer.values("t") == [b"a"]
+
+
+async def test_lists_are_not_given_from_memory(autojump_clock, peer, store):
+    lists = [ListGroupsRequest(), DescribeLogDirsRequest(None)]
+    store.is_away = True
+    groups, folders = [await peer.ask(each) for each in lists]
+    assert code(groups) == "COORDINATOR_NOT_AVAILABLE" and not groups.groups
+    assert code(folders.results[0]) == "KAFKA_STORAGE_ERROR" and not folders.results[0].topics
+    store.is_away = False
+    groups, folders = [await peer.ask(each) for each in lists]
+    assert code(groups) == "NONE" and [code(one) for one in folders.results] == ["NONE"]
 
 
 async def test_what_needs_no_store_is_served_without_it(autojump_clock, peer, store):
