@@ -26,6 +26,7 @@ BROKER_SETTINGS = (
     "num.partitions=4",
 )
 CHAOS = ("--lose", "0.02", "--reset", "0.02", "--hole", "0.002", "--hole-seconds", "5", "--delay", "0:0.02")
+WORDS_LINES = 15
 START_PATIENCE_S = 30
 
 
@@ -113,7 +114,7 @@ def torture(options: argparse.Namespace, scratch: Path) -> int:
         deaths = [line for node in range(options.nodes) for line in nemesis_lines(scratch / f"node-{node}.log")]
         kinds = {"kill": "kills", "stop": "stops", "rolled": "restarts in good order"}
         print(", ".join(f"{sum(f' {kind} ' in line for line in deaths)} {told}" for kind, told in kinds.items()))
-        by_itself = [line for line in deaths if " died " in line]
+        by_itself = [words for node in range(options.nodes) for words in last_words(scratch / f"node-{node}.log")]
         if by_itself:
             print("brokers ended by themselves:", *by_itself, sep="\n  ")
         print(f"history and logs: {scratch}" if options.keep or status else "")
@@ -124,6 +125,13 @@ def nemesis_lines(log: Path) -> list[str]:
     """What the nemesis did: lines that begin with seconds."""
     lines = log.read_text(errors="replace").splitlines()
     return [line for line in lines if line.split(" ", 1)[0].replace(".", "", 1).isdigit()]
+
+
+def last_words(log: Path) -> list[str]:
+    """Each end that was nobody's doing, behind what the broker said before."""
+    lines, told = log.read_text(errors="replace").splitlines(), nemesis_lines(log)
+    deaths = {line for line in told if " died " in line}
+    return [line for i, each in enumerate(lines) if each in deaths for line in lines[max(i - WORDS_LINES, 0) : i + 1]]
 
 
 def main() -> int:
