@@ -90,7 +90,7 @@ class Tip:
 
     async def _read_from(self, first: int, count: int) -> tuple[list[memoryview], bool]:
         """Up to `count` commits that follow each other, and whether the one after them was not there yet."""
-        read: list[memoryview | HigginsError] = await self._read_settled(range(first, first + count))
+        read: list[memoryview | HigginsError] = await self._read_all(range(first, first + count), settled=True)
         found: list[memoryview] = []
         for each in read:
             if isinstance(each, ObjectMissing):
@@ -102,12 +102,13 @@ class Tip:
             found.append(each)
         return found, False
 
-    async def _read_settled(self, numbers: range) -> list[memoryview | HigginsError]:
+    async def _read_all(self, numbers: Sequence[int], *, settled: bool) -> list[memoryview | HigginsError]:
+        # An error that left a nursery would leave it as a group, which nobody above expects.
         found: dict[int, memoryview | HigginsError] = {}
 
         async def read(number: int) -> None:
             try:
-                found[number] = await self._store.get(commit_key(number), settled=True)
+                found[number] = await self._store.get(commit_key(number), settled=settled)
             except (ObjectMissing, StorageUnavailable) as error:
                 found[number] = error
 
@@ -168,16 +169,10 @@ class Tip:
         return found, max(numbers, default=0)
 
     async def _read_ahead(self, numbers: list[int]) -> None:
-        found: dict[int, memoryview] = {}
-
-        async def read(number: int) -> None:
-            found[number] = await self._store.get(commit_key(number))
-
-        async with trio.open_nursery() as nursery:
-            for number in numbers:
-                nursery.start_soon(read, number)
-        for number in numbers:
-            self.fold(_expect(decode_commit(found[number]), number))
+        for number, data in zip(numbers, await self._read_all(numbers, settled=False), strict=True):
+            if isinstance(data, HigginsError):
+                raise data
+            self.fold(_expect(decode_commit(data), number))
 
 
 def _expect(commit: Commit, number: int) -> Commit:

@@ -17,7 +17,7 @@ from higgins.ledger.state.producers import GrantProducerIds
 from higgins.ledger.state.state import State
 from higgins.ledger.state.tasks import ApplyAssembly, AttachTasks, TaskStep, task_resource
 from higgins.ledger.state.topics import CreateTopic, DeleteTopic
-from higgins.model.errors import Corrupt
+from higgins.model.errors import Corrupt, StorageUnavailable
 from higgins.model.names import TopicId
 from higgins.model.pointer import data_object
 from tests.ledger.chronicle import Chronicle, append, idempotent, plain
@@ -161,6 +161,27 @@ async def short_ledger(store: FakeStore) -> None:
         await make_topic(ledger)
         for _ in range(5):
             await put(ledger)
+
+
+async def test_reads_that_fail_now_and_then_delay_a_start_and_prevent_none(autojump_clock: MockClock) -> None:
+    store = FakeStore()
+    async with running(store) as ledger:
+        await make_topic(ledger)
+        for _ in range(30):
+            await put(ledger)
+        expected = digest(ledger.state)
+    chance, failed = random.Random(1), 0
+
+    async def fail_often(key: str) -> None:
+        nonlocal failed
+        if chance.random() < 0.1:
+            failed += 1
+            raise StorageUnavailable(f"The store failed on {key}.")
+
+    again = beside(store)
+    again.before_read = fail_often
+    assert digest((await open_ledger(StillRuntime(), again, LedgerSettings())).state) == expected
+    assert failed
 
 
 async def test_a_broken_chain_is_noticed(autojump_clock: MockClock) -> None:
