@@ -71,7 +71,9 @@ class ClassicGroup(RebalanceCycle):
             self.roster.pending.pop(event.member_id, None)
             return ErrorCode.GROUP_MAX_SIZE_REACHED
         if not self._suits(event):
-            return ErrorCode.INCONSISTENT_GROUP_PROTOCOL
+            # Who claims to be in a group that never had a generation is unknown there, whatever else is wrong.
+            claims = event.member_id and not self.generation and event.member_id not in self.roster.pending
+            return ErrorCode.UNKNOWN_MEMBER_ID if claims else ErrorCode.INCONSISTENT_GROUP_PROTOCOL
         return None
 
     def _has_room_for(self, event: Join) -> bool:

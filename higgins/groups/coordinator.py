@@ -118,7 +118,7 @@ class Coordinator:
         seat = error or self._ready(group_id) or await self._seat(group_id, opens=question.generation < 0)
         if not isinstance(seat, Seat):
             is_new = seat is ErrorCode.UNKNOWN_MEMBER_ID and question.generation >= 0
-            return (ErrorCode.ILLEGAL_GENERATION if is_new else seat,) * len(entries)
+            return (ErrorCode.GROUP_ID_NOT_FOUND if is_new else seat,) * len(entries)
         answer = seat.ask(question, self._now_ms())
         code = await answer.wait() if isinstance(answer, Waiter) else answer
         if code is not ErrorCode.NONE or not entries:

@@ -81,8 +81,14 @@ async def test_what_cannot_be_added_is_refused_and_the_rest_done(autojump_clock,
 
 
 async def test_assignments_that_fit_are_taken(autojump_clock, peer):
-    assert await add(peer, more("t", 3, [[1], [7]])) == [("t", "NONE")]
+    assert await add(peer, more("t", 3, [[1], [1]])) == [("t", "NONE")]
     assert await there(peer) == {"t": 3}
+
+
+async def test_partitions_are_assigned_to_nodes_that_live(autojump_clock, peer):
+    for node_id in (7, -1):
+        assert await add(peer, more("t", 3, [[1], [node_id]])) == [("t", "INVALID_REPLICA_ASSIGNMENT")]
+    assert await there(peer) == {"t": 1}
 
 
 async def test_a_name_asked_for_twice_is_refused_once(autojump_clock, peer):

@@ -123,8 +123,9 @@ async def test_a_pattern_that_is_none_is_refused(autojump_clock, peer):
 
 
 async def test_no_transactional_id_is_found(autojump_clock, peer):
-    found = await peer.ask(DescribeTransactionsRequest(["a", "b", "a"]))
+    found = await peer.ask(DescribeTransactionsRequest(["a", "", "a"]))
     assert [(row.transactional_id, name_of(row.error_code)) for row in found.transaction_states] == [
         ("a", "TRANSACTIONAL_ID_NOT_FOUND"),
-        ("b", "TRANSACTIONAL_ID_NOT_FOUND"),
+        ("", "INVALID_REQUEST"),
+        ("a", "TRANSACTIONAL_ID_NOT_FOUND"),
     ]

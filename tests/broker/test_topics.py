@@ -77,12 +77,14 @@ REFUSED = {
     "an odd name": (topic("a/b"), "INVALID_TOPIC_EXCEPTION"),
     "no partitions": (topic("new", 0), "INVALID_PARTITIONS"),
     "fewer than none": (topic("new", -2), "INVALID_PARTITIONS"),
-    "too many partitions": (topic("new", 2_000_000_000), "INVALID_PARTITIONS"),
+    "too many partitions": (topic("new", 2_000_000_000), "POLICY_VIOLATION"),
     "no replicas": (topic("new", 1, 0), "INVALID_REPLICATION_FACTOR"),
     "an unknown config": (topic("new", configs={"no.such": "1"}), "INVALID_CONFIG"),
     "a value that is no number": (topic("new", configs={"retention.ms": "soon"}), "INVALID_CONFIG"),
     "a value out of bounds": (topic("new", configs={"min.cleanable.dirty.ratio": "1.5"}), "INVALID_CONFIG"),
     "a word that is none of them": (topic("new", configs={"cleanup.policy": "burn"}), "INVALID_CONFIG"),
+    "a list with an empty item": (topic("new", configs={"cleanup.policy": "compact,"}), "INVALID_CONFIG"),
+    "a bad config and no partitions": (topic("new", 0, configs={"no.such": "1"}), "INVALID_CONFIG"),
     "a config without a value": (topic("new", configs={"retention.ms": None}), "INVALID_CONFIG"),
     "assignments and a count": (assigned((0, [1]), partitions=1, replication=1), "INVALID_REQUEST"),
     "assignments with a hole": (assigned((0, [1]), (2, [1])), "INVALID_REPLICA_ASSIGNMENT"),
@@ -90,6 +92,8 @@ REFUSED = {
     "uneven assignments": (assigned((0, [1]), (1, [1, 2])), "INVALID_REPLICA_ASSIGNMENT"),
     "nobody assigned": (assigned((0, [])), "INVALID_REPLICA_ASSIGNMENT"),
     "one assigned twice": (assigned((0, [1, 1])), "INVALID_REPLICA_ASSIGNMENT"),
+    "assigned to an unknown node": (assigned((0, [7])), "INVALID_REPLICA_ASSIGNMENT"),
+    "assigned to no node": (assigned((0, [-1])), "INVALID_REPLICA_ASSIGNMENT"),
 }
 
 
@@ -104,8 +108,8 @@ async def test_what_cannot_be_made_is_refused_and_the_rest_made(autojump_clock, 
 
 
 async def test_assignments_say_how_many(autojump_clock, peer):
-    (row,) = await create(peer, assigned((1, [1, 2]), (0, [2, 3])))
-    assert (row.error_code, row.num_partitions, row.replication_factor) == (0, 2, 2)
+    (row,) = await create(peer, assigned((1, [1]), (0, [1])))
+    assert (row.error_code, row.num_partitions, row.replication_factor) == (0, 2, 1)
 
 
 async def test_a_name_asked_for_twice_is_refused_once_and_not_made(autojump_clock, peer):
@@ -162,6 +166,10 @@ async def test_a_topic_asked_for_twice_is_refused_once_and_stays(autojump_clock,
     topic_id = await peer.create("u")
     both = [DeleteTopicState("u"), DeleteTopicState(topic_id=topic_id)]
     rows = (await peer.ask(DeleteTopicsRequest(topics=both))).responses
+    assert [(row.name, bytes(row.topic_id), ErrorCode(row.error_code).name) for row in rows] == [
+        ("u", topic_id, "INVALID_REQUEST")
+    ]
+    rows = (await peer.ask(DeleteTopicsRequest(topics=[DeleteTopicState()] * 2))).responses
     assert [ErrorCode(row.error_code).name for row in rows] == ["INVALID_REQUEST"] * 2
     assert await there(peer) == [("t", 1), ("u", 1)]
 

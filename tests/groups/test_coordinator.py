@@ -285,7 +285,7 @@ async def test_groups_nobody_knows_are_not_taken(node: Node, generation: int) ->
     leave = Leave(node.coordinator.new_token(), (Departure("a"), Departure("b")))
     left = await now(node.coordinator.leave("g", leave))
     assert left.departures == (ErrorCode.UNKNOWN_MEMBER_ID,) * 2
-    assert await node.commit("g", 1, member_id="a", generation=generation) == (ErrorCode.ILLEGAL_GENERATION,)
+    assert await node.commit("g", 1, member_id="a", generation=generation) == (ErrorCode.GROUP_ID_NOT_FOUND,)
     assert (await node.join("g", member_id="a")).error is ErrorCode.UNKNOWN_MEMBER_ID
     assert not node.ledger.proposals
 

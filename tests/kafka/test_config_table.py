@@ -77,7 +77,7 @@ SPELLINGS = [
     (ConfigType.INT, "-0", "0"),
     (ConfigType.BOOLEAN, "TRUE", "true"),
     (ConfigType.DOUBLE, "1", "1.0"),
-    (ConfigType.LIST, " a, b,,a ", "a,b"),
+    (ConfigType.LIST, " a, b,a ", "a,b"),
     (ConfigType.STRING, " a ", "a"),
 ]
 
@@ -92,6 +92,8 @@ MALFORMED = [
     (ConfigType.SHORT, "32768"),
     (ConfigType.LONG, str(1 << 63)),
     (ConfigType.LONG, "1.5"),
+    (ConfigType.LIST, "a,,b"),
+    (ConfigType.LIST, "a,"),
     (ConfigType.LONG, "\u0667"),
     (ConfigType.LONG, "9" * 5_000),
     (ConfigType.BOOLEAN, "1"),

@@ -156,10 +156,25 @@ def test_any_flipped_bit_behind_the_checksum_is_noticed(batch: bytes) -> None:
 
 def test_offset_and_leader_epoch_lie_outside_the_checksum(batch: bytes) -> None:
     stored = patch_base_offset(batch, 1 << 40, leader_epoch=6) + batch[PREFIX_BYTES:]
-    ((header, _),) = split(stored, batch_bytes_max=MAX)
+    header = read_header(stored)
     assert (header.base_offset, header.partition_leader_epoch) == (1 << 40, 6)
+    assert header.crc == crc32c(stored[layout.ATTRIBUTES_AT :])
     assert [record.offset for record in decode_records(stored)] == [(1 << 40) + number for number in range(5)]
     assert patch_base_offset(memoryview(batch)[:12], 9) == patch_base_offset(batch, 9)
+
+
+def test_a_producer_does_not_give_offsets(batch: bytes) -> None:
+    for offset in (7, -7):
+        with pytest.raises(RecordError) as refused:
+            split(patch_base_offset(batch, offset) + batch[PREFIX_BYTES:], batch_bytes_max=MAX)
+        assert refused.value.code == ErrorCode.INVALID_RECORD
+
+
+def test_what_is_shorter_than_any_record_is_no_old_format() -> None:
+    for length, code in ((0, ErrorCode.CORRUPT_MESSAGE), (14, ErrorCode.INVALID_RECORD)):
+        with pytest.raises(RecordError) as refused:
+            split(bytes(8) + length.to_bytes(4, "big") + bytes(100), batch_bytes_max=MAX)
+        assert refused.value.code == code
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ Behaviour: each topic by itself, one result for each name; the answer follows th
 refused once, with INVALID_REQUEST; a number that is not greater is INVALID_PARTITIONS. Where an operator reads the
 topic, it is given tasks for the new partitions, and the topic it writes grows with it, all in one commit; an operator
 that keeps state by key refuses with POLICY_VIOLATION, since its keys would move; so does a topic that an operator
-writes. Assignments say how many partitions are new; which nodes they name changes nothing.
+writes. Assignments say how many partitions are new and name nodes that live; which, changes nothing.
 Version notes: v2 flexible; `validate_only` in all.
 Not done: throttling.
 """
@@ -13,6 +13,7 @@ from collections import Counter
 
 import msgspec
 
+from higgins.kafka.cluster.assignments import check_nodes
 from higgins.kafka.context import Call, code_of, reach_tip
 from higgins.ledger.state.partitions import AddPartitions, add_partitions
 from higgins.ledger.state.topics import Topic
@@ -66,11 +67,11 @@ def _proposal(call: Call, asked: CreatePartitionsTopic) -> AddPartitions:
     proposal = AddPartitions(topic.id, asked.count, extensible_readers(state, topic.id))
     # The same judgement as at the commit, so that `validate_only` tells what would become of it.
     add_partitions(state.topics, state.tasks, proposal)
-    _check_assignments(asked, topic)
+    _check_assignments(call, asked, topic)
     return proposal
 
 
-def _check_assignments(asked: CreatePartitionsTopic, topic: Topic) -> None:
+def _check_assignments(call: Call, asked: CreatePartitionsTopic, topic: Topic) -> None:
     if asked.assignments is None:
         return
     added = asked.count - topic.partitions
@@ -81,6 +82,7 @@ def _check_assignments(asked: CreatePartitionsTopic, topic: Topic) -> None:
         )
     for assignment in asked.assignments:
         ids = assignment.broker_ids
+        check_nodes(call, ids)
         if len(ids) != topic.replication or len(set(ids)) != len(ids):
             raise Refused(
                 ErrorCode.INVALID_REPLICA_ASSIGNMENT,

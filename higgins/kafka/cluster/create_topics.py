@@ -1,7 +1,8 @@
 """CreateTopics: v2-7.
 
 Behaviour: each topic by itself, all of them in one commit where they can be; the answer follows the commit. Any
-replication factor is accepted and echoed, since durability is the store's. A name asked for twice in one request is
+replication factor is accepted and echoed, since durability is the store's. Assignments name nodes that live, and change
+nothing else. A name asked for twice in one request is
 refused for both.
 Version notes: -1 for the broker's defaults is v4's, but Kafka takes it in every version and KafkaJS sends it in v3; v5
 answers with partitions, replication and configs; v7 topic ids.
@@ -13,6 +14,7 @@ from collections.abc import Mapping
 
 import msgspec
 
+from higgins.kafka.cluster.assignments import check_nodes
 from higgins.kafka.configs.changes import topic_configs
 from higgins.kafka.configs.entry import Source
 from higgins.kafka.configs.live import value_of
@@ -78,12 +80,13 @@ def _proposal(call: Call, topic: CreatableTopic) -> CreateTopic:
         raise Refused(ErrorCode.INVALID_TOPIC_EXCEPTION, fault)
     if topic.name in call.node.state.topics.by_name:
         raise Refused(ErrorCode.TOPIC_ALREADY_EXISTS, f"Topic '{topic.name}' already exists.")
+    configs = topic_configs({config.name: config.value for config in topic.configs})
     partitions, replication = _shape(call, topic)
     return CreateTopic(
         name=topic.name,
         topic_id=TopicId(call.node.runtime.token(16)),
         partitions=partitions,
-        configs=topic_configs({config.name: config.value for config in topic.configs}),
+        configs=configs,
         replication=replication,
     )
 
@@ -92,13 +95,15 @@ def _shape(call: Call, topic: CreatableTopic) -> tuple[int, int]:
     """Partitions and replication factor. Raises: Refused."""
     config = call.node.config
     if topic.assignments:
-        return _assigned(topic)
+        return _assigned(call, topic)
     partitions, replication = topic.num_partitions, topic.replication_factor
     partitions = config.partitions_default if partitions == BROKER_DEFAULT else partitions
     replication = config.replication_factor_default if replication == BROKER_DEFAULT else replication
     if not 1 <= partitions <= PARTITIONS_MAX:
+        # Kafka, too, calls too many a matter of policy.
         raise Refused(
-            ErrorCode.INVALID_PARTITIONS, f"{topic.num_partitions} partitions are not within 1 and {PARTITIONS_MAX}."
+            ErrorCode.INVALID_PARTITIONS if partitions < 1 else ErrorCode.POLICY_VIOLATION,
+            f"{topic.num_partitions} partitions are not within 1 and {PARTITIONS_MAX}.",
         )
     if not 1 <= replication <= REPLICATION_MAX:
         raise Refused(
@@ -108,7 +113,7 @@ def _shape(call: Call, topic: CreatableTopic) -> tuple[int, int]:
     return partitions, replication
 
 
-def _assigned(topic: CreatableTopic) -> tuple[int, int]:
+def _assigned(call: Call, topic: CreatableTopic) -> tuple[int, int]:
     if topic.num_partitions != BROKER_DEFAULT or topic.replication_factor != BROKER_DEFAULT:
         raise Refused(
             ErrorCode.INVALID_REQUEST, "With assignments given, partitions and replication factor must both be -1."
@@ -121,6 +126,8 @@ def _assigned(topic: CreatableTopic) -> tuple[int, int]:
             ErrorCode.INVALID_REPLICA_ASSIGNMENT,
             "Assignments must name partitions 0, 1, 2 … once each, with equally many replicas, none of them twice.",
         )
+    for assignment in topic.assignments:
+        check_nodes(call, assignment.broker_ids)
     return len(indexes), min(sizes)
 
 

@@ -30,6 +30,7 @@ KEY = 20
 
 Asked = tuple[str | None, bytes]
 """A name, or an id."""
+NOTHING: Asked = (None, ZERO_UUID)
 
 
 class _Planned(msgspec.Struct):
@@ -45,7 +46,9 @@ async def handle(call: Call, request: DeleteTopicsRequest) -> DeleteTopicsRespon
     is_known = await reach_tip(call)
     times = Counter((row.name, bytes(row.topic_id)) for row in rows)
     planned = [_plan(call, asked, number, is_known=is_known) for asked, number in times.items()]
-    _refuse_repeats(planned)
+    # What names nothing is told each time: there is nothing that it repeats.
+    planned += [_plan(call, NOTHING, 1, is_known=is_known) for _ in range(times[NOTHING] - 1)]
+    planned = _without_repeats(planned)
     going = [plan for plan in planned if plan.topic is not None]
     outcomes = await call.node.ledger.propose_all([DeleteTopic(plan.topic.id) for plan in going if plan.topic])
     for plan, outcome in zip(going, outcomes, strict=True):
@@ -77,15 +80,20 @@ def _look_up(call: Call, asked: Asked, times: int) -> Topic:
     return found
 
 
-def _refuse_repeats(planned: list[_Planned]) -> None:
-    """A topic meant by its name and by its id is asked for twice, too."""
+def _without_repeats(planned: list[_Planned]) -> list[_Planned]:
+    """A topic meant by its name and by its id is asked for twice, too: refused once, with both."""
     times = Counter(plan.topic.id for plan in planned if plan.topic is not None)
+    refused: set[TopicId] = set()
+    left: list[_Planned] = []
     for plan in planned:
-        if plan.topic is not None and times[plan.topic.id] > 1:
-            plan.topic = None
-            plan.refusal = Refused(
-                ErrorCode.INVALID_REQUEST, "This topic is asked for by its name and by its id in one request."
-            )
+        if plan.topic is None or times[plan.topic.id] == 1:
+            left.append(plan)
+        elif plan.topic.id not in refused:
+            refused.add(plan.topic.id)
+            message = "This topic is asked for by its name and by its id in one request."
+            both = (plan.topic.name, plan.topic.id)
+            left.append(_Planned(both, refusal=Refused(ErrorCode.INVALID_REQUEST, message)))
+    return left
 
 
 def _row(plan: _Planned) -> DeletableTopicResult:

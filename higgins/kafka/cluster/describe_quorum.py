@@ -32,7 +32,7 @@ NODES_SINCE = 2
 
 async def handle(call: Call, request: DescribeQuorumRequest) -> DescribeQuorumResponse:
     if not _asks_for_metadata(request.topics):
-        return DescribeQuorumResponse(error_message=None, topics=[_unknown(topic) for topic in request.topics])
+        return DescribeQuorumResponse(topics=[_unknown(topic) for topic in request.topics])
     if not await reach_tip(call):
         # Retriable, so that tools ask again instead of showing an old state as the present one.
         message = "The store does not answer; ask again."

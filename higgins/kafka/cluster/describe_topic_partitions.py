@@ -61,18 +61,18 @@ def _names(call: Call, request: Request) -> list[str] | None:
 
 def _page(call: Call, request: Request, names: list[str]) -> Response:
     left = min(max(request.response_partition_limit, 1), PARTITIONS_MAX)
+    cursor = request.cursor
     rows: list[DescribeTopicPartitionsResponseTopic] = []
     for name in names:
+        first = cursor.partition_index if cursor is not None and cursor.topic_name == name else 0
+        if not left:
+            return Response(topics=rows, next_cursor=Cursor(name, first))
         topic = call.node.state.topics.by_name.get(name)
         if topic is None:
             invalid = fault_in_topic_name(name) is not None
             code = ErrorCode.INVALID_TOPIC_EXCEPTION if invalid else ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
             rows.append(_failed(name, code, TOPIC_OPERATIONS))
             continue
-        cursor = request.cursor
-        first = cursor.partition_index if cursor is not None and cursor.topic_name == name else 0
-        if not left:
-            return Response(topics=rows, next_cursor=Cursor(name, first))
         stop = min(first + left, topic.partitions)
         rows.append(_described(call, topic, range(first, stop)))
         left -= max(stop - first, 0)

@@ -36,6 +36,8 @@ NO_ID = bytes(16)
 
 
 def handle(call: Call, request: MetadataRequest) -> MetadataResponse | Awaitable[MetadataResponse]:
+    if call.version < BY_ID_SINCE and any(bytes(topic.topic_id) != NO_ID for topic in request.topics or ()):
+        return _too_early(request)
     asked = _asked(call, request)
     if asked is None:
         every = call.node.state.topics.by_name.values()
@@ -46,18 +48,27 @@ def handle(call: Call, request: MetadataRequest) -> MetadataResponse | Awaitable
     return _at_tip(call, request, asked)
 
 
+def _too_early(request: MetadataRequest) -> MetadataResponse:
+    """Ids were in the request before they could be asked for; Kafka refuses all of it and tells nothing else."""
+    asked, code = request.topics or (), ErrorCode.INVALID_REQUEST
+    return MetadataResponse(topics=[MetadataResponseTopic(code, each.name or "", each.topic_id) for each in asked])
+
+
 def _asked(call: Call, request: MetadataRequest) -> Sequence[MetadataRequestTopic] | None:
     """The topics asked for; None for all."""
     if request.topics is None or (call.version == 0 and not request.topics):
         return None
+    if call.version >= BY_ID_SINCE:
+        # Where anything is asked for by its id, names count for nothing, as in Kafka.
+        by_id = {bytes(asked.topic_id): asked for asked in request.topics if bytes(asked.topic_id) != NO_ID}
+        if by_id:
+            return [MetadataRequestTopic(topic_id, None) for topic_id in by_id]
     return list({(asked.name, bytes(asked.topic_id)): asked for asked in request.topics}.values())
 
 
 def _look_up(call: Call, asked: MetadataRequestTopic) -> Topic | ErrorCode:
     topics = call.node.state.topics
-    if call.version < BY_ID_SINCE and bytes(asked.topic_id) != NO_ID:
-        return ErrorCode.INVALID_REQUEST
-    if asked.name is not None:
+    if bytes(asked.topic_id) == NO_ID and asked.name is not None:
         found = topics.by_name.get(asked.name)
         if found is not None:
             return found
@@ -83,7 +94,8 @@ async def _at_tip(call: Call, request: MetadataRequest, asked: Sequence[Metadata
         else:
             code = failures.get(topic.name or "", found) if found is ErrorCode.UNKNOWN_TOPIC_OR_PARTITION else found
             name = topic.name if topic.name is not None or call.version >= BY_ID_SINCE else ""
-            rows.append(MetadataResponseTopic(error_code=code, name=name, topic_id=topic.topic_id))
+            operations = TOPIC_OPERATIONS if request.include_topic_authorized_operations and name else NOT_ASKED
+            rows.append(MetadataResponseTopic(code, name, topic.topic_id, topic_authorized_operations=operations))
     return _respond(call, request, rows)
 
 

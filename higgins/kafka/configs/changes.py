@@ -139,8 +139,12 @@ def _listed(entry: Entry, operation: Operation, current: str, value: str) -> str
             ErrorCode.INVALID_CONFIG,
             f"Config '{entry.name}' is no list, so nothing can be appended or subtracted; set it instead.",
         )
-    had, named = items(current), items(value)
-    return ",".join([*had, *named] if operation is Operation.APPEND else [one for one in had if one not in named])
+    had = items(current)
+    if operation is Operation.APPEND:
+        # What is appended is judged as it was given, so that an empty item is refused.
+        return ",".join([*had, value])
+    gone = items(value)
+    return ",".join(one for one in had if one not in gone)
 
 
 def _normal(what: str, entry: Entry, value: str) -> str:

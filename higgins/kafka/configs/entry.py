@@ -154,6 +154,8 @@ def _double(value: str) -> str:
 
 
 def _list(value: str) -> str:
+    if value.strip() and not all(item.strip() for item in value.split(",")):
+        raise ValueError(f"'{value}' is not a list: an item of it is empty")
     return ",".join(items(value))
 
 

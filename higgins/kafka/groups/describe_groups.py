@@ -57,7 +57,6 @@ def _unknown(version: int, group_id: str, operations: int) -> DescribedGroup:
         error_message=f"Group '{group_id}' not found.",
         group_id=group_id,
         group_state="Dead",
-        authorized_operations=operations,
     )
 
 

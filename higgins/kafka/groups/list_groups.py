@@ -2,7 +2,8 @@
 
 Behaviour: the groups that this node coordinates, those of operators and those that only ever committed offsets among
 them. Clients ask every node and put the answers together.
-Version notes: v4 filters by state, v5 by type; both compare without regard to case, since Java sends "Classic".
+Version notes: v4 filters by state, v5 by type; both compare without regard to case, since Java sends "Classic",
+and states without the spaces around them.
 Not done: throttling.
 """
 
@@ -19,7 +20,7 @@ async def handle(call: Call, request: ListGroupsRequest) -> ListGroupsResponse:
     views = await call.node.groups.list_all()
     if isinstance(views, ErrorCode):
         return ListGroupsResponse(error_code=views)
-    states = {state.lower() for state in request.states_filter}
+    states = {state.strip().lower() for state in request.states_filter}
     types = {kind.lower() for kind in request.types_filter}
     if types and GROUP_TYPE not in types:
         return ListGroupsResponse()

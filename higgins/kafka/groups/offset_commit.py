@@ -4,7 +4,8 @@ Behaviour: a member of the current generation commits, or anybody (generation -1
 come back as they were given, with metadata (null as "") and leader epoch. Each partition has its own error: one that
 does not exist, metadata too long. An operator's group refuses with POLICY_VIOLATION. What one connection commits
 without waiting for answers is committed in that order, so that the last one stands.
-Version notes: v2-4 carry a retention time, which is not kept; v6 leader epoch; v7 group.instance.id.
+Version notes: v2-4 carry a retention time, which is not kept; v6 leader epoch; v7 group.instance.id; a generation of a
+group nobody knows is ILLEGAL_GENERATION up to v8, GROUP_ID_NOT_FOUND from v9.
 Not done: topic ids (v10); throttling.
 """
 
@@ -24,6 +25,8 @@ from higgins_protocol.messages.offset_commit import (
 
 KEY = 8
 
+GROUP_UNKNOWN_SINCE = 9
+
 
 def handle(call: Call, request: OffsetCommitRequest) -> Staged:
     return Staged(_hand_over(call, request))
@@ -33,7 +36,7 @@ async def _hand_over(call: Call, request: OffsetCommitRequest) -> Awaitable[Offs
     known = call.node.state.topics.by_name
     # A topic this node has not heard of may exist by now.
     if any(topic.name not in known for topic in request.topics) and not await reach_tip(call):
-        return _answer(request, [ErrorCode.COORDINATOR_NOT_AVAILABLE] * _partitions(request), ())
+        return _answer(call.version, request, [ErrorCode.COORDINATOR_NOT_AVAILABLE] * _partitions(request), ())
     judged = [_judge(call, topic.name, each) for topic in request.topics for each in topic.partitions]
     entries = tuple(each for each in judged if isinstance(each, OffsetToCommit))
     question = AuthoriseCommit(
@@ -42,16 +45,20 @@ async def _hand_over(call: Call, request: OffsetCommitRequest) -> Awaitable[Offs
         request.generation_id_or_member_epoch,
         request.group_instance_id,
     )
-    return _answer(request, judged, await call.node.groups.commit(request.group_id, question, entries))
+    return _answer(call.version, request, judged, await call.node.groups.commit(request.group_id, question, entries))
 
 
 async def _answer(
+    version: int,
     request: OffsetCommitRequest,
     judged: Sequence[OffsetToCommit | ErrorCode],
     codes: tuple[ErrorCode, ...] | Awaitable[tuple[ErrorCode, ...]],
 ) -> OffsetCommitResponse:
     """The response, once there is a code for everything that was handed over."""
-    given = iter(codes if isinstance(codes, tuple) else await codes)
+    found = codes if isinstance(codes, tuple) else await codes
+    if version < GROUP_UNKNOWN_SINCE:
+        found = tuple(ErrorCode.ILLEGAL_GENERATION if each is ErrorCode.GROUP_ID_NOT_FOUND else each for each in found)
+    given = iter(found)
     return _response(request, [next(given) if isinstance(each, OffsetToCommit) else each for each in judged])
 
 
@@ -88,5 +95,6 @@ def _response(request: OffsetCommitRequest, codes: list[ErrorCode]) -> OffsetCom
                 ],
             )
             for topic in request.topics
+            if topic.partitions
         ]
     )

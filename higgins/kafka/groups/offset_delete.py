@@ -37,7 +37,8 @@ async def handle(call: Call, request: OffsetDeleteRequest) -> OffsetDeleteRespon
     topics = []
     for topic in request.topics:
         rows = [OffsetDeleteResponsePartition(each.partition_index, next(verdicts)) for each in topic.partitions]
-        topics.append(OffsetDeleteResponseTopic(topic.name, rows))
+        if rows:
+            topics.append(OffsetDeleteResponseTopic(topic.name, rows))
     return OffsetDeleteResponse(topics=topics)
 
 

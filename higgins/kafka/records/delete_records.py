@@ -2,8 +2,8 @@
 
 Behaviour: the log start of each partition moves up to the offset asked for, or to the high watermark for -1; the answer
 names where the log starts then, follows the commit, and Fetch and ListOffsets agree with it from then on. An offset
-below the log start changes nothing; one above the high watermark is OFFSET_OUT_OF_RANGE. A topic whose cleanup policy
-does not delete refuses with POLICY_VIOLATION, as in Kafka. The bytes stay in the store until upkeep exists.
+below the log start changes nothing; one above the high watermark is OFFSET_OUT_OF_RANGE. A topic that is only
+compacted refuses with POLICY_VIOLATION, as in Kafka. The bytes stay in the store until upkeep exists.
 Version notes: v2 flexible.
 Not done: throttling.
 """
@@ -53,7 +53,7 @@ def _judge(call: Call, name: str, asked: DeleteRecordsPartition) -> DeleteRecord
     if topic is None or not 0 <= asked.partition_index < topic.partitions:
         return ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
     policies = items(call.node.configs.topic_value(CLEANUP_POLICY, topic.configs))
-    if DELETE not in policies:
+    if policies and DELETE not in policies:
         return ErrorCode.POLICY_VIOLATION
     return DeleteRecords(topic.id, asked.partition_index, asked.offset)
 

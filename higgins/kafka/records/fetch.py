@@ -3,7 +3,7 @@
 Behaviour: whole batches from the one that holds the offset; the first batch whole even past every bound; a long poll
 until `min_bytes` or `max_wait_ms`, cut short by any partition's error. Records that are deleted while they are read
 are out of range, as if they had been asked for afterwards. read_committed sees all there is, since without transactions
-the last stable offset is the high watermark.
+the last stable offset is the high watermark. There are no replicas, so none is answered (NOT_LEADER_OR_FOLLOWER).
 Version notes: v5 log start offset; v7 sessions (always answered with session id 0: none); v9 leader epochs; v11 rack
 and preferred replica (-1); v12 flexible.
 Not done: fetch sessions (KIP-227); throttling.
@@ -128,6 +128,11 @@ class _Fetch:
             return _Wanted(None, asked, ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
         if asked.current_leader_epoch > LEADER_EPOCH:
             return _Wanted(topic, asked, ErrorCode.UNKNOWN_LEADER_EPOCH)
+        if self._request.replica_id >= 0:
+            return _Wanted(topic, asked, ErrorCode.NOT_LEADER_OR_FOLLOWER)
+        if asked.last_fetched_epoch > LEADER_EPOCH:
+            # KIP-595: what was read last belongs to no log there ever was here.
+            return _Wanted(topic, asked, ErrorCode.OFFSET_OUT_OF_RANGE)
         runs = self._node.state.runs
         start, end = runs.log_start(topic.id, asked.partition), runs.next_offset(topic.id, asked.partition)
         if not start <= asked.fetch_offset <= end:

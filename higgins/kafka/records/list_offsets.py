@@ -29,6 +29,8 @@ EARLIEST = -2
 MAX_TIMESTAMP = -3
 MAX_TIMESTAMP_SINCE = 7
 LEADER_EPOCH = 0
+NO_EPOCH = -1
+"""Of who does not know; what is below comes before every leader there was."""
 LEADER_EPOCH_SINCE = 4
 
 
@@ -62,6 +64,8 @@ async def _answer(
         return ListOffsetsPartitionResponse(index, ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
     if asked.current_leader_epoch > LEADER_EPOCH:
         return ListOffsetsPartitionResponse(index, ErrorCode.UNKNOWN_LEADER_EPOCH)
+    if asked.current_leader_epoch < NO_EPOCH:
+        return ListOffsetsPartitionResponse(index, ErrorCode.FENCED_LEADER_EPOCH)
     runs = call.node.state.runs
     if asked.timestamp == LATEST:
         return _found(call, index, TimedRecord(runs.next_offset(topic.id, index), -1))

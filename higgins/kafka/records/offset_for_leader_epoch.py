@@ -43,6 +43,8 @@ def _end(call: Call, name: str, asked: OffsetForLeaderPartition, failure: ErrorC
         return EpochEndOffset(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, index)
     if asked.current_leader_epoch > LEADER_EPOCH:
         return EpochEndOffset(ErrorCode.UNKNOWN_LEADER_EPOCH, index)
+    if asked.current_leader_epoch < UNDEFINED:
+        return EpochEndOffset(ErrorCode.FENCED_LEADER_EPOCH, index)
     runs = call.node.state.runs
     if asked.leader_epoch < UNDEFINED:
         # Before every epoch there was: it ended where the log starts, as Kafka says.

@@ -3,9 +3,9 @@
 Behaviour: every partition is checked, appended and answered by itself; the answer follows the commit. acks 0 gets no
 answer at all, and a closed connection where there would have been an error; acks 1 and all are the same. A duplicate of
 an idempotent producer is answered with its original offset and no error. Batches are stored as they were sent.
-Version notes: v5 log start offset; v7 zstd; v8 error messages; v9 flexible; v10 could name another leader (KIP-951), but
-every node takes everything. v0-2 are advertised and refused, since librdkafka before 2.11.1 compresses only for brokers
-that advertise them (KAFKA-18659).
+Version notes: v5 log start offset; v7 zstd; v8 error messages; v9 flexible; v10 could name another leader (KIP-951),
+but every node takes everything. v0-2 are advertised and refused, since librdkafka before 2.11.1 compresses only for
+brokers that advertise them (KAFKA-18659).
 Not done: transactions; throttling.
 """
 

@@ -1,6 +1,7 @@
 """DescribeTransactions: v0.
 
-Behaviour: TRANSACTIONAL_ID_NOT_FOUND for every id asked for, since there are no transactions yet.
+Behaviour: TRANSACTIONAL_ID_NOT_FOUND for every id asked for, since there are no transactions yet; an empty id is
+INVALID_REQUEST, as no transaction can have it.
 Version notes: v0 only.
 Not done: transactions.
 """
@@ -17,8 +18,9 @@ KEY = 65
 
 
 def handle(call: Call, request: DescribeTransactionsRequest) -> DescribeTransactionsResponse:
-    code = ErrorCode.TRANSACTIONAL_ID_NOT_FOUND
-    asked = dict.fromkeys(request.transactional_ids)
-    return DescribeTransactionsResponse(
-        transaction_states=[TransactionState(error_code=code, transactional_id=each) for each in asked]
-    )
+    return DescribeTransactionsResponse(transaction_states=[_nowhere(each) for each in request.transactional_ids])
+
+
+def _nowhere(transactional_id: str) -> TransactionState:
+    code = ErrorCode.TRANSACTIONAL_ID_NOT_FOUND if transactional_id else ErrorCode.INVALID_REQUEST
+    return TransactionState(error_code=code, transactional_id=transactional_id)

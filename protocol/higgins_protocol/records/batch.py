@@ -20,6 +20,9 @@ PREFIX_BYTES = 16
 LENGTH_OVERHEAD = 12
 """What the batch length does not count: base offset and itself."""
 
+LEGACY_LENGTH_MIN = 14
+"""What the shortest record of the old formats says of itself."""
+
 BASE_OFFSET_AT = 0
 BATCH_LENGTH_AT = 8
 LEADER_EPOCH_AT = 12
@@ -98,6 +101,9 @@ def read_header(view: Buffer, position: int = 0) -> BatchHeader:
     """The header that begins here, unchecked. Raises: RecordError for fewer than 61 bytes, or a magic that is not 2."""
     left = len(view) - position
     if left > MAGIC_AT and view[position + MAGIC_AT] != MAGIC:
+        (length,) = _LENGTH.unpack_from(view, position + BATCH_LENGTH_AT)
+        if length < LEGACY_LENGTH_MIN:
+            raise _corrupt(f"a length of {length} holds no record of any format")
         raise legacy.refusal(view[position + MAGIC_AT])
     if left < HEADER_BYTES:
         raise _invalid(f"{left} bytes are no batch; its header has {HEADER_BYTES}")
@@ -142,6 +148,8 @@ def check(header: BatchHeader, batch: memoryview, *, batch_bytes_max: int) -> No
     count = header.record_count
     if count <= 0 or header.last_offset_delta != count - 1:
         raise _invalid(f"{count} records and a last offset delta of {header.last_offset_delta}, not one less")
+    if header.base_offset:
+        raise _invalid(f"a base offset of {header.base_offset}; offsets are given here, and a batch comes with 0")
     attributes = header.attributes
     if attributes & (TRANSACTIONAL | CONTROL):
         raise _invalid("control batches and transactional batches are not accepted from producers here")
