@@ -200,7 +200,7 @@ class Coordinator:
         if operator is not None:
             return operator_view(self._state, operator)
         seat = self._seats.get(group_id)
-        if seat is not None and self._is_current(seat):
+        if seat is not None and not seat.is_idle and self._is_current(seat):
             return view_of(seat.group)
         record = self._state.groups.get(group_id)
         if record is not None:
@@ -260,7 +260,9 @@ class Coordinator:
         """The seat of a group that somebody knows, at the tip."""
         error = self._fault_in_id(group_id, may_be_empty=may_be_empty)
         seat = error or await self._seat(group_id, opens=False)
-        return ErrorCode.GROUP_ID_NOT_FOUND if seat is ErrorCode.UNKNOWN_MEMBER_ID else seat
+        # A seat alone makes no group: somebody was turned away there, or committed nothing.
+        is_unknown = seat is ErrorCode.UNKNOWN_MEMBER_ID or (isinstance(seat, Seat) and self._view(group_id) is None)
+        return ErrorCode.GROUP_ID_NOT_FOUND if is_unknown else seat
 
     async def _seat(self, group_id: str, *, opens: bool) -> Seat | ErrorCode:
         """The group's seat, taken if need be, or why it is not to be had. A group nobody knows is not opened idly."""

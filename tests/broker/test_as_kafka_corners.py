@@ -3,6 +3,7 @@
 import pytest
 
 from higgins_protocol.errors import ErrorCode
+from higgins_protocol.messages.delete_groups import DeleteGroupsRequest
 from higgins_protocol.messages.delete_records import DeleteRecordsPartition, DeleteRecordsRequest, DeleteRecordsTopic
 from higgins_protocol.messages.describe_groups import DescribeGroupsRequest
 from higgins_protocol.messages.describe_quorum import DescribeQuorumRequest, PartitionRequest, TopicRequest
@@ -150,6 +151,14 @@ async def test_nothing_may_be_done_to_a_group_that_is_not_there(autojump_clock, 
     assert answer.groups[0].authorized_operations == -(1 << 31)
     answer = await peer.ask(DescribeGroupsRequest(["no"], True), 5)
     assert answer.groups[0].authorized_operations > 0
+
+
+async def test_who_commits_nothing_makes_no_group(autojump_clock, peer: Peer):
+    await peer.ask(OffsetCommitRequest("g", topics=[]))
+    (row,) = (await peer.ask(DescribeGroupsRequest(["g"]), 5)).groups
+    assert row.group_state == "Dead"
+    (row,) = (await peer.ask(DeleteGroupsRequest(["g"]))).results
+    assert row.error_code == ErrorCode.GROUP_ID_NOT_FOUND
 
 
 async def test_who_was_never_in_a_group_is_unknown_there_whatever_it_offers(autojump_clock, peer: Peer):
