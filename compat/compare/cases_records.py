@@ -65,7 +65,7 @@ def produce(s: Script) -> None:
 @case(ProduceRequest)
 def produce_idempotently(s: Script) -> None:
     name = s.topic()
-    producer = s.do(InitProducerIdRequest(None, 60_000)).producer_id
+    producer = s.producer_id()
 
     def send(label: str, sequence: int, epoch: int = 0, producer_id: int = producer, partition: int = 0) -> None:
         data = records(2, producer_id=producer_id, producer_epoch=epoch, base_sequence=sequence)
@@ -178,7 +178,7 @@ def describe_log_dirs(s: Script) -> None:
 def describe_producers(s: Script) -> None:
     name = s.topic()
     s.ask(DescribeProducersRequest([ProducersOf(name, [0])]), "nobody")
-    producer = s.do(InitProducerIdRequest(None, 60_000)).producer_id
+    producer = s.producer_id()
     s.do(produced(name, 0, records(2, producer_id=producer, producer_epoch=0, base_sequence=0)))
     s.ask(DescribeProducersRequest([ProducersOf(name, [0])]), "one")
     s.ask(DescribeProducersRequest([ProducersOf(name, [9])]), "unknown partition")

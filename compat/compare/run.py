@@ -17,14 +17,36 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
-from compat.compare import cases_groups, cases_records, cases_topics
+from compat.compare import (
+    cases_cluster_corners,
+    cases_config_corners,
+    cases_fetch_corners,
+    cases_groups,
+    cases_member_corners,
+    cases_offset_corners,
+    cases_produce_corners,
+    cases_records,
+    cases_topic_corners,
+    cases_topics,
+)
 from compat.compare.differences import reason
 from compat.compare.script import CASES, Case, Script, flat
 from compat.compare.wire import KEYS, Wire
 from higgins_protocol.registry import APIS
 from higgins_protocol.schema import Message
 
-SUITES = (cases_topics, cases_records, cases_groups)
+SUITES = (
+    cases_topics,
+    cases_topic_corners,
+    cases_config_corners,
+    cases_records,
+    cases_produce_corners,
+    cases_fetch_corners,
+    cases_groups,
+    cases_member_corners,
+    cases_offset_corners,
+    cases_cluster_corners,
+)
 """Registered by being imported."""
 
 COMPAT = Path(__file__).resolve().parents[1]

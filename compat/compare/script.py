@@ -1,14 +1,18 @@
 """What a case is told with: names of its own, requests in one version, and the answers in a form that compares."""
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import msgspec
 
 from compat.compare.wire import KEYS, Wire
+from higgins_protocol.errors import ErrorCode
 from higgins_protocol.messages.create_topics import CreatableTopic, CreatableTopicConfig, CreateTopicsRequest
+from higgins_protocol.messages.describe_transactions import DescribeTransactionsRequest
 from higgins_protocol.messages.find_coordinator import FindCoordinatorRequest
+from higgins_protocol.messages.init_producer_id import InitProducerIdRequest
 from higgins_protocol.messages.list_offsets import ListOffsetsPartition, ListOffsetsRequest, ListOffsetsTopic
 from higgins_protocol.messages.metadata import MetadataRequest, MetadataRequestTopic
 from higgins_protocol.messages.offset_fetch import OffsetFetchRequest, OffsetFetchRequestGroup
@@ -17,15 +21,25 @@ from higgins_protocol.schema import Message
 
 Case = Callable[["Script"], None]
 READY_PATIENCE_S = 60
+COORDINATOR_NOT_READY = frozenset({
+    ErrorCode.COORDINATOR_LOAD_IN_PROGRESS, ErrorCode.COORDINATOR_NOT_AVAILABLE, ErrorCode.NOT_COORDINATOR,
+})  # fmt: skip
 CASES: list[tuple[type[Message], Case]] = []
 
 VOLATILE = frozenset({
-    "throttle_time_ms", "topic_id", "cluster_id", "host", "port", "rack", "node_id", "broker_id", "controller_id",
-    "leader_id", "replica_nodes", "isr_nodes", "producer_id", "member_id", "leader", "log_append_time_ms",
-    "last_timestamp", "log_dir", "total_bytes", "usable_bytes", "client_host", "timestamp", "eligible_leader_replicas",
-    "last_known_elr", "brokers", "endpoints",
+    "throttle_time_ms", "rack", "total_bytes", "usable_bytes", "eligible_leader_replicas", "last_known_elr", "brokers",
+    "endpoints",
 })  # fmt: skip
-"""Fields that say which cluster it is, and when."""
+"""Fields that say which cluster it is, and how it does."""
+
+BLURRED = frozenset({
+    "topic_id", "cluster_id", "host", "port", "node_id", "broker_id", "controller_id", "leader_id", "replica_nodes",
+    "isr_nodes", "producer_id", "member_id", "leader", "log_append_time_ms", "last_timestamp", "log_dir", "client_host",
+    "timestamp",
+})  # fmt: skip
+"""Fields that say who and when: only whether they say anything is compared."""
+
+NOBODY: tuple[object, ...] = (None, "", -1, bytes(16), [], ())
 
 ORDER = ("name", "topic", "topic_name", "group_id", "partition_index", "partition", "index", "resource_name", "key")
 
@@ -54,6 +68,42 @@ class Script:
             return None
         self.answers.append((label or repr(request), answer))
         return answer
+
+    def ask_aside(self, request: Message, label: str) -> Callable[[], Any]:
+        """Ask on a connection of its own what may wait for others; calling what comes back takes the answer."""
+        assert type(request) is self._request, "only the API of the case is compared"
+        aside = Wire(self._wire.address)
+        asked = aside.send(request, self.version)
+
+        def take() -> Any:
+            answer = aside.take(asked)
+            aside.close()
+            self.answers.append((label, answer))
+            return answer
+
+        return take
+
+    def note(self, label: str, what: object) -> None:
+        """Something seen on the way, to be compared."""
+        self.answers.append((label, what))
+
+    def ask_bytes(self, label: str, frame: bytes, *, length: int | None = None, keep: int | None = None) -> None:
+        """Send a frame as it is, on a connection of its own; what is compared is the answer, or as many bytes of it as
+        are to be kept, or that none comes."""
+        aside = Wire(self._wire.address)
+        aside.send_bytes((len(frame) if length is None else length).to_bytes(4, "big", signed=True) + frame)
+        try:
+            answer: object = aside.take_bytes()[:keep]
+        except TimeoutError:
+            answer = "silence"
+        except OSError:
+            answer = "hung up"
+        aside.close()
+        self.answers.append((label, answer))
+
+    def pause(self) -> None:
+        """Let what was asked aside arrive first."""
+        time.sleep(0.2)
 
     def do(self, request: Message, version: int | None = None) -> Any:
         """Ask without comparing, in the newest version of ours that is not beyond Kafka's."""
@@ -96,8 +146,27 @@ class Script:
         """A transactional id, with its coordinator ready."""
         name = self.name(rest)
         asked = FindCoordinatorRequest(key_type=1, coordinator_keys=[name])
-        self._wait(lambda: not self.do(asked).coordinators[0].error_code, f"a coordinator for {name}")
+        described = DescribeTransactionsRequest([name])
+
+        def is_ready() -> bool:
+            if self.do(asked).coordinators[0].error_code:
+                return False
+            return self.do(described).transaction_states[0].error_code not in COORDINATOR_NOT_READY
+
+        self._wait(is_ready, f"a coordinator for {name}")
         return name
+
+    def producer_id(self) -> int:
+        """A new one; Kafka's first has to be waited for."""
+        found: list[int] = []
+
+        def is_ready() -> bool:
+            answer = self.do(InitProducerIdRequest(None, 60_000))
+            found.append(answer.producer_id)
+            return not answer.error_code
+
+        self._wait(is_ready, "a producer id")
+        return found[-1]
 
     def _wait(self, is_ready: Callable[[], bool], what: str) -> None:
         until = time.monotonic() + READY_PATIENCE_S
@@ -126,12 +195,21 @@ def flat(value: Any, tag: str, path: str = "") -> Iterator[tuple[str, Any]]:
             # A sentence beside an error is each broker's own; whether there is one beside success is not.
             if field in VOLATILE or (field.endswith("error_message") and failed):
                 continue
+            if field in BLURRED:
+                inner = "none" if inner in NOBODY else "some"
             yield from flat(inner, tag, f"{path}.{field}" if path else field)
     elif isinstance(value, (list, tuple)):
         rows = sorted(enumerate(value), key=lambda pair: _place(pair[1], pair[0]))
         yield f"{path}.length", len(value)
+        seen: Counter[str] = Counter()
         for i, (_, row) in enumerate(rows):
-            yield from flat(row, tag, f"{path}[{_label(row, tag, i)}]")
+            label = _label(row, tag, i)
+            seen[label] += 1
+            again = f" #{seen[label]}" if seen[label] > 1 else ""
+            yield from flat(row, tag, f"{path}[{label}{again}]")
+    elif isinstance(value, dict):
+        for key in value:
+            yield from flat(value[key], tag, f"{path}[{key}]")
     elif isinstance(value, (bytes, bytearray, memoryview)):
         yield path, bytes(value).hex()
     elif isinstance(value, str):

@@ -8,7 +8,10 @@ from higgins_protocol.registry import APIS, decode_response, encode_request
 from higgins_protocol.schema import Message
 
 KEYS: dict[type[Message], int] = {api.request: api.key for api in APIS.values()}
-PATIENCE_S = 30
+PATIENCE_S = 6
+
+Asked = tuple[int, int]
+"""API key and version of a request under way."""
 
 
 class Wire:
@@ -23,17 +26,35 @@ class Wire:
 
     def ask(self, request: Message, version: int) -> Any:
         """The answer to a request."""
+        return self.take(self.send(request, version))
+
+    def send(self, request: Message, version: int) -> Asked:
+        """Ask without waiting; `take` has the answer."""
         key = KEYS[type(request)]
         self._correlation_id += 1
-        frame = b"".join(encode_request(key, version, self._correlation_id, "compare", request))
+        self.send_bytes(b"".join(encode_request(key, version, self._correlation_id, "compare", request)))
+        return key, version
+
+    def take(self, asked: Asked) -> Any:
+        """The answer to what was asked."""
+        return decode_response(*asked, memoryview(self.take_bytes()))[1]
+
+    def send_bytes(self, frame: bytes) -> None:
+        """A frame as it is, its length in front."""
         try:
-            sock = self._connected()
-            sock.sendall(frame)
-            answer = self._read(sock, int.from_bytes(self._read(sock, 4), "big"))
+            self._connected().sendall(frame)
         except OSError:
             self.close()
             raise
-        return decode_response(key, version, memoryview(answer))[1]
+
+    def take_bytes(self) -> bytes:
+        """The next frame that comes, without its length."""
+        try:
+            sock = self._connected()
+            return self._read(sock, int.from_bytes(self._read(sock, 4), "big"))
+        except OSError:
+            self.close()
+            raise
 
     def close(self) -> None:
         """Hang up; the next request connects again."""
