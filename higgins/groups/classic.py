@@ -265,7 +265,7 @@ class ClassicGroup(RebalanceCycle):
         self._advance(now_ms)
 
     def _stalled(self, event: Stalled, now_ms: int) -> None:
-        self._postpone(event.lost_ms)
+        self._postpone(event.lost_ms, now_ms)
         self._advance(now_ms)
 
     def _restore(self, event: Restored, now_ms: int) -> None:

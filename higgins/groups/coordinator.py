@@ -123,6 +123,7 @@ class Coordinator:
         code = await answer.wait() if isinstance(answer, Waiter) else answer
         if code is not ErrorCode.NONE or not entries:
             return (cast("ErrorCode", code),) * len(entries)
+        seat.is_known = True
         commit = CommitOffsets(group_id, seat.epoch, seat.lease_epoch, entries)
         return codes_of(self._commit(group_id, commit), len(entries))
 
@@ -200,7 +201,7 @@ class Coordinator:
         if operator is not None:
             return operator_view(self._state, operator)
         seat = self._seats.get(group_id)
-        if seat is not None and not seat.is_idle and self._is_current(seat):
+        if seat is not None and (seat.is_known or not seat.is_idle) and self._is_current(seat):
             return view_of(seat.group)
         record = self._state.groups.get(group_id)
         if record is not None:
@@ -261,8 +262,11 @@ class Coordinator:
         error = self._fault_in_id(group_id, may_be_empty=may_be_empty)
         seat = error or await self._seat(group_id, opens=False)
         # A seat alone makes no group: somebody was turned away there, or committed nothing.
-        is_unknown = seat is ErrorCode.UNKNOWN_MEMBER_ID or (isinstance(seat, Seat) and self._view(group_id) is None)
-        return ErrorCode.GROUP_ID_NOT_FOUND if is_unknown else seat
+        if seat is ErrorCode.UNKNOWN_MEMBER_ID or (isinstance(seat, Seat) and self._view(group_id) is None):
+            return ErrorCode.GROUP_ID_NOT_FOUND
+        if isinstance(seat, Seat):
+            seat.is_known = True
+        return seat
 
     async def _seat(self, group_id: str, *, opens: bool) -> Seat | ErrorCode:
         """The group's seat, taken if need be, or why it is not to be had. A group nobody knows is not opened idly."""

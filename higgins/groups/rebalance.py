@@ -298,12 +298,18 @@ class RebalanceCycle:
         if deadlines:
             self._wake_by(min(deadlines))
 
-    def _postpone(self, by_ms: int) -> None:
+    def _postpone(self, by_ms: int, now_ms: int) -> None:
+        """Give back the time in which nobody could be heard; nothing that began meanwhile gets more than its whole."""
+
+        def later(at_ms: int, whole_ms: int) -> int:
+            return max(at_ms, min(at_ms + by_ms, now_ms + whole_ms))
+
         for member in self.roster:
-            member.expires_ms += by_ms
+            member.expires_ms = later(member.expires_ms, member.session_timeout_ms)
         for member_id in self.roster.pending:
             self.roster.pending[member_id] += by_ms
+        whole_ms = self.roster.rebalance_timeout_ms()
         if self._join_deadline_ms is not None:
-            self._join_deadline_ms += by_ms
+            self._join_deadline_ms = later(self._join_deadline_ms, whole_ms)
         if self._sync_deadline_ms is not None:
-            self._sync_deadline_ms += by_ms
+            self._sync_deadline_ms = later(self._sync_deadline_ms, whole_ms)

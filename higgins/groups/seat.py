@@ -86,6 +86,8 @@ class Seat:
         self.lease_epoch = lease_epoch
         self.wake_ms: int | None = None
         self.asked_ms = 0
+        self.is_known = False
+        """Whether it is a group though nothing of it is on record: what it committed may have been taken back."""
         self._runtime = runtime
         self._ledger = ledger
         self._wake = wake

@@ -161,6 +161,20 @@ async def test_who_commits_nothing_makes_no_group(autojump_clock, peer: Peer):
     assert row.error_code == ErrorCode.GROUP_ID_NOT_FOUND
 
 
+async def test_a_group_stays_when_all_it_committed_is_taken_back(autojump_clock, peer: Peer):
+    await peer.ask(committed("g"))
+    asked = OffsetDeleteRequest("g", [OffsetDeleteRequestTopic("t", [OffsetDeleteRequestPartition(0)])])
+    for _ in range(2):
+        answer = await peer.ask(asked)
+        assert (answer.error_code, answer.topics[0].partitions[0].error_code) == (0, 0)
+    (row,) = (await peer.ask(DescribeGroupsRequest(["g"]), 5)).groups
+    assert row.group_state == "Empty"
+    (row,) = (await peer.ask(DeleteGroupsRequest(["g"]))).results
+    assert row.error_code == 0
+    (row,) = (await peer.ask(DeleteGroupsRequest(["g"]))).results
+    assert row.error_code == ErrorCode.GROUP_ID_NOT_FOUND
+
+
 async def test_who_was_never_in_a_group_is_unknown_there_whatever_it_offers(autojump_clock, peer: Peer):
     first = await peer.ask(JoinGroupRequest("g", 10_000, 10_000, "", None, "consumer", [JoinGroupRequestProtocol("a")]))
     assert first.error_code == ErrorCode.MEMBER_ID_REQUIRED
