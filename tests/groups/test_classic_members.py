@@ -310,3 +310,19 @@ def test_members_do_not_pay_for_the_time_the_node_was_stopped() -> None:
     story.now_ms = 100_000
     assert story >> Stalled(95_000) >> heartbeat(6, "a", 2) << told(6, code=ErrorCode.NONE)
     assert story >> Leave(7, (Departure("", "nobody"),)) << told(7, departures=(ErrorCode.UNKNOWN_MEMBER_ID,))
+
+
+def test_a_stop_gives_nobody_more_than_the_whole_of_what_began_while_it_lasted() -> None:
+    # The group was taken over in the last second of a stop of 95: those who are gone are gone after their session.
+    story = Playbook(ClassicGroup("g", NO_DELAY)) >> Restored(committed(stable_pair()))
+    assert story >> At(1_000) >> Stalled(95_000) >> At(1_000 + SESSION_MS) << Saved(members=[])
+
+
+def test_a_stop_in_a_rebalance_gives_it_no_more_than_its_whole() -> None:
+    story = stable_pair() >> rejoin(6, "a")
+    for second in range(5, 86, 5):
+        story >> At(second * 1_000 - 1)
+        if second == 30:
+            story >> Stalled(95_000)
+        story >> heartbeat(7, "b", 2) << told(7, code=ErrorCode.REBALANCE_IN_PROGRESS)
+    assert story >> At(29_999 + REBALANCE_MS) << Saved(generation=3, members=["a"]) << told(6, generation=3)
