@@ -34,6 +34,7 @@ from tests.simulation.workloads.stage import LARGE, ORDERS, PARTITIONS, PLAIN, S
 
 TROUBLE_S = 18.0
 CALM_S = 10.0
+RETURN_S = 5.0
 OPERATIONS_MIN = 1_000
 """A history with fewer goes on for a while; trouble may have kept the clients from their work."""
 SETTLE_S = 3.0
@@ -139,7 +140,7 @@ class _World:
                 nursery.cancel_scope.cancel()
                 return self._stillborn(error, nodes)
             nemesis = Nemesis(self._chronicle, self._chance("nemesis"), nodes, self._bucket, self._network)
-            healed_at = await self._load(nemesis)
+            healed_at = await self._load(nemesis, nodes)
             last = LastLook(self._chronicle, self._stage.connect, [node.address for node in nodes])
             await last.look()
             evidence = self._evidence(nodes, last, healed_at)
@@ -203,7 +204,7 @@ class _World:
             lambda life: SimulatedRuntime(self._chance(f"node/{life}")),
         )
 
-    async def _load(self, nemesis: Nemesis) -> int:
+    async def _load(self, nemesis: Nemesis, nodes: list[SimulatedNode]) -> int:
         """Clients at work while things break, then in peace; when the peace began, in nanoseconds."""
         stage = self._stage
         async with trio.open_nursery() as clients:
@@ -225,6 +226,10 @@ class _World:
                 await nemesis.run()
             nemesis.heal()
             stage.make_peace()
+            # Whoever was told to stop while the store was in trouble is still at it; the calm begins with all at home.
+            with trio.move_on_after(RETURN_S):
+                while not all(node.is_open for node in nodes):
+                    await trio.sleep(0.1)
             healed_at = self._chronicle.now()
             self._chronicle.add("nemesis", what="healed")
             await trio.sleep(CALM_S)

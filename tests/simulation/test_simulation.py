@@ -11,9 +11,10 @@ from tests.simulation.history import run_history
 from tests.simulation.play import is_history
 
 SEEDS = range(1, 9)
-ONCE_FAILED: tuple[int, ...] = (17, 27, 147, 1025, 1054, 1111)
+ONCE_FAILED: tuple[int, ...] = (17, 27, 147, 1025, 1054, 1111, 91126)
 """Seeds that found something once: losers of races that starved, reads one by one, members taken for
-silent while their own generation was being committed, starts that never end."""
+silent while their own generation was being committed, starts that never end, members waited for twice as long as
+they had been unheard."""
 
 
 @pytest.mark.parametrize("seed", [*SEEDS, *ONCE_FAILED])
