@@ -11,10 +11,10 @@ from higgins.log.reader import TimedRecord
 from higgins.model.errors import Corrupt, ObjectMissing, StorageUnavailable
 from higgins.model.names import TopicId
 from higgins.model.pointer import Buffer, ObjectId, Pointer
-from higgins_protocol.records.batch import PREFIX_BYTES, read_header, split
-from higgins_protocol.records.record import Record, decode_records, encode_batch
+from higgins_protocol.records.batch import PREFIX_BYTES, read_header
+from higgins_protocol.records.record import Record, encode_batch
 from tests.ledger.nodes import TOPIC, beside
-from tests.log.world import LARGE, NOON_MS, SMALL, Log, batch, records_in, running_log
+from tests.log.world import LARGE, NOON_MS, SMALL, Log, batch, records_in, records_served, running_log
 
 OBJECT = ObjectId(7)
 
@@ -39,8 +39,7 @@ class Stored:
 
 def offsets_in(pieces: list[Buffer]) -> list[int]:
     """The offsets of all records served; every batch must be whole and its checksum right."""
-    data = memoryview(b"".join(pieces))
-    return [record.offset for _, view in split(data, batch_bytes_max=1 << 30) for record in decode_records(view)]
+    return [record.offset for record in records_served(memoryview(b"".join(pieces)))]
 
 
 @pytest.mark.parametrize("value_bytes", [10, 40_000], ids=["copied", "not copied"])

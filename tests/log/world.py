@@ -14,7 +14,8 @@ from higgins.log.watch import Watch
 from higgins.log.writer import Writer
 from higgins.model.errors import HigginsError
 from higgins.storage.cache import Cache
-from higgins_protocol.records.batch import read_header, split
+from higgins_protocol.records.batch import ATTRIBUTES_AT, read_header
+from higgins_protocol.records.crc import crc32c
 from higgins_protocol.records.record import Record, decode_records, encode_batch
 from tests.ledger.nodes import TOPIC, StillRuntime, make_topic, running
 from tests.storage.fakes import TRAITS, FakeStore
@@ -104,12 +105,17 @@ def records_in(read: Read) -> list[Record]:
     """The records of an answer; every batch whole, and as its checksum has it."""
     data = memoryview(b"".join(read.pieces))
     assert len(data) == read.length
+    return records_served(data)
+
+
+def records_served(data: memoryview) -> list[Record]:
+    """The records of batches that follow each other, each whole and as its checksum has it."""
     found: list[Record] = []
     while data:
-        size = read_header(data).size
-        split(data[:size], batch_bytes_max=1 << 30)
-        found += decode_records(data[:size])
-        data = data[size:]
+        header = read_header(data)
+        batch, data = data[: header.size], data[header.size :]
+        assert len(batch) == header.size and crc32c(batch[ATTRIBUTES_AT:]) == header.crc
+        found += decode_records(batch)
     return found
 
 

@@ -12,6 +12,7 @@ from tests.simulation.checks.configs import check_configs
 from tests.simulation.checks.ledger import check_ledger
 from tests.simulation.checks.operators import check_derived
 from tests.simulation.chronicle import Chronicle
+from tests.simulation.workloads.stage import GROWN, GROWN_LARGE, PLAIN, TRIMMED
 from tests.torture.checker import check
 
 EXAMPLES_MAX = 3
@@ -76,6 +77,11 @@ def judge(evidence: Evidence) -> dict[str, list[str]]:
     finals = {event["k"]: dict(map(tuple, event["r"])) for event in evidence.chronicle.events if event["e"] == "final"}
     check_derived(replayed, finals, evidence.derived, evidence.operator_positions, violations.add)
     _check_derived_readers(evidence, violations)
+    missing = {PLAIN, TRIMMED, GROWN, GROWN_LARGE} - replayed.state.topics.by_name.keys()
+    if missing:
+        # All of them stand before the trouble begins, so a ledger without them is broken near its beginning.
+        violations.add("topics-lost", sorted(missing))
+        return violations.found
     check_trims(evidence.chronicle.events, replayed, violations.add)
     check_growth(evidence.chronicle.events, replayed, violations.add)
     check_configs(evidence.chronicle.events, replayed, violations.add)
