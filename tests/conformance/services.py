@@ -4,11 +4,12 @@ versitygw is taken from the PATH, from the cache, or, where Go is there, built i
 """
 
 import os
+import secrets
 import shutil
 import socket
 import subprocess
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import obstore
@@ -23,6 +24,8 @@ BUILD_PATIENCE_S = 600
 START_PATIENCE_S = 30
 ACCESS, SECRET = "higgins-tests", "higgins-tests-secret"
 BUCKET = "conformance"
+PORTS = range(15_000, 30_000)
+"""Below those that systems give to the near end of connections."""
 
 
 class Missing(Exception):
@@ -30,10 +33,12 @@ class Missing(Exception):
 
 
 def free_port() -> int:
-    """A port that was free a moment ago."""
-    with closing(socket.socket()) as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
+    """A port that was free a moment ago, and that no connection is given for its own end while it is let go again."""
+    while True:
+        port = secrets.choice(PORTS)
+        with closing(socket.socket()) as sock, suppress(OSError):
+            sock.bind(("127.0.0.1", port))
+            return port
 
 
 def settings_for(endpoint: str, prefix: str) -> StoreSettings:

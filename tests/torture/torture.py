@@ -161,7 +161,7 @@ where = "qty > 5"
 def main():
     p = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     p.add_argument("--bootstrap", required=True)
-    p.add_argument("--prefix", default=f"tt{int(time.time() % 1e6)}")
+    p.add_argument("--prefix", default=f"tt{int(time.time() % 1e6)}-{os.getpid()}")
     p.add_argument("--out", default="history.jsonl")
     p.add_argument("--seconds", type=float, default=30)
     p.add_argument("--settle", type=float, default=3)
