@@ -12,6 +12,7 @@ partitions while all of them work on it; with --trim there is PREFIX-trimmed, th
 """
 
 import argparse
+import os
 import pathlib
 import subprocess
 import sys
