@@ -64,6 +64,34 @@ class Runtime:
         return await trio.to_thread.run_sync(function, *args, limiter=bound)
 
 
+class Backoff:
+    """Pauses that double from `first_s` up to `longest_s`, with jitter, until something succeeds.
+
+    Each pause is drawn from the upper half of its bound, so that nodes that failed together do not retry together.
+    """
+
+    def __init__(self, source: _random.Random, *, first_s: float, longest_s: float) -> None:
+        """`source` is the runtime's generator, so that the simulation controls the jitter."""
+        assert 0 < first_s <= longest_s
+        self._source = source
+        self._first_s = self._next_s = first_s
+        self._longest_s = longest_s
+
+    def next_s(self) -> float:
+        """Seconds to pause after one more failure."""
+        pause_s = self._next_s * self._source.uniform(0.5, 1.0)
+        self._next_s = min(2 * self._next_s, self._longest_s)
+        return pause_s
+
+    async def wait(self) -> None:
+        """Pause once."""
+        await trio.sleep(self.next_s())
+
+    def reset(self) -> None:
+        """Start over after a success."""
+        self._next_s = self._first_s
+
+
 Ready: TypeAlias = Callable[[], None]
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 
 from higgins.config.addresses import DEFAULT_PORT, Address, is_loopback, is_wildcard, parse_address
-from higgins.config.given import Faults, Given, did_you_mean
+from higgins.config.given import Faults, Given
 from higgins.config.toml_file import read_toml
 from higgins.groups.settings import GroupSettings
 from higgins.kafka.configs.broker_entries import BY_FIELD
@@ -20,6 +20,7 @@ from higgins.kafka.configs.started import REPLACED, SERVED, WITHOUT_EFFECT, norm
 from higgins.kafka.settings import BrokerConfig
 from higgins.ledger.settings import LedgerSettings
 from higgins.log.settings import LogSettings
+from higgins.model.suggest import did_you_mean
 from higgins.operators.settings import OperatorSettings
 from higgins.server.settings import Listener, ServerSettings
 from higgins.storage.settings import StoreSettings
@@ -128,7 +129,7 @@ def _from_file(
         elif given.value == {} and any(one.startswith(f"{key}.") for one in [*known, "kafka."]):
             continue  # an empty section
         else:
-            faults.add(given.where, f"Unknown key '{key}'.{did_you_mean(key, [*known, *_kafka_keys('kafka.')])}")
+            faults.add(given.where, f"Unknown key '{key}'.{_suggestion(key, [*known, *_kafka_keys('kafka.')])}")
     return found
 
 
@@ -148,7 +149,7 @@ def _from_environment(environment: Mapping[str, str], faults: Faults) -> dict[st
             parts = [one for one in environment[variable].split(",") if one]
             found[key] = Given(parts, variable) if key in _LISTS else given
         else:
-            near = did_you_mean(variable, [*variables, *kafka])
+            near = _suggestion(variable, [*variables, *kafka])
             faults.add(variable, f"Unknown variable; every {PREFIX}* variable is a setting.{near}")
     return found
 
@@ -186,7 +187,7 @@ def _take_kafka(name: str, given: Given, found: dict[str, Given], faults: Faults
     elif name in WITHOUT_EFFECT:
         found[f"kafka.{name}"] = given
     else:
-        near = did_you_mean(name, _kafka_keys(""))
+        near = _suggestion(name, _kafka_keys(""))
         faults.add(given.where, f"Unknown Kafka config '{name}'.{near}")
 
 
@@ -295,7 +296,7 @@ def _match(
     for name in chosen.keys() - set(names):
         faults.add(
             given["advertise"].where,
-            f"There is no listener '{name}'; the listeners are {', '.join(names)}.{did_you_mean(name, names)}",
+            f"There is no listener '{name}'; the listeners are {', '.join(names)}.{_suggestion(name, names)}",
         )
     free = [name for name in names if name not in chosen]
     unnamed = [one for one in told if not one.name]
@@ -367,3 +368,9 @@ def _check_together(settings: Settings, faults: Faults) -> None:
             f"{broker.message_bytes_max} is above socket.request.max.bytes, {server.frame_bytes_max}; "
             "no request could carry such a batch.",
         )
+
+
+def _suggestion(name: str, known: Iterable[str]) -> str:
+    """A suggestion to append to a sentence, with the space before it; empty when no known name is similar."""
+    suggestion = did_you_mean(name, list(known))
+    return f" {suggestion}" if suggestion else ""

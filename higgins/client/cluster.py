@@ -12,7 +12,6 @@ from typing import TypeAlias, TypeVar
 import msgspec
 import trio
 
-from higgins.client.backoff import Backoff
 from higgins.client.connection import Connect, Connection, dial
 from higgins.client.errors import (
     RETRIABLE,
@@ -25,7 +24,7 @@ from higgins.client.errors import (
 )
 from higgins.client.settings import ClientSettings
 from higgins.client.tasks import background
-from higgins.runtime import Runtime
+from higgins.runtime import Backoff, Runtime
 from higgins_protocol.errors import ErrorCode
 from higgins_protocol.messages.find_coordinator import FindCoordinatorRequest, FindCoordinatorResponse
 from higgins_protocol.messages.metadata import (
@@ -100,7 +99,9 @@ class Cluster:
     def backoff(self) -> Backoff:
         """Pauses as the settings have them."""
         return Backoff(
-            self.runtime.random, initial_ms=self.settings.backoff_ms, max_ms=self.settings.backoff_ms_max
+            self.runtime.random,
+            first_s=self.settings.backoff_ms / 1000,
+            longest_s=self.settings.backoff_ms_max / 1000,
         )
 
     def purpose(self, name: str) -> Purpose:
@@ -220,7 +221,7 @@ class Cluster:
                 failure: ClientError = error
             if not _may_pass(failure, retry_missing=retry_missing):
                 raise failure
-            pause_s = backoff.next_ms() / 1000
+            pause_s = backoff.next_s()
             if trio.current_time() + pause_s >= deadline:
                 raise failure
             await trio.sleep(pause_s)

@@ -200,7 +200,7 @@ class Consumer:
             return  # moved or dropped since it was asked for
         code = error_code(data.error_code)
         if code is ErrorCode.NONE:
-            self._backoff.succeeded()
+            self._backoff.reset()
             place.high_watermark = data.high_watermark
             place.take_in(_pieces(data.records))
         elif code is ErrorCode.OFFSET_OUT_OF_RANGE:
@@ -223,7 +223,7 @@ class Consumer:
         self._cluster.forget({topic for topic, _ in chosen})
 
     def _put_off(self, keys: Iterable[TopicPartition]) -> None:
-        not_before = trio.current_time() + self._backoff.next_ms() / 1000
+        not_before = trio.current_time() + self._backoff.next_s()
         for key in keys:
             place = self._positions.places.get(key)
             if place is not None:

@@ -10,10 +10,10 @@ from enum import Enum, auto
 
 import msgspec
 
-from higgins.client.backoff import Backoff
 from higgins.client.errors import RETRIABLE, UNDECIDED
 from higgins.client.results import NotStored, Resolve, SendResult, Stored, Unresolved
 from higgins.client.settings import ProducerSettings
+from higgins.runtime import Backoff
 from higgins_protocol.errors import ErrorCode
 from higgins_protocol.records.batch import HEADER_BYTES
 from higgins_protocol.records.record import Record, encode_batch
@@ -161,7 +161,7 @@ class Lane:
             return
         self._last_failure = f"{code.name} {message}".strip()
         if code is ErrorCode.NONE or code is ErrorCode.DUPLICATE_SEQUENCE_NUMBER:
-            self._backoff.succeeded()
+            self._backoff.reset()
             self._stored(batch, base_offset if code is ErrorCode.NONE else -1)
         elif code is ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER and self._follows_another(batch):
             # Refused only because a batch before it is not stored; it goes again behind that one, or without it.
@@ -267,7 +267,7 @@ class Lane:
             self._move_over(batch)
             return
         batch.place = Place.QUEUED
-        self._pause_until_ms = now_ms + self._backoff.next_ms()
+        self._pause_until_ms = now_ms + int(self._backoff.next_s() * 1000)
 
     def _finish(self, batch: Batch, result: SendResult) -> None:
         self._queue.remove(batch)

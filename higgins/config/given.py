@@ -1,7 +1,5 @@
 """Values as people gave them, and every fault in them, told at once."""
 
-import difflib
-from collections.abc import Iterable
 
 import msgspec
 
@@ -29,9 +27,3 @@ class Faults:
         """Raise Unfit with all of them, if there are any."""
         if self._lines:
             raise Unfit("\n".join(self._lines))
-
-
-def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """A sentence that names the nearest known name, led by a space; empty when none is near."""
-    near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
-    return f" Did you mean '{near[0]}'?" if near else ""

@@ -30,8 +30,7 @@ from higgins.ledger.state.validate import FormCluster, validate
 from higgins.ledger.tip import Tip
 from higgins.model.errors import Fenced, HigginsError, ObjectExists, ObjectMissing, Refused, StorageUnavailable
 from higgins.model.pointer import Buffer
-from higgins.runtime import Runtime
-from higgins.storage.retry import Backoff
+from higgins.runtime import Backoff, Runtime
 from higgins.storage.store import Store
 from higgins.telemetry.metrics import CommitCounts
 
@@ -214,7 +213,7 @@ class Committer:
 
     async def _look(self, *, lost: bool) -> None:
         """Come to the tip, however long the store takes to show it. Holds the turn."""
-        backoff = Backoff(self._runtime, first_s=0.05, longest_s=2.0)
+        backoff = Backoff(self._runtime.random, first_s=0.05, longest_s=2.0)
         while True:
             try:
                 await self._tip.check(in_turn=True, ahead=CHASE_AHEAD if lost else 1)
@@ -299,7 +298,7 @@ class Committer:
     async def _create(self, commit: Commit, pieces: Sequence[Buffer]) -> bool:
         """Win the number or learn who did, and fold the winner. Repeats the same bytes while the outcome is unknown."""
         key = commit_key(commit.head.number)
-        backoff = Backoff(self._runtime, first_s=0.05, longest_s=2.0)
+        backoff = Backoff(self._runtime.random, first_s=0.05, longest_s=2.0)
         while True:
             begun = self._runtime.monotonic()
             try:

@@ -27,8 +27,7 @@ from higgins.ledger.state.validate import FormCluster, Say
 from higgins.ledger.tip import Tip
 from higgins.model.errors import Corrupt, Fenced, Refused, StorageUnavailable
 from higgins.model.pointer import Buffer
-from higgins.runtime import Runtime
-from higgins.storage.retry import Backoff
+from higgins.runtime import Backoff, Runtime
 from higgins.storage.store import Store
 from higgins.telemetry.metrics import CommitCounts
 
@@ -248,7 +247,7 @@ class Ledger:
                 question.answered.set()
 
     async def _follow(self) -> None:
-        backoff = Backoff(self._runtime, first_s=0.05, longest_s=2.0)
+        backoff = Backoff(self._runtime.random, first_s=0.05, longest_s=2.0)
         follow_s = self._store.traits.follow_ms / 1000
         while True:
             if self.alone:
@@ -261,7 +260,7 @@ class Ledger:
             self._watched = trio.Event()
             try:
                 await self._tip.check()
-                backoff = Backoff(self._runtime, first_s=0.05, longest_s=2.0)
+                backoff = Backoff(self._runtime.random, first_s=0.05, longest_s=2.0)
             except StorageUnavailable:
                 await backoff.wait()
 
@@ -338,7 +337,7 @@ async def open_ledger(runtime: Runtime, store: Store, settings: LedgerSettings) 
     Raises: StorageUnavailable (after OPEN_PATIENCE_S), Corrupt.
     """
     patience_until = runtime.monotonic() + OPEN_PATIENCE_S
-    backoff = Backoff(runtime, first_s=0.05, longest_s=1.0)
+    backoff = Backoff(runtime.random, first_s=0.05, longest_s=1.0)
     tip: Tip | None = None
     loaded: tuple[int, int] | None = None
     while True:

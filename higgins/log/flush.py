@@ -11,8 +11,7 @@ from higgins.log.buffer import Item, Layout, Producer, StepItem, Unit
 from higgins.log.segment import footer
 from higgins.model.errors import StorageUnavailable
 from higgins.model.pointer import Buffer, ObjectId, object_key
-from higgins.runtime import Runtime
-from higgins.storage.retry import Backoff
+from higgins.runtime import Backoff, Runtime
 from higgins.storage.store import Store
 
 log = structlog.get_logger("higgins.log")
@@ -42,7 +41,7 @@ class Flush:
         pieces = [piece for unit in self.layout.units for piece in unit.payload]
         pieces.append(footer(self.layout.rows))
         self.length = sum(len(piece) for piece in pieces)
-        backoff = Backoff(runtime, first_s=0.1, longest_s=2.0)
+        backoff = Backoff(runtime.random, first_s=0.1, longest_s=2.0)
         with trio.move_on_after(patience_s) as patience:
             while True:
                 try:

@@ -10,10 +10,10 @@ import msgspec
 
 from higgins.ledger.state.index import Run
 from higgins.model.errors import Corrupt
+from higgins.model.names import LEADER_EPOCH
 from higgins.model.pointer import Buffer, Pointer
 from higgins_protocol.records.batch import HEADER_BYTES, LENGTH_OVERHEAD, PREFIX_BYTES
 
-LEADER_EPOCH = 0
 COPY_BELOW_BYTES = 16 << 10
 """Smaller batches are copied and patched in place: two pieces of a gather write each would cost more."""
 

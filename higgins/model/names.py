@@ -11,6 +11,9 @@ NodeEpoch = NewType("NodeEpoch", int)
 
 NO_TOPIC_ID = TopicId(bytes(16))
 
+LEADER_EPOCH = 0
+"""Every partition's leader epoch, always: any node serves any partition, so leadership never changes."""
+
 TOPIC_NAME_CHARACTERS_MAX = 249
 CLIENT_NAME_CHARACTERS_MAX = 1024
 

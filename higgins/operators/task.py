@@ -34,8 +34,7 @@ from higgins.operators.open import open_operator
 from higgins.operators.operator import NO_STATE, Operator
 from higgins.operators.settings import OperatorSettings
 from higgins.operators.specification import decode
-from higgins.runtime import Runtime
-from higgins.storage.retry import Backoff
+from higgins.runtime import Backoff, Runtime
 from higgins_protocol.errors import ErrorCode
 
 log = structlog.get_logger("higgins.operators")
@@ -117,7 +116,7 @@ class Task:
         """Work until cancelled; whatever goes wrong with the world is tried again."""
         settings = self._around.settings
         first_s, longest_s = settings.retry_first_ms / 1000, settings.retry_longest_ms / 1000
-        backoff = Backoff(self._around.runtime, first_s=first_s, longest_s=longest_s)
+        backoff = Backoff(self._around.runtime.random, first_s=first_s, longest_s=longest_s)
         while True:
             before = self._position()
             try:
@@ -132,7 +131,7 @@ class Task:
                 log.exception("task.stopped", operator=self.tasks.name, partition=self.partition)
                 await trio.sleep_forever()
             if self._position() > before:
-                backoff = Backoff(self._around.runtime, first_s=first_s, longest_s=longest_s)
+                backoff = Backoff(self._around.runtime.random, first_s=first_s, longest_s=longest_s)
             await backoff.wait()
 
     def _note_trouble(self, error: HigginsError) -> None:

@@ -4,10 +4,10 @@ import random
 
 import pytest
 
-from higgins.client.backoff import Backoff
 from higgins.client.lane import Identity, Lane, Pending
 from higgins.client.results import NotStored, Stored, Unresolved
 from higgins.client.settings import ProducerSettings
+from higgins.runtime import Backoff
 from higgins_protocol.errors import ErrorCode
 from higgins_protocol.records.batch import read_header
 
@@ -21,7 +21,7 @@ class Story:
 
     def __init__(self, **settings):
         settings = {"batch_records_max": 1, "delivery_timeout_ms": 10_000, **settings}
-        backoff = Backoff(random.Random(1), initial_ms=10, max_ms=10)
+        backoff = Backoff(random.Random(1), first_s=0.01, longest_s=0.01)
         self.lane = Lane("t", 0, ProducerSettings(**settings), backoff)
         self.now_ms = 0
         self.results = {}

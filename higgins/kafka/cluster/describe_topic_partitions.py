@@ -12,7 +12,7 @@ from collections.abc import Awaitable
 from higgins.kafka.context import Call, reach_tip
 from higgins.kafka.operations import NOT_ASKED, TOPIC_OPERATIONS
 from higgins.ledger.state.topics import Topic
-from higgins.model.names import INTERNAL_TOPICS, fault_in_topic_name
+from higgins.model.names import INTERNAL_TOPICS, LEADER_EPOCH, fault_in_topic_name
 from higgins_protocol.errors import ErrorCode
 from higgins_protocol.messages.describe_topic_partitions import (
     Cursor,
@@ -26,7 +26,6 @@ KEY = 75
 
 PARTITIONS_MAX = 2_000
 """In one answer, whatever was asked for."""
-LEADER_EPOCH = 0
 
 Response = DescribeTopicPartitionsResponse
 Request = DescribeTopicPartitionsRequest

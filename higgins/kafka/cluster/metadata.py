@@ -16,7 +16,14 @@ from higgins.kafka.operations import CLUSTER_OPERATIONS, NOT_ASKED, TOPIC_OPERAT
 from higgins.ledger.state.sessions import Session
 from higgins.ledger.state.topics import CreateTopic, Topic
 from higgins.model.errors import Refused, StorageUnavailable
-from higgins.model.names import INTERNAL_PARTITIONS, INTERNAL_TOPICS, OFFSETS_TOPIC, TopicId, fault_in_topic_name
+from higgins.model.names import (
+    INTERNAL_PARTITIONS,
+    INTERNAL_TOPICS,
+    LEADER_EPOCH,
+    OFFSETS_TOPIC,
+    TopicId,
+    fault_in_topic_name,
+)
 from higgins_protocol.errors import ErrorCode
 from higgins_protocol.messages.metadata import (
     MetadataRequest,
@@ -29,7 +36,6 @@ from higgins_protocol.messages.metadata import (
 
 KEY = 3
 
-LEADER_EPOCH = 0
 ALLOW_CREATION_SINCE = 4
 BY_ID_SINCE = 12
 NO_ID = bytes(16)

@@ -1,6 +1,5 @@
 """Changes of config entries, judged: what a resource would have of its own after them, or why it may not. Pure."""
 
-import difflib
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import IntEnum
@@ -10,6 +9,7 @@ import msgspec
 from higgins.kafka.configs.entry import ConfigType, Entry, Table, items
 from higgins.kafka.configs.topic_entries import TOPIC_ENTRIES
 from higgins.model.errors import Refused
+from higgins.model.suggest import did_you_mean
 from higgins_protocol.errors import ErrorCode
 
 
@@ -122,9 +122,8 @@ def _entry(what: str, table: Table, name: str) -> Entry:
     entry = table.get(name)
     if entry is not None:
         return entry
-    near = difflib.get_close_matches(name, table, n=1, cutoff=0.6)
-    hint = f"did you mean '{near[0]}'?" if near else "describe the configs to see which there are."
-    raise Refused(ErrorCode.INVALID_CONFIG, f"Unknown {what} config '{name}'; {hint}")
+    hint = did_you_mean(name, table, otherwise="Describe the configs to see which there are.")
+    raise Refused(ErrorCode.INVALID_CONFIG, f"Unknown {what} config '{name}'. {hint}")
 
 
 def _given(name: str, value: str | None) -> str:

@@ -19,6 +19,7 @@ from higgins.ledger.state.runs import TopicPartition
 from higgins.ledger.state.topics import Topic
 from higgins.log.reader import Read
 from higgins.model.errors import Corrupt, ObjectMissing, StorageUnavailable
+from higgins.model.names import LEADER_EPOCH
 from higgins_protocol.errors import ErrorCode
 from higgins_protocol.messages.fetch import (
     AbortedTransaction,
@@ -32,7 +33,6 @@ from higgins_protocol.messages.fetch import (
 KEY = 1
 
 READ_COMMITTED = 1
-LEADER_EPOCH = 0
 INITIAL_EPOCH = 0
 FINAL_EPOCH = -1
 SETTLED = frozenset({ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, ErrorCode.OFFSET_OUT_OF_RANGE})

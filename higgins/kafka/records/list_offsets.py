@@ -13,6 +13,7 @@ from higgins.kafka.context import Call
 from higgins.ledger.state.topics import Topic
 from higgins.log.reader import TimedRecord
 from higgins.model.errors import Corrupt, ObjectMissing, StorageUnavailable
+from higgins.model.names import LEADER_EPOCH
 from higgins_protocol.errors import ErrorCode
 from higgins_protocol.messages.list_offsets import (
     ListOffsetsPartition,
@@ -28,7 +29,6 @@ LATEST = -1
 EARLIEST = -2
 MAX_TIMESTAMP = -3
 MAX_TIMESTAMP_SINCE = 7
-LEADER_EPOCH = 0
 NO_EPOCH = -1
 """Of who does not know; what is below comes before every leader there was."""
 LEADER_EPOCH_SINCE = 4

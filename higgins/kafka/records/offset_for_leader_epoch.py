@@ -7,6 +7,7 @@ Not done: throttling.
 """
 
 from higgins.kafka.context import Call, reach_tip
+from higgins.model.names import LEADER_EPOCH
 from higgins_protocol.errors import ErrorCode
 from higgins_protocol.messages.offset_for_leader_epoch import (
     EpochEndOffset,
@@ -18,7 +19,6 @@ from higgins_protocol.messages.offset_for_leader_epoch import (
 
 KEY = 23
 
-LEADER_EPOCH = 0
 UNDEFINED = -1
 
 

@@ -5,7 +5,6 @@ does not name (so that a later sqlglot with more syntax is refused and not half 
 deep or too large. Not cheap (tens of milliseconds to import sqlglot, once): call it in a thread.
 """
 
-import difflib
 import re
 from collections.abc import Callable
 from typing import Any, cast
@@ -13,6 +12,7 @@ from typing import Any, cast
 from sqlglot import exp, parse_one
 from sqlglot.errors import ErrorLevel, SqlglotError
 
+from higgins.model.suggest import did_you_mean
 from higgins.operators.expression import nodes
 from higgins.operators.expression.functions import ARITY, DATE_PARTS
 from higgins.operators.expression.nodes import ExpressionError, Node
@@ -263,9 +263,8 @@ class _Reader:
             if part in DATE_PARTS:
                 return self._call(tree, part, [tree.expressions[1]], depth)
             raise self._error(tree, f"date_part knows {', '.join(DATE_PARTS)}; not {part}.")
-        near = difflib.get_close_matches(name, ARITY, n=1)
-        meant = f" Did you mean {near[0]}?" if near else f" Served are {', '.join(sorted(ARITY))}."
-        raise self._error(tree, f"There is no function {name}.{meant}")
+        hint = did_you_mean(name, ARITY, otherwise=f"The functions are: {', '.join(sorted(ARITY))}.")
+        raise self._error(tree, f"There is no function {name}. {hint}")
 
     def _call(self, tree: exp.Expr, name: str, given: list[exp.Expr], depth: int) -> Node:
         least, most = ARITY[name]

@@ -3,7 +3,6 @@
 Pure, but not cheap (expressions are compiled): call it in a thread. What a later version will serve is refused by name.
 """
 
-import difflib
 import re
 import tomllib
 from collections.abc import Callable, Collection, Mapping
@@ -12,6 +11,7 @@ from typing import Any
 import msgspec
 
 from higgins.model.names import fault_in_topic_name
+from higgins.model.suggest import did_you_mean
 from higgins.operators.expression.compile import compile_condition
 from higgins.operators.expression.nodes import ExpressionError
 from higgins.operators.specification import FORMATS, Format
@@ -90,8 +90,7 @@ def _syntax_fault(text: str, message: str) -> Fault:
 
 def suggestion(word: str, known: Collection[str]) -> str:
     """`Did you mean …?`, or what there is to choose from."""
-    near = difflib.get_close_matches(word, known, n=1)
-    return f"Did you mean '{near[0]}'?" if near else f"Known are: {', '.join(sorted(known))}."
+    return did_you_mean(word, known, otherwise=f"Known are: {', '.join(sorted(known))}.")
 
 
 class _Checker:

@@ -5,14 +5,11 @@ import random
 import trio
 import trio.testing
 
-from higgins.runtime import Runtime
-from higgins.storage.retry import Backoff
+from higgins.runtime import Backoff
 
 
 async def test_waits_double_up_to_the_longest_and_are_drawn(autojump_clock: trio.testing.MockClock) -> None:
-    runtime = Runtime()
-    runtime.random = random.Random(1)
-    backoff = Backoff(runtime, first_s=1.0, longest_s=10.0)
+    backoff = Backoff(random.Random(1), first_s=1.0, longest_s=10.0)
     waits: list[float] = []
     for _ in range(7):
         before = trio.current_time()

@@ -1,0 +1,13 @@
+"""Suggest the known name that an unknown one was probably meant to be."""
+
+import difflib
+from collections.abc import Collection
+
+SIMILARITY_MIN = 0.6
+"""Names less alike than this are not suggested: a wrong suggestion is worse than none."""
+
+
+def did_you_mean(name: str, known: Collection[str], *, otherwise: str = "") -> str:
+    """`Did you mean 'x'?` for the most similar known name; `otherwise` when no name is similar."""
+    similar = difflib.get_close_matches(name, known, n=1, cutoff=SIMILARITY_MIN)
+    return f"Did you mean '{similar[0]}'?" if similar else otherwise
