@@ -16,6 +16,7 @@ import trio.testing
 
 from higgins.config.addresses import Address, parse_address
 from higgins.groups.coordinator import Coordinator
+from higgins.kafka.apis import ROWS
 from higgins.kafka.configs.live import LiveConfigs, Started
 from higgins.kafka.context import Node
 from higgins.kafka.router import Router
@@ -29,7 +30,7 @@ from higgins.log.writer import Writer
 from higgins.model.errors import HigginsError, StorageUnavailable
 from higgins.operators.engine import Engine
 from higgins.runtime import Runtime
-from higgins.server.connection import Answer, Connection, InOrder, Unsent
+from higgins.server.connection import Connection, Exchange, Unsent
 from higgins.server.listener import Server, open_socket
 from higgins.server.settings import Listener
 from higgins.server.transport import StreamTransport, Transport
@@ -44,7 +45,6 @@ from higgins.storage.store import Store
 from higgins.telemetry.metrics import Counts
 from higgins.web.page import Sources, build_page
 from higgins.web.server import MetricsServer
-from higgins_protocol.registry import APIS
 
 log = structlog.get_logger("higgins")
 
@@ -74,7 +74,7 @@ class Broker:
         """Where metrics are told, once `run` has started; None where they are not."""
         self.sources: Sources | None = None
         """Where this node's numbers are, once `run` has started."""
-        self._counts = Counts(APIS)
+        self._counts = Counts(ROWS)
 
     def __repr__(self) -> str:
         return f"<Broker {', '.join(f'{one.host}:{one.port}' for one in self.listeners)}>"
@@ -166,6 +166,7 @@ class Broker:
             unsent=unsent,
             traffic=Traffic(ledger),
             counts=self._counts,
+            apis=[row.api for row in ROWS.values()],
         )
         configs.follow(lambda: groups.configure(configs.groups))
         configs.follow(lambda: server.configure(configs.server))
@@ -216,10 +217,8 @@ class Broker:
             engine.cancel_scope.cancel()
         log.info("broker.stopped")
 
-    def _dispatch(
-        self, connection: Connection, frame: memoryview, answer: Answer
-    ) -> Awaitable[None] | InOrder | None:
-        return self._router.dispatch(connection, frame, answer)
+    def _dispatch(self, connection: Connection, frame: memoryview, exchange: Exchange) -> Awaitable[None] | None:
+        return self._router.dispatch(connection, frame, exchange)
 
     async def _hand_over(self, ledger: Ledger, writer: Writer, server: Server) -> None:
         """Where others live, leave while the doors are still open: clients are told at their next request that somebody

@@ -1,6 +1,7 @@
-"""What a handler is handed: the node beneath it, and the call it answers."""
+"""What a handler receives: the node, and the call that it answers. The contract of handlers is in `api_row`."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, TypeVar, TypeVarTuple
 
 import msgspec
 import structlog
@@ -19,18 +20,22 @@ from higgins.log.traffic import Traffic
 from higgins.log.watch import Watch
 from higgins.log.writer import Writer
 from higgins.model.errors import Fenced, HigginsError, Refused, StorageUnavailable
+from higgins.model.future import Future
 from higgins.operators.engine import Engine
 from higgins.runtime import Runtime
-from higgins.server.connection import Unsent
+from higgins.server.connection import Connection, Unsent
 from higgins.telemetry.metrics import Counts
+from higgins_protocol.apis import Api
 from higgins_protocol.errors import ErrorCode
-from higgins_protocol.schema import Message
 
 log = structlog.get_logger("higgins.kafka")
 
+R = TypeVar("R")
+Ts = TypeVarTuple("Ts")
+
 
 class Node:
-    """Everything a handler may use. No store among it."""
+    """Everything a handler may use. There is no store in it: handlers never touch storage."""
 
     def __init__(
         self,
@@ -47,6 +52,7 @@ class Node:
         unsent: Unsent,
         traffic: Traffic,
         counts: Counts,
+        apis: Sequence[Api],
     ) -> None:
         self.runtime = runtime
         self.ledger = ledger
@@ -60,9 +66,11 @@ class Node:
         self.unsent = unsent
         self.traffic = traffic
         self.counts = counts
+        self.apis = apis
+        """The APIs that are served."""
         self._placement = Placement(ledger)
         self.deadlines: dict[Deadline, None] = {}
-        """In the order they were set, so that they run out in that order too."""
+        """In the order they were set, so that they expire in that order."""
 
     @property
     def state(self) -> State:
@@ -71,30 +79,30 @@ class Node:
 
     @property
     def config(self) -> BrokerConfig:
-        """The broker's settings as they stand now."""
+        """The broker's settings, with the changes that were committed since it started."""
         return self.configs.broker
 
     @property
     def placement(self) -> Placement:
-        """Which node clients are sent to for a partition, as the nodes are now."""
+        """Which node clients are sent to for a partition, with the nodes that live now."""
         if not self._placement.holds_for(self.ledger):
             self._placement = Placement(self.ledger)
         return self._placement
 
     def endpoint(self, session: Session, listener: str) -> tuple[str, int]:
-        """Where clients of a listener reach a node; its first endpoint where it has no such listener."""
+        """The address at which clients of a listener reach a node; its first endpoint if it has no such listener."""
         for endpoint in session.endpoints:
             if endpoint.listener == listener:
                 return endpoint.host, endpoint.port
         return session.endpoints[0].host, session.endpoints[0].port
 
     def append_rules(self, topic: Topic) -> AppendRules:
-        """What the topic's configs mean for a produce."""
+        """The topic's configs that a produce must respect."""
         return self.configs.append_rules(topic)
 
 
 class Deadline:
-    """Something that must be answered by a time, whatever has become of it."""
+    """A request that must be answered by a time, whatever became of it by then."""
 
     __slots__ = ("at_s", "expire")
 
@@ -107,66 +115,61 @@ class Call(msgspec.Struct, frozen=True):
     """One request's circumstances."""
 
     node: Node
+    connection: Connection
+    api: Api
     version: int
     client_id: str | None
-    client_host: str
-    listener: str
     correlation_id: int
-    close: Callable[[], None]
-    """Closes the connection; for requests that want no answer and cannot be told otherwise."""
-
-
-class Deferred:
-    """A response that comes later, from wherever it is settled, without a task that waits for it."""
-
-    __slots__ = ("_response", "_then")
-
-    def __init__(self) -> None:
-        self._response: Message | None = None
-        self._then: Callable[[Message], None] | None = None
 
     @property
-    def response(self) -> Message | None:
-        """The response, if it is there."""
-        return self._response
+    def client_host(self) -> str:
+        """The address of the client."""
+        return self.connection.peer_host
 
-    def set(self, response: Message) -> None:
-        """Give the response; once."""
-        assert self._response is None
-        self._response = response
-        if self._then is not None:
-            self._then(response)
+    @property
+    def listener(self) -> str:
+        """The name of the listener that the client has connected to."""
+        return self.connection.listener
 
-    def then(self, callback: Callable[[Message], None]) -> None:
-        """Call `callback` with the response as soon as it is there."""
-        if self._response is not None:
-            callback(self._response)
-        else:
-            self._then = callback
+    def spawn(self, function: Callable[[*Ts], Awaitable[R]], *args: *Ts) -> Future[R]:
+        """Run `function` in a task that ends with the connection; a future of what it returns.
+
+        Where it raises, the connection is closed and the future is never done.
+        """
+        result: Future[R] = Future()
+        self.connection.spawn(_run, self, result, function, args)
+        return result
+
+    def hold_next(self, until: Future[None]) -> None:
+        """Look at no further request of this connection before `until` is done.
+
+        For handlers that must wait before they can hand their writes to a component that keeps them in order.
+        """
+        self.connection.hold_next(until)
+
+    def close(self) -> None:
+        """Close the connection; for a request that wants no response and whose client cannot be told otherwise."""
+        self.connection.close()
+
+    def fail(self, error: BaseException) -> None:
+        """Log an error that nobody expected, and close the connection, so that the client tries again."""
+        log.error("handler.failed", api=self.api.name, version=self.version, exc_info=error)
+        self.connection.close()
 
 
-class Ordered:
-    """A response whose first stage must be over before the connection's next request is looked at."""
-
-    __slots__ = ("deferred", "first_stage")
-
-    def __init__(self, first_stage: Awaitable[None], deferred: Deferred | None) -> None:
-        self.first_stage = first_stage
-        self.deferred = deferred
-
-
-class Staged:
-    """A response in two stages: the connection's next request is looked at when the first is over, and has given the
-    second, which may take its time."""
-
-    __slots__ = ("first_stage",)
-
-    def __init__(self, first_stage: Awaitable[Awaitable[Message]]) -> None:
-        self.first_stage = first_stage
+async def _run(
+    call: Call, result: Future[Any], function: Callable[..., Awaitable[Any]], args: tuple[object, ...]
+) -> None:
+    try:
+        value = await function(*args)
+    except Exception as error:
+        call.fail(error)
+        return
+    result.set_result(value)
 
 
 async def reach_tip(call: Call) -> bool:
-    """Come to know every commit there is; False when the store cannot say."""
+    """Learn of every commit there is; False when the store cannot be reached."""
     try:
         await call.node.ledger.barrier()
     except StorageUnavailable:
@@ -175,7 +178,7 @@ async def reach_tip(call: Call) -> bool:
 
 
 def code_of(error: HigginsError) -> ErrorCode:
-    """What a produce or an admin call is told of a failure: fenced nodes send clients on, stores are tried again."""
+    """The error code of a failed commit: a fenced node sends clients elsewhere, a store that failed is tried again."""
     if isinstance(error, Refused):
         return error.code
     if isinstance(error, Fenced):

@@ -87,6 +87,12 @@ class Future(Generic[T]):
 
 def completed(value: T) -> Future[T]:
     """A future whose value is known from the start."""
-    future: Future[T] = Future()
-    future.set_result(value)
+    # Every request that is answered immediately passes here: the slots are filled without a call of __init__ or
+    # set_result, which halves the cost.
+    future: Future[T] = Future.__new__(Future)
+    future._is_done = True
+    future._value = value
+    future._error = None
+    future._event = None
+    future._callbacks = None
     return future

@@ -1,18 +1,20 @@
-"""One connection: frames in, answers out in the order of their requests.
+"""One connection: request frames in, responses out in the order of their requests.
 
-Most requests are answered inline by the task that reads. What must wait either fills its slot later from wherever it is
-settled, or costs a task. A slot that becomes ready at the head of the line is sent on the spot by whoever filled it;
-only when the socket is full does a sending task take over.
+Most requests are answered by the reading task itself, before the next frame is looked at. A request that must wait is
+answered later, by whatever component completes it, or by a task of its own. A response that becomes ready at the head
+of the queue is sent immediately by the code that completed it; only when the socket is full does a sending task take
+over.
 """
 
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TypeAlias
+from typing import TypeAlias, TypeVarTuple
 
 import structlog
 import trio
 
+from higgins.model.future import Future
 from higgins.model.pointer import Buffer
 from higgins.runtime import Runtime
 from higgins.server.attention import Attention, Eagerness
@@ -22,31 +24,23 @@ from higgins.server.transport import Transport
 
 log = structlog.get_logger("higgins.server")
 
+Ts = TypeVarTuple("Ts")
+
 HEAD_BYTES = 64 << 10
 READS_BEFORE_YIELD = 16
 """How many receives that did not have to wait are done before other tasks get a turn."""
 
-Answer: TypeAlias = Callable[[Sequence[Buffer] | None], None]
-"""Takes a whole response frame in pieces, or None where the request wants none. Called exactly once."""
-
-Dispatch: TypeAlias = Callable[["Connection", memoryview, Answer], "Awaitable[None] | InOrder | None"]
-"""Handles one request frame; what it returns is awaited in a task of its own. Raises: CloseConnection."""
-
-
-class InOrder:
-    """Work that must be done before the next request is looked at, so that two requests keep their order.
-
-    It gives what is left to do after that, in a task of its own.
-    """
-
-    __slots__ = ("work",)
-
-    def __init__(self, work: Awaitable[Awaitable[None] | None]) -> None:
-        self.work = work
+Dispatch: TypeAlias = Callable[["Connection", memoryview, "Exchange"], Awaitable[None] | None]
+"""Handles one request frame and calls `Exchange.answer` once, now or later. What it returns is awaited before the next
+frame is looked at. Raises: CloseConnection."""
 
 
 class Unsent:
-    """Answers that clients have not taken yet, over all connections of a node; and the cork on them."""
+    """Bytes of responses that clients have not received yet, over all connections of a node; and a cork on sending.
+
+    The cork serves the log writer: one commit completes many produce requests, and their responses to one connection
+    are cheaper to send in one system call than one by one.
+    """
 
     __slots__ = ("_corks", "_held", "bytes")
 
@@ -57,7 +51,7 @@ class Unsent:
 
     @contextmanager
     def corked(self) -> Iterator[None]:
-        """Inside, answers are gathered; at the end each connection sends all of its own in one go."""
+        """Hold responses back inside the block; at its end each connection sends all of its own together."""
         self._corks += 1
         try:
             yield
@@ -69,31 +63,35 @@ class Unsent:
                     connection.send_ready()
 
     def holds(self, connection: "Connection") -> bool:
-        """Whether a connection that wants to send has to wait for the cork."""
+        """Whether the cork is in, so that `connection` must not send now; it is sent for when the cork comes out."""
         if self._corks:
             self._held[connection] = None
         return self._corks > 0
 
 
 class CloseConnection(Exception):
-    """The peer has said something after which nothing can be understood; the message goes to the log."""
+    """The peer sent something that cannot be understood, and the connection must be closed; the message is logged."""
 
 
-class _Slot:
-    """A place in the line of answers."""
+class Exchange:
+    """One request of a connection, from its frame to its response."""
 
-    __slots__ = ("connection", "pieces", "ready", "request_bytes")
+    __slots__ = ("connection", "is_ready", "pieces", "request_bytes")
 
     def __init__(self, connection: "Connection", request_bytes: int) -> None:
         self.connection = connection
         self.request_bytes = request_bytes
         self.pieces: Sequence[Buffer] | None = None
-        self.ready = False
+        self.is_ready = False
 
-    def fill(self, pieces: Sequence[Buffer] | None) -> None:
-        assert not self.ready
+    def answer(self, pieces: Sequence[Buffer] | None) -> None:
+        """Give the whole response frame in pieces, or None for a request without a response. Call it once.
+
+        It is sent once every earlier request of the connection has its response.
+        """
+        assert not self.is_ready, "a request is answered once"
         self.pieces = pieces
-        self.ready = True
+        self.is_ready = True
         self.connection.send_ready()
 
 
@@ -113,7 +111,7 @@ class Connection:
         attention: Attention,
         hold: Callable[[], Awaitable[None] | None],
     ) -> None:
-        """`hold` says before each frame whether the node wants no more for now, and until when."""
+        """`hold` is called after each request: None, or what to await first (the log has no room)."""
         self._transport = transport
         self.listener = listener
         self.peer_host = transport.peer_host
@@ -125,11 +123,13 @@ class Connection:
         self._node_unsent = unsent
         self._attention = attention
         self._eagerness = Eagerness()
-        self._slots: deque[_Slot] = deque()
+        self._exchanges: deque[Exchange] = deque()
         self._bytes_in_flight = 0
         self._tasks = 0
-        self._has_begun = True
-        """Whether the task of the newest request has had a turn yet."""
+        self._newest_task_runs = True
+        """Whether the newest task has had its first turn."""
+        self._next_waits_for: Future[None] | None = None
+        """What must be done before the next request is looked at; see `hold_next`."""
         self._unsent: list[Buffer] = []
         self._unsent_bytes = 0
         self._sending = False
@@ -147,7 +147,7 @@ class Connection:
         self.write_deadline: float | None = None
 
     def __repr__(self) -> str:
-        state = "closed" if self.closed else f"{len(self._slots)} in flight, {self._unsent_bytes} bytes unsent"
+        state = "closed" if self.closed else f"{len(self._exchanges)} in flight, {self._unsent_bytes} bytes unsent"
         return f"<Connection {self.peer_host} {self.listener} {state}>"
 
     async def run(self) -> None:
@@ -177,7 +177,7 @@ class Connection:
     def stop(self) -> None:
         """Read no further request; close once everything asked has been answered."""
         self.stopping = True
-        if not self._slots and not self._unsent:
+        if not self._exchanges and not self._unsent:
             self.close()
 
     def overdue(self, now: float) -> str | None:
@@ -191,7 +191,7 @@ class Connection:
             return "a request took too long to arrive"
         if self.write_deadline is not None and now > self.write_deadline:
             return "answers were not taken"
-        if not self._slots and not self._sending and (now - self.active_at) * 1000 > settings.connection_idle_ms:
+        if not self._exchanges and not self._sending and (now - self.active_at) * 1000 > settings.connection_idle_ms:
             return f"idle for {settings.connection_idle_ms // 1000} s"
         return None
 
@@ -235,7 +235,7 @@ class Connection:
 
     async def _receive(self, memory: memoryview) -> int:
         attention = self._attention
-        if self._slots:
+        if self._exchanges:
             self._transport.acknowledge()
         elif attention.heard is self and attention.patience_s and self._eagerness.wants():
             came = self._transport.receive_soon(memory, attention.patience_s, self._runtime.stopwatch)
@@ -274,20 +274,14 @@ class Connection:
 
     async def _take(self, frame: memoryview) -> None:
         self.frame_deadline = None
-        while not self._has_begun:
-            # Tasks that were started together take their first turns in any order; requests must not.
-            await trio.lowlevel.checkpoint()
-        slot = _Slot(self, len(frame))
-        self._slots.append(slot)
-        self._bytes_in_flight += slot.request_bytes
-        work = self._dispatch(self, frame, slot.fill)
-        if isinstance(work, InOrder):
-            work = await work.work
-        if work is not None:
-            assert self._nursery is not None
-            self._tasks += 1
-            self._has_begun = False
-            self._nursery.start_soon(self._do, work)
+        if not self._newest_task_runs or self._next_waits_for is not None:
+            await self._wait_for_earlier()
+        exchange = Exchange(self, len(frame))
+        self._exchanges.append(exchange)
+        self._bytes_in_flight += exchange.request_bytes
+        pending = self._dispatch(self, frame, exchange)
+        if pending is not None:
+            await pending
         while self._must_wait():
             self._progress = trio.Event()
             await self._progress.wait()
@@ -295,10 +289,31 @@ class Connection:
         if held is not None:
             await held
 
-    async def _do(self, work: Awaitable[None]) -> None:
-        self._has_begun = True
+    async def _wait_for_earlier(self) -> None:
+        while not self._newest_task_runs:
+            # Trio runs tasks that were started together in random order; requests must begin in theirs.
+            await trio.lowlevel.checkpoint()
+        if self._next_waits_for is not None:
+            await self._next_waits_for.wait()
+            self._next_waits_for = None
+
+    def hold_next(self, until: Future[None]) -> None:
+        """Look at no further request of this connection before `until` is done."""
+        if not until.is_done:
+            assert self._next_waits_for is None, "a request holds the next one once"
+            self._next_waits_for = until
+
+    def spawn(self, function: Callable[[*Ts], Awaitable[None]], *args: *Ts) -> None:
+        """Run `function` in a task that ends with the connection; `tasks_in_flight_max` counts it."""
+        assert self._nursery is not None, "the connection is not running"
+        self._tasks += 1
+        self._newest_task_runs = False
+        self._nursery.start_soon(self._run_task, function, args)
+
+    async def _run_task(self, function: Callable[[*Ts], Awaitable[None]], args: tuple[*Ts]) -> None:
+        self._newest_task_runs = True
         try:
-            await work
+            await function(*args)
         finally:
             self._tasks -= 1
             self._made_progress()
@@ -306,7 +321,7 @@ class Connection:
     def _must_wait(self) -> bool:
         settings = self._settings
         return (
-            len(self._slots) >= settings.requests_in_flight_max
+            len(self._exchanges) >= settings.requests_in_flight_max
             or self._tasks >= settings.tasks_in_flight_max
             or self._bytes_in_flight >= settings.request_bytes_in_flight_max
             or self._unsent_bytes >= settings.unsent_bytes_max
@@ -318,14 +333,14 @@ class Connection:
         """Send every answer whose turn has come, as far as the socket takes it."""
         if self._node_unsent.holds(self):
             return
-        slots = self._slots
-        while slots and slots[0].ready:
-            slot = slots.popleft()
-            self._bytes_in_flight -= slot.request_bytes
-            if slot.pieces:
-                self._unsent += slot.pieces
+        exchanges = self._exchanges
+        while exchanges and exchanges[0].is_ready:
+            exchange = exchanges.popleft()
+            self._bytes_in_flight -= exchange.request_bytes
+            if exchange.pieces:
+                self._unsent += exchange.pieces
                 if self._sending:
-                    self._count(sum(len(piece) for piece in slot.pieces))
+                    self._count(sum(len(piece) for piece in exchange.pieces))
         self._is_active = True
         if self._unsent and not self._sending and not self.closed:
             try:
@@ -366,11 +381,11 @@ class Connection:
     def _made_progress(self) -> None:
         if not self._progress.is_set():
             self._progress.set()
-        if self.stopping and not self._slots and not self._unsent and not self._sending:
+        if self.stopping and not self._exchanges and not self._unsent and not self._sending:
             self.close()
 
     async def _settle_all(self) -> None:
         """The peer has said all it will (or we were asked to stop): answer what is in flight, then leave."""
-        while (self._slots or self._unsent or self._sending) and not self.closed:
+        while (self._exchanges or self._unsent or self._sending) and not self.closed:
             self._progress = trio.Event()
             await self._progress.wait()

@@ -9,17 +9,20 @@ import argparse
 import statistics
 from collections.abc import Awaitable, Callable
 from time import perf_counter, thread_time
+from types import SimpleNamespace
+from typing import cast
 
 import trio
 
 from higgins.broker import Broker
+from higgins.kafka.apis import ROWS
 from higgins.kafka.context import Call
-from higgins.kafka.router import HANDLERS
 from higgins.ledger.state.offsets import CommitOffsets, OffsetToCommit
 from higgins.ledger.state.sessions import TakeLease
 from higgins.ledger.state.topics import CreateTopic
 from higgins.model.names import TopicId
 from higgins.runtime import Runtime, tune_interpreter
+from higgins.server.connection import Connection
 from higgins.settings import Flags, load
 from higgins.storage.memory import memory_store
 from higgins.storage.settings import StoreSettings
@@ -40,12 +43,13 @@ async def main(partitions: int, topics: int, rounds: int, nodes: int) -> None:
             await nursery.start(broker.run)
         assert broker.node is not None and broker.sources is not None
         ids = await fill(broker, partitions, topics)
-        call = Call(broker.node, 12, "bench", "127.0.0.1", broker.listeners[0].name, 1, lambda: None)
+        peer = cast("Connection", SimpleNamespace(listener=broker.listeners[0].name))
+        call = Call(broker.node, peer, APIS[METADATA], 12, "bench", 1)
         version = APIS[METADATA].versions[1]
         pieces: list[int] = []
 
         async def metadata() -> None:
-            response = HANDLERS[METADATA](call, MetadataRequest(topics=None))
+            response = ROWS[METADATA].handle(call, MetadataRequest(topics=None)).result()
             pieces.append(sum(map(len, encode_response(METADATA, min(12, version), 1, response))))
 
         async def scrape() -> None:

@@ -2,8 +2,8 @@
 
 import pytest
 
+from higgins.kafka.acl import CLUSTER_OPERATIONS, NOT_REQUESTED, TOPIC_OPERATIONS
 from higgins.kafka.cluster.describe_topic_partitions import PARTITIONS_MAX
-from higgins.kafka.operations import CLUSTER_OPERATIONS, NOT_ASKED, TOPIC_OPERATIONS
 from higgins.server.settings import Listener, ServerSettings
 from higgins_protocol.errors import ErrorCode
 from higgins_protocol.messages.alter_partition_reassignments import (
@@ -49,7 +49,7 @@ async def test_the_nodes_of_the_cluster_are_described(autojump_clock, peer, vers
         (1, "127.0.0.1", 9092, False)
     ]
     assert (found.controller_id, len(found.cluster_id), found.endpoint_type) == (1, 22, 1)
-    assert found.cluster_authorized_operations == NOT_ASKED
+    assert found.cluster_authorized_operations == NOT_REQUESTED
 
 
 @pytest.mark.parametrize("version", range(3))

@@ -1,5 +1,6 @@
 """The nine APIs over the wire, through the router, version by version."""
 
+from collections.abc import Awaitable, Callable
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -12,9 +13,10 @@ from higgins.kafka.context import Node
 from higgins.kafka.router import Router
 from higgins.ledger.state.tasks import ApplyAssembly, AttachTasks
 from higgins.ledger.state.topics import CreateTopic, DeleteTopic
+from higgins.model.future import Future
 from higgins.model.names import TopicId
 from higgins.runtime import Runtime
-from higgins.server.connection import Connection, InOrder
+from higgins.server.connection import Connection, Exchange
 from higgins.telemetry.metrics import Counts
 from higgins_protocol.errors import ErrorCode
 from higgins_protocol.messages.describe_groups import DescribeGroupsRequest, DescribeGroupsResponse
@@ -50,6 +52,26 @@ def versions(key: int, *, since: int = 0, until: int = 99) -> list[int]:
     return list(range(max(lowest, since), min(highest, until) + 1))
 
 
+class SpokenTo:
+    """What the router and the handlers need of a connection."""
+
+    peer_host = "10.0.0.1"
+    listener = "main"
+
+    def __init__(self) -> None:
+        self._tasks: list[Awaitable[None]] = []
+
+    def spawn(self, function: Callable[..., Awaitable[None]], *args: object) -> None:
+        self._tasks.append(function(*args))
+
+    def hold_next(self, until: Future[None]) -> None:
+        pass
+
+    async def run_tasks(self) -> None:
+        while self._tasks:
+            await self._tasks.pop(0)
+
+
 class Wire:
     """A connection to one node, as bytes."""
 
@@ -73,19 +95,17 @@ class Wire:
             unsent=unused,
             traffic=unused,
             counts=Counts(APIS),
+            apis=list(APIS.values()),
         )
         self._router = Router(node)
-        peer = SimpleNamespace(peer_host="10.0.0.1", listener="main", close=lambda: None)
-        self._connection = cast("Connection", peer)
+        self._connection = SpokenTo()
 
     async def ask(self, key: int, version: int, request: Any) -> Any:
         frame = b"".join(encode_request(key, version, 7, "tester", request))
         answers: list[Any] = []
-        waiting = self._router.dispatch(self._connection, memoryview(frame)[4:], answers.append)
-        if isinstance(waiting, InOrder):
-            waiting = await waiting.work
-        if waiting is not None:
-            await waiting
+        exchange = cast("Exchange", SimpleNamespace(answer=answers.append))
+        assert self._router.dispatch(cast("Connection", self._connection), memoryview(frame)[4:], exchange) is None
+        await self._connection.run_tasks()
         reply = b"".join(answers[0])
         assert int.from_bytes(reply[:4], "big") == len(reply) - 4
         correlation_id, response = decode_response(key, version, memoryview(reply)[4:])

@@ -5,9 +5,10 @@ from typing import Any
 
 import msgspec
 import pytest
+import trio
 
 from higgins.kafka.context import Call
-from higgins.kafka.private.call import DOCUMENT_BYTES_MAX, handle
+from higgins.kafka.private.call import API, DOCUMENT_BYTES_MAX
 from higgins.kafka.settings import BrokerConfig
 from higgins.model.errors import StorageUnavailable
 from higgins_protocol.errors import ErrorCode
@@ -26,18 +27,17 @@ async def ask(node: Node, verb: str, document: object = None) -> PrivateResponse
     under = SimpleNamespace(
         runtime=node.runtime, ledger=node.ledger, operators=node.engine, config=BrokerConfig(partitions_default=2)
     )
-    call = Call(
-        node=under,  # type: ignore[arg-type]
-        version=0,
-        client_id=None,
-        client_host="127.0.0.1",
-        listener="PLAIN",
-        correlation_id=1,
-        close=lambda: None,
-    )
     data = document if isinstance(document, bytes) else msgspec.json.encode(document or {})
-    answer = handle(call, PrivateRequest(verb=verb, document=data))
-    return answer if isinstance(answer, PrivateResponse) else await answer
+    async with trio.open_nursery() as nursery:
+        call = Call(
+            node=under,  # type: ignore[arg-type]
+            connection=SimpleNamespace(spawn=nursery.start_soon),  # type: ignore[arg-type]
+            api=API.api,
+            version=0,
+            client_id=None,
+            correlation_id=1,
+        )
+        return await API.handle(call, PrivateRequest(verb=verb, document=data)).wait()
 
 
 async def answer_to(node: Node, verb: str, document: object = None) -> Any:

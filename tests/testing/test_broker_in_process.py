@@ -17,7 +17,7 @@ from kafka import KafkaConsumer, KafkaProducer
 import higgins.testing
 from higgins.broker import Broker
 from higgins.client import BrokerRefused, ClientError
-from higgins.kafka.router import HANDLERS
+from higgins.kafka.apis import ROWS
 from higgins.model.errors import Unfit
 from higgins.runtime import LoopThread, Ready
 
@@ -148,7 +148,7 @@ def provoke_a_fault(broker: higgins.testing.RunningBroker, monkeypatch: pytest.M
     def broken(*_: object) -> None:
         raise LookupError("a fault of ours")
 
-    monkeypatch.setitem(HANDLERS, API_VERSIONS, broken)
+    monkeypatch.setattr(ROWS[API_VERSIONS], "handle", broken)
     with socket.create_connection((broker.host, broker.port), timeout=PATIENCE_S) as connection:
         connection.sendall(struct.pack(">ihhih", 10, API_VERSIONS, 0, 1, -1))
         assert connection.recv(1) == b""

@@ -77,9 +77,9 @@ def test_a_fault_of_the_broker_fails_the_test_that_met_it(tmp_path: Path) -> Non
     said = run_suite(
         tmp_path,
         "import socket, struct, pytest\n"
-        "from higgins.kafka.router import HANDLERS\n\n"
+        "from higgins.kafka.apis import ROWS\n\n"
         "def provoke(broker, monkeypatch):\n"
-        "    monkeypatch.setitem(HANDLERS, 18, lambda *_: 1 // 0)\n"
+        "    monkeypatch.setattr(ROWS[18], 'handle', lambda *_: 1 // 0)\n"
         "    with socket.create_connection((broker.host, broker.port)) as connection:\n"
         "        connection.sendall(struct.pack('>ihhih', 10, 18, 0, 1, -1))\n"
         "        assert connection.recv(1) == b''\n\n"

@@ -5,7 +5,7 @@ import pytest
 import trio
 
 from higgins.broker import Broker
-from higgins.kafka.errors_told import tell_errors
+from higgins.kafka.error_counting import count_errors
 from higgins.model.figures import Figures
 from higgins.runtime import Runtime
 from higgins.settings import Flags, load
@@ -153,11 +153,11 @@ async def test_the_same_counters_answer_the_private_call(autojump_clock, watched
 
 def test_errors_are_found_at_any_depth():
     found = []
-    tell_errors(ListGroupsResponse(error_code=15), found.append)
+    count_errors(ListGroupsResponse(error_code=15), found.append)
     assert found == [15]
     rows = [MetadataResponsePartition(5, 0, -1), MetadataResponsePartition(0, 1, 1)]
     topics = [MetadataResponseTopic(error_code=3, name="a"), MetadataResponseTopic(name="b", partitions=rows)]
-    tell_errors(MetadataResponse(topics=topics), found.append)
+    count_errors(MetadataResponse(topics=topics), found.append)
     assert found == [15, 3, 5]
 
 

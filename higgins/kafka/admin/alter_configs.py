@@ -9,6 +9,8 @@ Not done: loggers; throttling.
 
 from functools import partial
 
+from higgins.kafka.acl import AclOperation, AclResourceType, Permission
+from higgins.kafka.api_row import ApiRow, State, in_task
 from higgins.kafka.configs.alter import Wanted, alter
 from higgins.kafka.configs.changes import replaced
 from higgins.kafka.configs.resources import Resource
@@ -19,9 +21,8 @@ from higgins_protocol.messages.alter_configs import (
     AlterConfigsResponse,
 )
 
-KEY = 33
 
-
+@in_task
 async def handle(call: Call, request: AlterConfigsRequest) -> AlterConfigsResponse:
     wanted = [Wanted(one.resource_type, one.resource_name, partial(_judge, one)) for one in request.resources]
     return AlterConfigsResponse(responses=await alter(call, wanted, validate_only=request.validate_only))
@@ -29,3 +30,12 @@ async def handle(call: Call, request: AlterConfigsRequest) -> AlterConfigsRespon
 
 def _judge(asked: AlterConfigsResource, resource: Resource) -> dict[str, str]:
     return replaced(resource.what, resource.table, [(one.name, one.value) for one in asked.configs])
+
+
+API = ApiRow(
+    AlterConfigsRequest,
+    handle,
+    reads=State.TOPICS | State.CONFIGS,
+    writes=State.CONFIGS,
+    requires=Permission(AclOperation.ALTER_CONFIGS, AclResourceType.CLUSTER),
+)

@@ -7,6 +7,8 @@ Version notes: v1 whether the replication factor may change (KIP-860), which it 
 Not done: choosing the node that a partition prefers; throttling.
 """
 
+from higgins.kafka.acl import AclOperation, AclResourceType, Permission
+from higgins.kafka.api_row import ApiRow, State, in_task
 from higgins.kafka.context import Call, reach_tip
 from higgins_protocol.errors import ErrorCode
 from higgins_protocol.messages.alter_partition_reassignments import (
@@ -17,9 +19,8 @@ from higgins_protocol.messages.alter_partition_reassignments import (
     ReassignableTopicResponse,
 )
 
-KEY = 45
 
-
+@in_task
 async def handle(
     call: Call, request: AlterPartitionReassignmentsRequest
 ) -> AlterPartitionReassignmentsResponse:
@@ -60,3 +61,12 @@ def _judge(call: Call, name: str, asked: ReassignablePartition) -> ReassignableP
 
 def _refused(index: int, code: ErrorCode, message: str) -> ReassignablePartitionResponse:
     return ReassignablePartitionResponse(index, code, message)
+
+
+API = ApiRow(
+    AlterPartitionReassignmentsRequest,
+    handle,
+    reads=State.TOPICS | State.NODES,
+    writes=State.NOTHING,
+    requires=Permission(AclOperation.ALTER, AclResourceType.CLUSTER),
+)

@@ -7,7 +7,9 @@ Version notes: v2 flexible.
 Not done: throttling.
 """
 
+from higgins.kafka.acl import AclOperation, AclResourceType, Permission
 from higgins.kafka.admin.describe_log_dirs import LOG_DIR
+from higgins.kafka.api_row import ApiRow, State, in_task
 from higgins.kafka.context import Call, reach_tip
 from higgins_protocol.errors import ErrorCode
 from higgins_protocol.messages.alter_replica_log_dirs import (
@@ -17,9 +19,8 @@ from higgins_protocol.messages.alter_replica_log_dirs import (
     AlterReplicaLogDirTopicResult,
 )
 
-KEY = 34
 
-
+@in_task
 async def handle(call: Call, request: AlterReplicaLogDirsRequest) -> AlterReplicaLogDirsResponse:
     at_tip = await reach_tip(call)
     found: dict[str, dict[int, ErrorCode]] = {}
@@ -45,3 +46,12 @@ def _result(call: Call, path: str, name: str, index: int) -> ErrorCode:
     if topic is None or not 0 <= index < topic.partitions:
         return ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
     return ErrorCode.NONE
+
+
+API = ApiRow(
+    AlterReplicaLogDirsRequest,
+    handle,
+    reads=State.TOPICS,
+    writes=State.NOTHING,
+    requires=Permission(AclOperation.ALTER, AclResourceType.CLUSTER),
+)

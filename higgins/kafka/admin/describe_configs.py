@@ -13,6 +13,8 @@ from collections.abc import Sequence
 import structlog
 import trio
 
+from higgins.kafka.acl import AclOperation, AclResourceType, Permission
+from higgins.kafka.api_row import ApiRow, State, in_task
 from higgins.kafka.configs.entry import Entry, ResourceType, Source
 from higgins.kafka.configs.live import Rung, spelled
 from higgins.kafka.configs.resources import Resource, find, kind_of
@@ -28,8 +30,6 @@ from higgins_protocol.messages.describe_configs import (
     DescribeConfigsSynonym,
 )
 
-KEY = 32
-
 AT_ONCE = 20
 """Resources described before others get their turn; each has dozens of entries."""
 ROOT_LOGGER = "root"
@@ -37,6 +37,7 @@ LEVELS = ((10, "DEBUG"), (20, "INFO"), (30, "WARN"), (40, "ERROR"))
 """From which level on, by Kafka's names."""
 
 
+@in_task
 async def handle(call: Call, request: DescribeConfigsRequest) -> DescribeConfigsResponse:
     if not await reach_tip(call):
         unknown = Refused(ErrorCode.KAFKA_STORAGE_ERROR, "The store does not answer, so nobody knows; try again.")
@@ -115,3 +116,12 @@ def _failed(asked: DescribeConfigsResource, refusal: Refused) -> DescribeConfigs
         resource_type=asked.resource_type,
         resource_name=asked.resource_name,
     )
+
+
+API = ApiRow(
+    DescribeConfigsRequest,
+    handle,
+    reads=State.TOPICS | State.CONFIGS | State.NODES,
+    writes=State.NOTHING,
+    requires=Permission(AclOperation.DESCRIBE_CONFIGS, AclResourceType.CLUSTER),
+)

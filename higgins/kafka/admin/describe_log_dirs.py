@@ -9,6 +9,8 @@ Not done: directories to come (AlterReplicaLogDirs), as there is nothing to move
 
 from collections.abc import Iterable
 
+from higgins.kafka.acl import AclOperation, AclResourceType, Permission
+from higgins.kafka.api_row import ApiRow, State, in_task
 from higgins.kafka.context import Call, reach_tip
 from higgins.ledger.state.topics import Topic
 from higgins_protocol.errors import ErrorCode
@@ -20,12 +22,11 @@ from higgins_protocol.messages.describe_log_dirs import (
     DescribeLogDirsTopic,
 )
 
-KEY = 35
-
 LOG_DIR = "/higgins"
 """What the store is called where Kafka names a directory; the same on every node, as the store is."""
 
 
+@in_task
 async def handle(call: Call, request: DescribeLogDirsRequest) -> DescribeLogDirsResponse:
     if not await reach_tip(call):
         code = ErrorCode.KAFKA_STORAGE_ERROR
@@ -54,3 +55,12 @@ def _sizes(call: Call, topic: Topic, indexes: Iterable[int]) -> DescribeLogDirsT
         runs = call.node.state.runs.index(topic.id, index)
         rows.append(DescribeLogDirsPartition(index, 0 if runs is None else runs.bytes))
     return DescribeLogDirsTopic(topic.name, rows)
+
+
+API = ApiRow(
+    DescribeLogDirsRequest,
+    handle,
+    reads=State.TOPICS | State.RECORDS | State.NODES,
+    writes=State.NOTHING,
+    requires=Permission(AclOperation.DESCRIBE, AclResourceType.CLUSTER),
+)

@@ -6,6 +6,8 @@ Version notes: v0 preferred leaders only; v1 unclean ones too (KIP-460), an unkn
 Not done: throttling.
 """
 
+from higgins.kafka.acl import AclOperation, AclResourceType, Permission
+from higgins.kafka.api_row import ApiRow, State, in_task
 from higgins.kafka.context import Call, reach_tip
 from higgins.model.errors import Refused
 from higgins_protocol.errors import ErrorCode
@@ -16,12 +18,11 @@ from higgins_protocol.messages.elect_leaders import (
     ReplicaElectionResult,
 )
 
-KEY = 43
-
 PREFERRED, UNCLEAN = 0, 1
 ERROR_SINCE = 1
 
 
+@in_task
 async def handle(call: Call, request: ElectLeadersRequest) -> ElectLeadersResponse:
     if request.election_type not in {PREFERRED, UNCLEAN}:
         message = f"There is no election type {request.election_type}; 0 is preferred, 1 unclean."
@@ -58,3 +59,12 @@ def _result(call: Call, name: str, index: int) -> PartitionResult:
         return PartitionResult(index, code, message)
     message = "The partition has the leader it prefers: any node serves any partition."
     return PartitionResult(index, ErrorCode.ELECTION_NOT_NEEDED, message)
+
+
+API = ApiRow(
+    ElectLeadersRequest,
+    handle,
+    reads=State.TOPICS,
+    writes=State.NOTHING,
+    requires=Permission(AclOperation.ALTER, AclResourceType.CLUSTER),
+)

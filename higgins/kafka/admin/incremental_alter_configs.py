@@ -10,6 +10,8 @@ Not done: loggers; throttling.
 
 from functools import partial
 
+from higgins.kafka.acl import AclOperation, AclResourceType, Permission
+from higgins.kafka.api_row import ApiRow, State, in_task
 from higgins.kafka.configs.alter import Wanted, alter
 from higgins.kafka.configs.changes import Change, changed
 from higgins.kafka.configs.resources import Resource
@@ -20,9 +22,8 @@ from higgins_protocol.messages.incremental_alter_configs import (
     IncrementalResource,
 )
 
-KEY = 44
 
-
+@in_task
 async def handle(call: Call, request: IncrementalAlterConfigsRequest) -> IncrementalAlterConfigsResponse:
     wanted = [Wanted(one.resource_type, one.resource_name, partial(_judge, one)) for one in request.resources]
     return IncrementalAlterConfigsResponse(responses=await alter(call, wanted, validate_only=request.validate_only))
@@ -33,3 +34,12 @@ def _judge(asked: IncrementalResource, resource: Resource) -> dict[str, str]:
     return changed(
         resource.what, resource.table, resource.own, changes, lambda entry: resource.value(entry) or ""
     )
+
+
+API = ApiRow(
+    IncrementalAlterConfigsRequest,
+    handle,
+    reads=State.TOPICS | State.CONFIGS,
+    writes=State.CONFIGS,
+    requires=Permission(AclOperation.ALTER_CONFIGS, AclResourceType.CLUSTER),
+)

@@ -6,6 +6,8 @@ Version notes: v0 subscriptions to clients' metrics only; v1 the types asked for
 Not done: throttling.
 """
 
+from higgins.kafka.acl import AclOperation, AclResourceType, Permission
+from higgins.kafka.api_row import ApiRow, State, in_task
 from higgins.kafka.configs.entry import ResourceType
 from higgins.kafka.configs.resources import names_of
 from higgins.kafka.context import Call, reach_tip
@@ -15,8 +17,6 @@ from higgins_protocol.messages.list_config_resources import (
     ListConfigResourcesRequest,
     ListConfigResourcesResponse,
 )
-
-KEY = 74
 
 BY_TYPE_SINCE = 1
 KINDS = (
@@ -28,6 +28,7 @@ KINDS = (
 )
 
 
+@in_task
 async def handle(call: Call, request: ListConfigResourcesRequest) -> ListConfigResourcesResponse:
     asked = set(request.resource_types) or set(KINDS)
     if call.version < BY_TYPE_SINCE:
@@ -44,3 +45,12 @@ async def handle(call: Call, request: ListConfigResourcesRequest) -> ListConfigR
             for name in names_of(call.node.state, kind)
         ]
     )
+
+
+API = ApiRow(
+    ListConfigResourcesRequest,
+    handle,
+    reads=State.TOPICS | State.CONFIGS | State.NODES,
+    writes=State.NOTHING,
+    requires=Permission(AclOperation.DESCRIBE_CONFIGS, AclResourceType.CLUSTER),
+)

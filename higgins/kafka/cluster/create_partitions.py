@@ -13,6 +13,8 @@ from collections import Counter
 
 import msgspec
 
+from higgins.kafka.acl import AclOperation, AclResourceType, Permission
+from higgins.kafka.api_row import ApiRow, State, in_task
 from higgins.kafka.cluster.assignments import check_nodes
 from higgins.kafka.context import Call, code_of, reach_tip
 from higgins.ledger.state.partitions import AddPartitions, add_partitions
@@ -27,8 +29,6 @@ from higgins_protocol.messages.create_partitions import (
     CreatePartitionsTopicResult,
 )
 
-KEY = 37
-
 
 class _Planned(msgspec.Struct):
     """One topic of the request: what would be proposed, or why it is refused."""
@@ -38,6 +38,7 @@ class _Planned(msgspec.Struct):
     refusal: Refused | None = None
 
 
+@in_task
 async def handle(call: Call, request: CreatePartitionsRequest) -> CreatePartitionsResponse:
     times = Counter(topic.name for topic in request.topics)
     is_known = await reach_tip(call)
@@ -104,3 +105,12 @@ def _row(plan: _Planned) -> CreatePartitionsTopicResult:
     if plan.refusal is not None:
         return CreatePartitionsTopicResult(plan.name, plan.refusal.code, plan.refusal.message)
     return CreatePartitionsTopicResult(plan.name)
+
+
+API = ApiRow(
+    CreatePartitionsRequest,
+    handle,
+    reads=State.TOPICS | State.OPERATORS | State.NODES,
+    writes=State.TOPICS | State.OPERATORS,
+    requires=Permission(AclOperation.ALTER, AclResourceType.TOPIC),
+)

@@ -14,6 +14,8 @@ from collections.abc import Mapping
 
 import msgspec
 
+from higgins.kafka.acl import AclOperation, AclResourceType, Permission
+from higgins.kafka.api_row import ApiRow, State, in_task
 from higgins.kafka.cluster.assignments import check_nodes
 from higgins.kafka.configs.changes import topic_configs
 from higgins.kafka.configs.entry import Source
@@ -32,8 +34,6 @@ from higgins_protocol.messages.create_topics import (
     CreateTopicsResponse,
 )
 
-KEY = 19
-
 BROKER_DEFAULT = -1
 REPLICATION_MAX = 32
 
@@ -46,6 +46,7 @@ class _Planned(msgspec.Struct):
     refusal: Refused | None = None
 
 
+@in_task
 async def handle(call: Call, request: CreateTopicsRequest) -> CreateTopicsResponse:
     times = Counter(topic.name for topic in request.topics)
     try:
@@ -167,3 +168,11 @@ def _failed(name: str, refusal: Refused) -> CreatableTopicResult:
     return CreatableTopicResult(name=name, error_code=refusal.code, error_message=refusal.message, configs=[])
 
 
+# CREATE on each topic will do as well, once there is an authorizer.
+API = ApiRow(
+    CreateTopicsRequest,
+    handle,
+    reads=State.TOPICS | State.CONFIGS | State.NODES,
+    writes=State.TOPICS | State.CONFIGS,
+    requires=Permission(AclOperation.CREATE, AclResourceType.CLUSTER),
+)

@@ -13,6 +13,8 @@ from collections.abc import Sequence
 
 import msgspec
 
+from higgins.kafka.acl import AclOperation, AclResourceType, Permission
+from higgins.kafka.api_row import ApiRow, State, in_task
 from higgins.kafka.context import Call, code_of, reach_tip
 from higgins.ledger.state.topics import DeleteTopic, Topic
 from higgins.model.errors import Refused
@@ -25,8 +27,6 @@ from higgins_protocol.messages.delete_topics import (
     DeleteTopicState,
 )
 from higgins_protocol.primitives import ZERO_UUID
-
-KEY = 20
 
 Asked = tuple[str | None, bytes]
 """A name, or an id."""
@@ -41,6 +41,7 @@ class _Planned(msgspec.Struct):
     refusal: Refused | None = None
 
 
+@in_task
 async def handle(call: Call, request: DeleteTopicsRequest) -> DeleteTopicsResponse:
     rows: Sequence[DeleteTopicState] = request.topics or [DeleteTopicState(name) for name in request.topic_names]
     is_known = await reach_tip(call)
@@ -105,3 +106,12 @@ def _row(plan: _Planned) -> DeletableTopicResult:
     return DeletableTopicResult(
         name=name, topic_id=topic_id, error_code=plan.refusal.code, error_message=plan.refusal.message
     )
+
+
+API = ApiRow(
+    DeleteTopicsRequest,
+    handle,
+    reads=State.TOPICS,
+    writes=State.TOPICS | State.RECORDS | State.PRODUCERS | State.OFFSETS | State.CONFIGS,
+    requires=Permission(AclOperation.DELETE, AclResourceType.TOPIC),
+)

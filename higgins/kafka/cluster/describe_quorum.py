@@ -10,6 +10,8 @@ Not done: observers, as there are none; throttling.
 
 from collections.abc import Sequence
 
+from higgins.kafka.acl import AclOperation, AclResourceType, Permission
+from higgins.kafka.api_row import EVERYTHING, ApiRow, State, in_task
 from higgins.kafka.context import Call, reach_tip
 from higgins.ledger.state.sessions import Session
 from higgins_protocol.errors import ErrorCode
@@ -24,12 +26,11 @@ from higgins_protocol.messages.describe_quorum import (
     TopicState,
 )
 
-KEY = 55
-
 METADATA_TOPIC = "__cluster_metadata"
 NODES_SINCE = 2
 
 
+@in_task
 async def handle(call: Call, request: DescribeQuorumRequest) -> DescribeQuorumResponse:
     if not _asks_for_metadata(request.topics):
         return DescribeQuorumResponse(topics=[_unknown(topic) for topic in request.topics])
@@ -77,3 +78,13 @@ def _node(session: Session) -> QuorumNode:
     return QuorumNode(
         session.node_id, [Listener(endpoint.listener, endpoint.host, endpoint.port) for endpoint in session.endpoints]
     )
+
+
+# The high watermark of the metadata is the number of the newest commit, which every write moves.
+API = ApiRow(
+    DescribeQuorumRequest,
+    handle,
+    reads=EVERYTHING,
+    writes=State.NOTHING,
+    requires=Permission(AclOperation.DESCRIBE, AclResourceType.CLUSTER),
+)

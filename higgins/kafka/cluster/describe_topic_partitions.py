@@ -7,11 +7,12 @@ Version notes: v0 only. It has no way to ask for authorized operations, so they 
 Not done: throttling.
 """
 
-from collections.abc import Awaitable
 
+from higgins.kafka.acl import NOT_REQUESTED, TOPIC_OPERATIONS, AclOperation, AclResourceType, Permission
+from higgins.kafka.api_row import ApiRow, State
 from higgins.kafka.context import Call, reach_tip
-from higgins.kafka.operations import NOT_ASKED, TOPIC_OPERATIONS
 from higgins.ledger.state.topics import Topic
+from higgins.model.future import Future, completed
 from higgins.model.names import INTERNAL_TOPICS, LEADER_EPOCH, fault_in_topic_name
 from higgins_protocol.errors import ErrorCode
 from higgins_protocol.messages.describe_topic_partitions import (
@@ -22,8 +23,6 @@ from higgins_protocol.messages.describe_topic_partitions import (
     DescribeTopicPartitionsResponseTopic,
 )
 
-KEY = 75
-
 PARTITIONS_MAX = 2_000
 """In one answer, whatever was asked for."""
 
@@ -31,13 +30,13 @@ Response = DescribeTopicPartitionsResponse
 Request = DescribeTopicPartitionsRequest
 
 
-def handle(call: Call, request: Request) -> Response | Awaitable[Response]:
+def handle(call: Call, request: Request) -> Future[Response]:
     names = _names(call, request)
     if names is None:
-        return Response(topics=[_failed(topic.name, ErrorCode.INVALID_REQUEST) for topic in request.topics])
+        return completed(Response(topics=[_failed(topic.name, ErrorCode.INVALID_REQUEST) for topic in request.topics]))
     if all(name in call.node.state.topics.by_name for name in names):
-        return _page(call, request, names)
-    return _at_tip(call, request, names)
+        return completed(_page(call, request, names))
+    return call.spawn(_at_tip, call, request, names)
 
 
 async def _at_tip(call: Call, request: Request, names: list[str]) -> Response:
@@ -108,5 +107,14 @@ def _partition(call: Call, topic: Topic, index: int) -> DescribeTopicPartitionsR
     )
 
 
-def _failed(name: str, code: ErrorCode, operations: int = NOT_ASKED) -> DescribeTopicPartitionsResponseTopic:
+def _failed(name: str, code: ErrorCode, operations: int = NOT_REQUESTED) -> DescribeTopicPartitionsResponseTopic:
     return DescribeTopicPartitionsResponseTopic(error_code=code, name=name, topic_authorized_operations=operations)
+
+
+API = ApiRow(
+    DescribeTopicPartitionsRequest,
+    handle,
+    reads=State.TOPICS | State.NODES,
+    writes=State.NOTHING,
+    requires=Permission(AclOperation.DESCRIBE, AclResourceType.TOPIC),
+)

@@ -9,13 +9,22 @@ authorized operations of the cluster, v8+ of topics, only when asked; v10 topic 
 Not done: racks.
 """
 
-from collections.abc import Awaitable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 
+from higgins.kafka.acl import (
+    CLUSTER_OPERATIONS,
+    NOT_REQUESTED,
+    TOPIC_OPERATIONS,
+    AclOperation,
+    AclResourceType,
+    Permission,
+)
+from higgins.kafka.api_row import ApiRow, State
 from higgins.kafka.context import Call, code_of
-from higgins.kafka.operations import CLUSTER_OPERATIONS, NOT_ASKED, TOPIC_OPERATIONS
 from higgins.ledger.state.sessions import Session
 from higgins.ledger.state.topics import CreateTopic, Topic
 from higgins.model.errors import Refused, StorageUnavailable
+from higgins.model.future import Future, completed
 from higgins.model.names import (
     INTERNAL_PARTITIONS,
     INTERNAL_TOPICS,
@@ -34,24 +43,23 @@ from higgins_protocol.messages.metadata import (
     MetadataResponseTopic,
 )
 
-KEY = 3
-
 ALLOW_CREATION_SINCE = 4
 BY_ID_SINCE = 12
 NO_ID = bytes(16)
 
 
-def handle(call: Call, request: MetadataRequest) -> MetadataResponse | Awaitable[MetadataResponse]:
+def handle(call: Call, request: MetadataRequest) -> Future[MetadataResponse]:
     if call.version < BY_ID_SINCE and any(bytes(topic.topic_id) != NO_ID for topic in request.topics or ()):
-        return _too_early(request)
+        return completed(_too_early(request))
     asked = _asked(call, request)
     if asked is None:
         every = call.node.state.topics.by_name.values()
-        return _respond(call, request, _known(call, request, every))
+        return completed(_respond(call, request, _known(call, request, every)))
     found = [_look_up(call, topic) for topic in asked]
     if all(isinstance(each, Topic) for each in found):
-        return _respond(call, request, _known(call, request, (each for each in found if isinstance(each, Topic))))
-    return _at_tip(call, request, asked)
+        rows = _known(call, request, (each for each in found if isinstance(each, Topic)))
+        return completed(_respond(call, request, rows))
+    return call.spawn(_at_tip, call, request, asked)
 
 
 def _too_early(request: MetadataRequest) -> MetadataResponse:
@@ -100,7 +108,7 @@ async def _at_tip(call: Call, request: MetadataRequest, asked: Sequence[Metadata
         else:
             code = failures.get(topic.name or "", found) if found is ErrorCode.UNKNOWN_TOPIC_OR_PARTITION else found
             name = topic.name if topic.name is not None or call.version >= BY_ID_SINCE else ""
-            operations = TOPIC_OPERATIONS if request.include_topic_authorized_operations and name else NOT_ASKED
+            operations = TOPIC_OPERATIONS if request.include_topic_authorized_operations and name else NOT_REQUESTED
             rows.append(MetadataResponseTopic(code, name, topic.topic_id, topic_authorized_operations=operations))
     return _respond(call, request, rows)
 
@@ -147,7 +155,7 @@ def _respond(call: Call, request: MetadataRequest, topics: list[MetadataResponse
         cluster_id=node.state.cluster_id,
         controller_id=-1 if controller is None else controller.node_id,
         topics=topics,
-        cluster_authorized_operations=CLUSTER_OPERATIONS if wants_operations else NOT_ASKED,
+        cluster_authorized_operations=CLUSTER_OPERATIONS if wants_operations else NOT_REQUESTED,
     )
 
 
@@ -158,7 +166,8 @@ def _known(call: Call, request: MetadataRequest, topics: Iterable[Topic]) -> lis
     for topic in topics:
         known = placement.rows.get((topic.id, wants_operations))
         if known is None or known[0] is not topic:
-            known = topic, _row(topic, placement.leaders(topic), TOPIC_OPERATIONS if wants_operations else NOT_ASKED)
+            operations = TOPIC_OPERATIONS if wants_operations else NOT_REQUESTED
+            known = topic, _row(topic, placement.leaders(topic), operations)
             placement.rows[topic.id, wants_operations] = known
         rows.append(known[1])
     return rows
@@ -187,3 +196,13 @@ def _partitions(leaders: Sequence[Session | None], replication: int) -> list[Met
             nodes = replicas[node_id] = [node_id] * replication
         rows.append(MetadataResponsePartition(0, index, node_id, LEADER_EPOCH, nodes, nodes))
     return rows
+
+
+# Topics may be created automatically.
+API = ApiRow(
+    MetadataRequest,
+    handle,
+    reads=State.TOPICS | State.CONFIGS | State.NODES,
+    writes=State.TOPICS,
+    requires=Permission(AclOperation.DESCRIBE, AclResourceType.TOPIC),
+)

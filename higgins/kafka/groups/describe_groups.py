@@ -8,8 +8,9 @@ Not done: throttling.
 """
 
 from higgins.groups.views import GroupView, MemberView
+from higgins.kafka.acl import GROUP_OPERATIONS, NOT_REQUESTED, AclOperation, AclResourceType, Permission
+from higgins.kafka.api_row import ApiRow, State, in_task
 from higgins.kafka.context import Call
-from higgins.kafka.operations import GROUP_OPERATIONS, NOT_ASKED
 from higgins_protocol.errors import ErrorCode
 from higgins_protocol.messages.describe_groups import (
     DescribedGroup,
@@ -18,12 +19,11 @@ from higgins_protocol.messages.describe_groups import (
     DescribeGroupsResponse,
 )
 
-KEY = 15
 
-
+@in_task
 async def handle(call: Call, request: DescribeGroupsRequest) -> DescribeGroupsResponse:
     views = await call.node.groups.describe(*request.groups)
-    operations = GROUP_OPERATIONS if request.include_authorized_operations else NOT_ASKED
+    operations = GROUP_OPERATIONS if request.include_authorized_operations else NOT_REQUESTED
     return DescribeGroupsResponse(
         groups=[
             _described(call.version, group_id, view, operations)
@@ -69,3 +69,12 @@ def _member(member: MemberView) -> DescribedGroupMember:
         member_metadata=member.metadata,
         member_assignment=member.assignment,
     )
+
+
+API = ApiRow(
+    DescribeGroupsRequest,
+    handle,
+    reads=State.GROUPS | State.OFFSETS | State.OPERATORS,
+    writes=State.NOTHING,
+    requires=Permission(AclOperation.DESCRIBE, AclResourceType.GROUP),
+)

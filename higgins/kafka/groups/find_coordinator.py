@@ -9,37 +9,34 @@ node is -1, the host empty, the port -1. Where nothing is wrong the message is N
 Not done: share groups (key type 2, v6), which answer INVALID_REQUEST.
 """
 
-from collections.abc import Sequence
-
+from higgins.kafka.acl import AclOperation, AclResourceType, Permission
+from higgins.kafka.api_row import ApiRow, State
 from higgins.kafka.context import Call
 from higgins.ledger.committer import Outcome
 from higgins.ledger.state.sessions import Session
 from higgins.ledger.state.topics import CreateTopic
+from higgins.model.future import Future, completed
 from higgins.model.names import INTERNAL_PARTITIONS, OFFSETS_TOPIC, TopicId
 from higgins_protocol.errors import ErrorCode
 from higgins_protocol.messages.find_coordinator import Coordinator, FindCoordinatorRequest, FindCoordinatorResponse
-
-KEY = 10
 
 GROUP, TRANSACTION = 0, 1
 NO_ERROR_UNBATCHED = "NONE"
 
 
-def handle(call: Call, request: FindCoordinatorRequest) -> FindCoordinatorResponse:
+def handle(call: Call, request: FindCoordinatorRequest) -> Future[FindCoordinatorResponse]:
     if call.version >= 4:
-        return FindCoordinatorResponse(coordinators=_find_all(call, request.coordinator_keys, request.key_type))
+        rows = [_find(call, key, request.key_type) for key in request.coordinator_keys]
+        return completed(FindCoordinatorResponse(coordinators=rows))
     found = _find(call, request.key, request.key_type)
-    return FindCoordinatorResponse(
+    response = FindCoordinatorResponse(
         error_code=found.error_code,
         error_message=found.error_message if found.error_code else NO_ERROR_UNBATCHED,
         node_id=found.node_id,
         host=found.host,
         port=found.port,
     )
-
-
-def _find_all(call: Call, keys: Sequence[str], key_type: int) -> list[Coordinator]:
-    return [_find(call, key, key_type) for key in keys]
+    return completed(response)
 
 
 def _have_offsets_topic(call: Call) -> None:
@@ -76,3 +73,13 @@ def _anyone(call: Call) -> Session | None:
 
 def _nobody(key: str, error: ErrorCode, message: str) -> Coordinator:
     return Coordinator(key=key, node_id=-1, host="", port=-1, error_code=error, error_message=message)
+
+
+# The topic of offsets may be created.
+API = ApiRow(
+    FindCoordinatorRequest,
+    handle,
+    reads=State.TOPICS | State.NODES,
+    writes=State.TOPICS,
+    requires=Permission(AclOperation.DESCRIBE, AclResourceType.GROUP),
+)

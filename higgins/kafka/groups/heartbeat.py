@@ -6,24 +6,32 @@ Version notes: v3 group.instance.id.
 Not done: throttling.
 """
 
-from collections.abc import Coroutine
-from typing import Any
 
 from higgins.groups.events import Heartbeat
+from higgins.kafka.acl import AclOperation, AclResourceType, Permission
+from higgins.kafka.api_row import ApiRow, State
 from higgins.kafka.context import Call
-from higgins.kafka.groups.answers import then
+from higgins.kafka.groups.members import then
+from higgins.model.future import Future
 from higgins_protocol.errors import ErrorCode
 from higgins_protocol.messages.heartbeat import HeartbeatRequest, HeartbeatResponse
 
-KEY = 12
 
-
-def handle(call: Call, request: HeartbeatRequest) -> HeartbeatResponse | Coroutine[Any, Any, HeartbeatResponse]:
+def handle(call: Call, request: HeartbeatRequest) -> Future[HeartbeatResponse]:
     question = Heartbeat(
         call.node.groups.new_token(), request.member_id, request.generation_id, request.group_instance_id
     )
-    return then(call.node.groups.heartbeat(request.group_id, question), _response)
+    return then(call, call.node.groups.heartbeat(request.group_id, question), _response)
 
 
 def _response(error: ErrorCode) -> HeartbeatResponse:
     return HeartbeatResponse(error_code=error)
+
+
+API = ApiRow(
+    HeartbeatRequest,
+    handle,
+    reads=State.GROUPS,
+    writes=State.NOTHING,
+    requires=Permission(AclOperation.READ, AclResourceType.GROUP),
+)

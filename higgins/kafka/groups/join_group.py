@@ -9,25 +9,24 @@ returning static leader not to assign (KIP-814).
 Not done: throttling.
 """
 
-from collections.abc import Coroutine
 from functools import partial
-from typing import Any
 
 from higgins.groups.events import Join, JoinResult, MemberProtocol
+from higgins.kafka.acl import AclOperation, AclResourceType, Permission
+from higgins.kafka.api_row import ApiRow, State
 from higgins.kafka.context import Call
-from higgins.kafka.groups.answers import then
+from higgins.kafka.groups.members import MEMBER_REQUESTS, then
+from higgins.model.future import Future, completed
 from higgins.model.names import CLIENT_NAME_CHARACTERS_MAX
 from higgins_protocol.errors import ErrorCode
 from higgins_protocol.messages.join_group import JoinGroupRequest, JoinGroupResponse, JoinGroupResponseMember
 
-KEY = 11
 
-
-def handle(call: Call, request: JoinGroupRequest) -> JoinGroupResponse | Coroutine[Any, Any, JoinGroupResponse]:
+def handle(call: Call, request: JoinGroupRequest) -> Future[JoinGroupResponse]:
     respond = partial(_response, call.version)
     if len(request.group_instance_id or "") > CLIENT_NAME_CHARACTERS_MAX:
-        return respond(JoinResult(error=ErrorCode.INVALID_REQUEST, member_id=request.member_id))
-    return then(call.node.groups.join(request.group_id, _question(call, request)), respond)
+        return completed(respond(JoinResult(error=ErrorCode.INVALID_REQUEST, member_id=request.member_id)))
+    return then(call, call.node.groups.join(request.group_id, _question(call, request)), respond)
 
 
 def _question(call: Call, request: JoinGroupRequest) -> Join:
@@ -73,3 +72,13 @@ def _response(version: int, result: JoinResult) -> JoinGroupResponse:
             for member in result.members
         ],
     )
+
+
+API = ApiRow(
+    JoinGroupRequest,
+    handle,
+    reads=State.GROUPS,
+    writes=State.GROUPS,
+    requires=Permission(AclOperation.READ, AclResourceType.GROUP),
+    overtaken_by=MEMBER_REQUESTS,
+)

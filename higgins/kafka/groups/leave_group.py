@@ -6,25 +6,24 @@ as an administrator does (KIP-345); v5 a reason, which is not kept.
 Not done: throttling.
 """
 
-from collections.abc import Coroutine
 from functools import partial
-from typing import Any
 
 from higgins.groups.events import Departure, Leave, LeaveResult
+from higgins.kafka.acl import AclOperation, AclResourceType, Permission
+from higgins.kafka.api_row import ApiRow, State
 from higgins.kafka.context import Call
-from higgins.kafka.groups.answers import then
+from higgins.kafka.groups.members import then
+from higgins.model.future import Future
 from higgins_protocol.errors import ErrorCode
 from higgins_protocol.messages.leave_group import LeaveGroupRequest, LeaveGroupResponse, MemberResponse
 
-KEY = 13
 
-
-def handle(call: Call, request: LeaveGroupRequest) -> LeaveGroupResponse | Coroutine[Any, Any, LeaveGroupResponse]:
+def handle(call: Call, request: LeaveGroupRequest) -> Future[LeaveGroupResponse]:
     departures = tuple(Departure(each.member_id, each.group_instance_id) for each in request.members)
     if call.version < 3:
         departures = (Departure(request.member_id),)
     question = Leave(call.node.groups.new_token(), departures)
-    return then(call.node.groups.leave(request.group_id, question), partial(_response, call.version, departures))
+    return then(call, call.node.groups.leave(request.group_id, question), partial(_response, call.version, departures))
 
 
 def _response(version: int, departures: tuple[Departure, ...], result: LeaveResult) -> LeaveGroupResponse:
@@ -38,3 +37,12 @@ def _response(version: int, departures: tuple[Departure, ...], result: LeaveResu
             for departure, error in zip(departures, result.departures, strict=False)
         ],
     )
+
+
+API = ApiRow(
+    LeaveGroupRequest,
+    handle,
+    reads=State.GROUPS,
+    writes=State.GROUPS,
+    requires=Permission(AclOperation.READ, AclResourceType.GROUP),
+)

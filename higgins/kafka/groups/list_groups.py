@@ -7,15 +7,16 @@ and states without the spaces around them.
 Not done: throttling.
 """
 
+from higgins.kafka.acl import AclOperation, AclResourceType, Permission
+from higgins.kafka.api_row import ApiRow, State, in_task
 from higgins.kafka.context import Call
 from higgins_protocol.errors import ErrorCode
 from higgins_protocol.messages.list_groups import ListedGroup, ListGroupsRequest, ListGroupsResponse
 
-KEY = 16
-
 GROUP_TYPE = "classic"
 
 
+@in_task
 async def handle(call: Call, request: ListGroupsRequest) -> ListGroupsResponse:
     views = await call.node.groups.list_all()
     if isinstance(views, ErrorCode):
@@ -36,3 +37,12 @@ async def handle(call: Call, request: ListGroupsRequest) -> ListGroupsResponse:
             if not states or view.state.lower() in states
         ]
     )
+
+
+API = ApiRow(
+    ListGroupsRequest,
+    handle,
+    reads=State.GROUPS | State.OFFSETS | State.OPERATORS,
+    writes=State.NOTHING,
+    requires=Permission(AclOperation.DESCRIBE, AclResourceType.GROUP),
+)

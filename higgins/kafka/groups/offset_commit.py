@@ -9,11 +9,12 @@ group nobody knows is ILLEGAL_GENERATION up to v8, GROUP_ID_NOT_FOUND from v9.
 Not done: topic ids (v10); throttling.
 """
 
-from collections.abc import Awaitable, Sequence
-
 from higgins.groups.events import AuthoriseCommit
-from higgins.kafka.context import Call, Staged, reach_tip
+from higgins.kafka.acl import AclOperation, AclResourceType, Permission
+from higgins.kafka.api_row import ApiRow, State
+from higgins.kafka.context import Call, reach_tip
 from higgins.ledger.state.offsets import OffsetToCommit
+from higgins.model.future import Future
 from higgins_protocol.errors import ErrorCode
 from higgins_protocol.messages.offset_commit import (
     OffsetCommitRequest,
@@ -23,20 +24,22 @@ from higgins_protocol.messages.offset_commit import (
     OffsetCommitResponseTopic,
 )
 
-KEY = 8
-
 GROUP_UNKNOWN_SINCE = 9
 
 
-def handle(call: Call, request: OffsetCommitRequest) -> Staged:
-    return Staged(_hand_over(call, request))
+def handle(call: Call, request: OffsetCommitRequest) -> Future[OffsetCommitResponse]:
+    handed_over: Future[None] = Future()
+    call.hold_next(handed_over)
+    return call.spawn(_commit, call, request, handed_over)
 
 
-async def _hand_over(call: Call, request: OffsetCommitRequest) -> Awaitable[OffsetCommitResponse]:
+async def _commit(call: Call, request: OffsetCommitRequest, handed_over: Future[None]) -> OffsetCommitResponse:
+    """Commit, and mark `handed_over` done once nothing that is committed later can overtake these offsets."""
     known = call.node.state.topics.by_name
     # A topic this node has not heard of may exist by now.
     if any(topic.name not in known for topic in request.topics) and not await reach_tip(call):
-        return _answer(call.version, request, [ErrorCode.COORDINATOR_NOT_AVAILABLE] * _partitions(request), ())
+        handed_over.set_result(None)
+        return _response(request, [ErrorCode.COORDINATOR_NOT_AVAILABLE] * _partitions(request))
     judged = [_judge(call, topic.name, each) for topic in request.topics for each in topic.partitions]
     entries = tuple(each for each in judged if isinstance(each, OffsetToCommit))
     question = AuthoriseCommit(
@@ -45,21 +48,13 @@ async def _hand_over(call: Call, request: OffsetCommitRequest) -> Awaitable[Offs
         request.generation_id_or_member_epoch,
         request.group_instance_id,
     )
-    return _answer(call.version, request, judged, await call.node.groups.commit(request.group_id, question, entries))
-
-
-async def _answer(
-    version: int,
-    request: OffsetCommitRequest,
-    judged: Sequence[OffsetToCommit | ErrorCode],
-    codes: tuple[ErrorCode, ...] | Awaitable[tuple[ErrorCode, ...]],
-) -> OffsetCommitResponse:
-    """The response, once there is a code for everything that was handed over."""
-    found = codes if isinstance(codes, tuple) else await codes
-    if version < GROUP_UNKNOWN_SINCE:
-        found = tuple(ErrorCode.ILLEGAL_GENERATION if each is ErrorCode.GROUP_ID_NOT_FOUND else each for each in found)
-    given = iter(found)
-    return _response(request, [next(given) if isinstance(each, OffsetToCommit) else each for each in judged])
+    pending = await call.node.groups.commit(request.group_id, question, entries)
+    handed_over.set_result(None)
+    codes = pending if isinstance(pending, tuple) else await pending
+    if call.version < GROUP_UNKNOWN_SINCE:
+        codes = tuple(ErrorCode.ILLEGAL_GENERATION if each is ErrorCode.GROUP_ID_NOT_FOUND else each for each in codes)
+    remaining = iter(codes)
+    return _response(request, [next(remaining) if isinstance(each, OffsetToCommit) else each for each in judged])
 
 
 def _judge(call: Call, name: str, partition: OffsetCommitRequestPartition) -> OffsetToCommit | ErrorCode:
@@ -98,3 +93,15 @@ def _response(request: OffsetCommitRequest, codes: list[ErrorCode]) -> OffsetCom
             if topic.partitions
         ]
     )
+
+
+API = ApiRow(
+    OffsetCommitRequest,
+    handle,
+    reads=State.TOPICS | State.GROUPS,
+    writes=State.OFFSETS,
+    requires=Permission(AclOperation.READ, AclResourceType.GROUP),
+    # Commits reach the ledger in the order in which they were handed over, and `handle` holds the next request until
+    # then, so pipelined commits need not wait for each other.
+    overtaken_by=(OffsetCommitRequest,),
+)

@@ -10,6 +10,8 @@ Not done: throttling.
 
 from collections.abc import Iterator
 
+from higgins.kafka.acl import AclOperation, AclResourceType, Permission
+from higgins.kafka.api_row import ApiRow, State, in_task
 from higgins.kafka.context import Call, reach_tip
 from higgins.ledger.state.topics import Topic
 from higgins_protocol.errors import ErrorCode
@@ -20,9 +22,8 @@ from higgins_protocol.messages.offset_delete import (
     OffsetDeleteResponseTopic,
 )
 
-KEY = 47
 
-
+@in_task
 async def handle(call: Call, request: OffsetDeleteRequest) -> OffsetDeleteResponse:
     if not await reach_tip(call):
         return OffsetDeleteResponse(error_code=ErrorCode.COORDINATOR_NOT_AVAILABLE)
@@ -50,3 +51,12 @@ def _asked(call: Call, request: OffsetDeleteRequest) -> Iterator[tuple[Topic | N
             index = partition.partition_index
             exists = topic is not None and 0 <= index < topic.partitions
             yield (topic if exists else None), index
+
+
+API = ApiRow(
+    OffsetDeleteRequest,
+    handle,
+    reads=State.TOPICS | State.GROUPS | State.OFFSETS,
+    writes=State.OFFSETS,
+    requires=Permission(AclOperation.DELETE, AclResourceType.GROUP),
+)

@@ -15,6 +15,8 @@ from itertools import groupby
 import msgspec
 
 from higgins.groups.coordinator import CommittedOffsets
+from higgins.kafka.acl import AclOperation, AclResourceType, Permission
+from higgins.kafka.api_row import ApiRow, State, in_task
 from higgins.kafka.context import Call
 from higgins.ledger.state.offsets import OffsetEntry
 from higgins.model.names import NO_TOPIC_ID
@@ -31,8 +33,6 @@ from higgins_protocol.messages.offset_fetch import (
     OffsetFetchResponseTopics,
 )
 
-KEY = 9
-
 NOTHING = OffsetEntry(-1, -1, "", 0)
 
 Asked = Sequence[OffsetFetchRequestTopic] | Sequence[OffsetFetchRequestTopics] | None
@@ -45,6 +45,7 @@ class TopicOffsets(msgspec.Struct, frozen=True):
     partitions: tuple[tuple[int, OffsetEntry], ...]
 
 
+@in_task
 async def handle(call: Call, request: OffsetFetchRequest) -> OffsetFetchResponse:
     if call.version >= 8:
         return await _fetch_many(call, request)
@@ -123,3 +124,12 @@ def _topic_of_group(topic: TopicOffsets) -> OffsetFetchResponseTopics:
             for index, entry in topic.partitions
         ],
     )
+
+
+API = ApiRow(
+    OffsetFetchRequest,
+    handle,
+    reads=State.TOPICS | State.OFFSETS | State.OPERATORS,
+    writes=State.NOTHING,
+    requires=Permission(AclOperation.DESCRIBE, AclResourceType.GROUP),
+)

@@ -6,23 +6,22 @@ INCONSISTENT_GROUP_PROTOCOL.
 Not done: throttling.
 """
 
-from collections.abc import Coroutine
-from typing import Any
 
 from higgins.groups.events import Sync, SyncResult
+from higgins.kafka.acl import AclOperation, AclResourceType, Permission
+from higgins.kafka.api_row import ApiRow, State
 from higgins.kafka.context import Call
-from higgins.kafka.groups.answers import then
+from higgins.kafka.groups.members import MEMBER_REQUESTS, then
+from higgins.model.future import Future, completed
 from higgins_protocol.errors import ErrorCode
 from higgins_protocol.messages.sync_group import SyncGroupRequest, SyncGroupResponse
-
-KEY = 14
 
 NAMED_SINCE = 5
 
 
-def handle(call: Call, request: SyncGroupRequest) -> SyncGroupResponse | Coroutine[Any, Any, SyncGroupResponse]:
+def handle(call: Call, request: SyncGroupRequest) -> Future[SyncGroupResponse]:
     if call.version >= NAMED_SINCE and None in {request.protocol_type, request.protocol_name}:
-        return SyncGroupResponse(error_code=ErrorCode.INCONSISTENT_GROUP_PROTOCOL)
+        return completed(SyncGroupResponse(error_code=ErrorCode.INCONSISTENT_GROUP_PROTOCOL))
     question = Sync(
         token=call.node.groups.new_token(),
         member_id=request.member_id,
@@ -32,7 +31,7 @@ def handle(call: Call, request: SyncGroupRequest) -> SyncGroupResponse | Corouti
         protocol=request.protocol_name,
         assignments=tuple((each.member_id, each.assignment) for each in request.assignments),
     )
-    return then(call.node.groups.sync(request.group_id, question), _response)
+    return then(call, call.node.groups.sync(request.group_id, question), _response)
 
 
 def _response(result: SyncResult) -> SyncGroupResponse:
@@ -42,3 +41,13 @@ def _response(result: SyncResult) -> SyncGroupResponse:
         protocol_name=result.protocol,
         assignment=result.assignment,
     )
+
+
+API = ApiRow(
+    SyncGroupRequest,
+    handle,
+    reads=State.GROUPS,
+    writes=State.GROUPS,
+    requires=Permission(AclOperation.READ, AclResourceType.GROUP),
+    overtaken_by=MEMBER_REQUESTS,
+)

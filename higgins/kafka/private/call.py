@@ -13,23 +13,26 @@ Version notes: v0 only.
 Not done: authorisation (every listener may call), pausing and replaying operators.
 """
 
-from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any
+from collections.abc import Awaitable, Callable
+from typing import TypeAlias
 
 import msgspec
 
+from higgins.kafka.acl import AclOperation, AclResourceType, Permission
+from higgins.kafka.api_row import EVERYTHING, ApiRow, State
 from higgins.kafka.configs.changes import fault_in_configs
 from higgins.kafka.context import Call
 from higgins.kafka.private.figures import figures_of
 from higgins.model.errors import Corrupt, Fenced, Refused, StorageUnavailable
 from higgins.model.figures import Figures
+from higgins.model.future import Future, completed
 from higgins.operators.steward import Applied, apply_topography, delete_operator
 from higgins.operators.topography.check import FILE_BYTES_MAX, Fault, Faulty
 from higgins.operators.view import OperatorView, operator_views
 from higgins_protocol.errors import ErrorCode
 from higgins_protocol.messages.private import PrivateRequest, PrivateResponse
 
-KEY = 32000
+Verb: TypeAlias = Callable[[Call, bytes], Awaitable[msgspec.Struct]]
 
 DOCUMENT_BYTES_MAX = 2 * FILE_BYTES_MAX
 """A file of the greatest size, with room for the escapes that JSON needs."""
@@ -57,22 +60,22 @@ class OperatorList(msgspec.Struct, frozen=True):
     operators: list[OperatorView]
 
 
-def handle(call: Call, request: PrivateRequest) -> PrivateResponse | Coroutine[Any, Any, PrivateResponse]:
+def handle(call: Call, request: PrivateRequest) -> Future[PrivateResponse]:
     if len(request.document) > DOCUMENT_BYTES_MAX:
-        return _error(
-            ErrorCode.INVALID_REQUEST, f"The document has over {DOCUMENT_BYTES_MAX} bytes, the most there are."
-        )
+        message = f"The document has {len(request.document)} bytes; at most {DOCUMENT_BYTES_MAX} are allowed."
+        return completed(_error(ErrorCode.INVALID_REQUEST, message))
     if request.verb == "ping":
-        return _answer(Empty())
+        return completed(_answer(Empty()))
     verb = _VERBS.get(request.verb)
     if verb is None:
-        return _error(ErrorCode.INVALID_REQUEST, f"There is no verb '{request.verb}'; verbs are: {', '.join(_NAMES)}.")
-    return _guarded(verb(call, request.document or b"{}"))
+        message = f"There is no verb '{request.verb}'; verbs are: {', '.join(_NAMES)}."
+        return completed(_error(ErrorCode.INVALID_REQUEST, message))
+    return call.spawn(_guarded, verb, call, request.document or b"{}")
 
 
-async def _guarded(work: Awaitable[msgspec.Struct]) -> PrivateResponse:
+async def _guarded(verb: Verb, call: Call, document: bytes) -> PrivateResponse:
     try:
-        return _answer(await work)
+        return _answer(await verb(call, document))
     except Faulty as faulty:
         return _answer(Faults(faulty.faults))
     except msgspec.DecodeError as error:
@@ -117,7 +120,7 @@ async def _delete(call: Call, document: bytes) -> Applied:
     return await delete_operator(call.node.ledger, asked.name)
 
 
-_VERBS: dict[str, Callable[[Call, bytes], Awaitable[msgspec.Struct]]] = {
+_VERBS: dict[str, Verb] = {
     "apply": _apply,
     "operators.list": _list,
     "operators.delete": _delete,
@@ -132,3 +135,12 @@ def _answer(document: msgspec.Struct) -> PrivateResponse:
 
 def _error(code: ErrorCode, message: str) -> PrivateResponse:
     return PrivateResponse(error_code=code, error_message=message)
+
+
+API = ApiRow(
+    PrivateRequest,
+    handle,
+    reads=EVERYTHING,
+    writes=State.TOPICS | State.OPERATORS,
+    requires=Permission(AclOperation.ALTER, AclResourceType.CLUSTER),
+)

@@ -8,6 +8,8 @@ Version notes: v2 flexible.
 Not done: throttling.
 """
 
+from higgins.kafka.acl import AclOperation, AclResourceType, Permission
+from higgins.kafka.api_row import ApiRow, State, in_task
 from higgins.kafka.configs.entry import items
 from higgins.kafka.configs.topic_entries import CLEANUP_POLICY
 from higgins.kafka.context import Call, code_of, reach_tip
@@ -22,12 +24,11 @@ from higgins_protocol.messages.delete_records import (
     DeleteRecordsTopicResult,
 )
 
-KEY = 21
-
 NO_WATERMARK = -1
 DELETE = "delete"
 
 
+@in_task
 async def handle(call: Call, request: DeleteRecordsRequest) -> DeleteRecordsResponse:
     failure = ErrorCode.NONE if await reach_tip(call) else ErrorCode.NOT_LEADER_OR_FOLLOWER
     judged = [
@@ -64,3 +65,12 @@ def _row(index: int, outcome: Outcome | ErrorCode) -> DeleteRecordsPartitionResu
     if outcome.error is not None:
         return DeleteRecordsPartitionResult(index, NO_WATERMARK, code_of(outcome.error))
     return DeleteRecordsPartitionResult(index, outcome.result)
+
+
+API = ApiRow(
+    DeleteRecordsRequest,
+    handle,
+    reads=State.TOPICS | State.RECORDS | State.CONFIGS,
+    writes=State.RECORDS,
+    requires=Permission(AclOperation.DELETE, AclResourceType.TOPIC),
+)

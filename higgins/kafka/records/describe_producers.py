@@ -8,6 +8,8 @@ Not done: open transactions, as there are none (start offset and coordinator epo
 
 from collections.abc import Sequence
 
+from higgins.kafka.acl import AclOperation, AclResourceType, Permission
+from higgins.kafka.api_row import ApiRow, State, in_task
 from higgins.kafka.context import Call, reach_tip
 from higgins.ledger.state.runs import TopicPartition
 from higgins.model.names import fault_in_topic_name
@@ -20,14 +22,13 @@ from higgins_protocol.messages.describe_producers import (
     TopicResponse,
 )
 
-KEY = 61
-
 SENTENCES = {
     ErrorCode.NOT_LEADER_OR_FOLLOWER: "The store does not answer; ask again.",
     ErrorCode.INVALID_TOPIC_EXCEPTION: "A topic cannot have this name.",
 }
 
 
+@in_task
 async def handle(call: Call, request: DescribeProducersRequest) -> DescribeProducersResponse:
     failure = ErrorCode.NONE if await reach_tip(call) else ErrorCode.NOT_LEADER_OR_FOLLOWER
     by_name = call.node.state.topics.by_name
@@ -69,3 +70,12 @@ def _row(index: int, failure: ErrorCode, producers: Sequence[ProducerState] | No
         code = ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
         return PartitionResponse(index, code, "There is no such partition.")
     return PartitionResponse(index, active_producers=producers)
+
+
+API = ApiRow(
+    DescribeProducersRequest,
+    handle,
+    reads=State.TOPICS | State.PRODUCERS,
+    writes=State.NOTHING,
+    requires=Permission(AclOperation.READ, AclResourceType.TOPIC),
+)

@@ -9,16 +9,19 @@ and preferred replica (-1); v12 flexible.
 Not done: fetch sessions (KIP-227); throttling.
 """
 
-from collections.abc import Awaitable, Iterator
+from collections.abc import Iterator
 
 import msgspec
 import trio
 
+from higgins.kafka.acl import AclOperation, AclResourceType, Permission
+from higgins.kafka.api_row import ApiRow, State
 from higgins.kafka.context import Call
 from higgins.ledger.state.runs import TopicPartition
 from higgins.ledger.state.topics import Topic
 from higgins.log.reader import Read
 from higgins.model.errors import Corrupt, ObjectMissing, StorageUnavailable
+from higgins.model.future import Future, completed
 from higgins.model.names import LEADER_EPOCH
 from higgins_protocol.errors import ErrorCode
 from higgins_protocol.messages.fetch import (
@@ -30,8 +33,6 @@ from higgins_protocol.messages.fetch import (
     PartitionData,
 )
 
-KEY = 1
-
 READ_COMMITTED = 1
 INITIAL_EPOCH = 0
 FINAL_EPOCH = -1
@@ -39,12 +40,14 @@ SETTLED = frozenset({ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, ErrorCode.OFFSET_OUT_
 """Refusals that must be given at the tip."""
 
 
-def handle(call: Call, request: FetchRequest) -> FetchResponse | Awaitable[FetchResponse]:
+def handle(call: Call, request: FetchRequest) -> Future[FetchResponse]:
     # KIP-227: these two epochs ask for everything anew, whatever session they name; kafka-go names -1.
     if request.session_epoch not in {INITIAL_EPOCH, FINAL_EPOCH}:
-        return FetchResponse(error_code=ErrorCode.FETCH_SESSION_ID_NOT_FOUND)
+        return completed(FetchResponse(error_code=ErrorCode.FETCH_SESSION_ID_NOT_FOUND))
     fetch = _Fetch(call, request)
-    return fetch.respond() if fetch.read_now() and fetch.is_complete() else fetch.wait()
+    if fetch.read_now() and fetch.is_complete():
+        return completed(fetch.respond())
+    return call.spawn(fetch.wait)
 
 
 class _Wanted(msgspec.Struct):
@@ -236,3 +239,12 @@ class _Fetch:
             aborted_transactions=[] if self._request.isolation_level == READ_COMMITTED else None,
             records=row.read.pieces if row.read is not None else b"",
         )
+
+
+API = ApiRow(
+    FetchRequest,
+    handle,
+    reads=State.TOPICS | State.RECORDS | State.CONFIGS,
+    writes=State.NOTHING,
+    requires=Permission(AclOperation.READ, AclResourceType.TOPIC),
+)

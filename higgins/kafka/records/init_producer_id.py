@@ -7,30 +7,30 @@ Version notes: v2 flexible; v3 producer id and epoch (KIP-360); v4 PRODUCER_FENC
 Not done: transactions. A transactional id is refused with INVALID_REQUEST, and the log says why.
 """
 
-from collections.abc import Awaitable
 
+from higgins.kafka.acl import AclOperation, AclResourceType, Permission
+from higgins.kafka.api_row import ApiRow, State
 from higgins.kafka.context import Call, log
 from higgins.model.errors import Fenced, StorageUnavailable
+from higgins.model.future import Future, completed
 from higgins_protocol.errors import ErrorCode
 from higgins_protocol.messages.init_producer_id import InitProducerIdRequest, InitProducerIdResponse
 
-KEY = 22
 
-
-def handle(
-    call: Call, request: InitProducerIdRequest
-) -> InitProducerIdResponse | Awaitable[InitProducerIdResponse]:
+def handle(call: Call, request: InitProducerIdRequest) -> Future[InitProducerIdResponse]:
     if request.transactional_id is not None:
         log.warning(
             "init_producer_id.refused",
             transactional_id=request.transactional_id,
             why="this version serves no transactions; leave transactional.id unset",
         )
-        return InitProducerIdResponse(error_code=ErrorCode.INVALID_REQUEST, producer_epoch=-1)
+        return completed(InitProducerIdResponse(error_code=ErrorCode.INVALID_REQUEST, producer_epoch=-1))
     if (request.producer_id == -1) != (request.producer_epoch == -1):
-        return InitProducerIdResponse(error_code=ErrorCode.INVALID_REQUEST, producer_epoch=-1)
+        return completed(InitProducerIdResponse(error_code=ErrorCode.INVALID_REQUEST, producer_epoch=-1))
     producer_id = call.node.producer_ids.now()
-    return _after_grant(call) if producer_id is None else InitProducerIdResponse(producer_id=producer_id)
+    if producer_id is None:
+        return call.spawn(_after_grant, call)
+    return completed(InitProducerIdResponse(producer_id=producer_id))
 
 
 async def _after_grant(call: Call) -> InitProducerIdResponse:
@@ -38,3 +38,13 @@ async def _after_grant(call: Call) -> InitProducerIdResponse:
         return InitProducerIdResponse(producer_id=await call.node.producer_ids.take())
     except (Fenced, StorageUnavailable):
         return InitProducerIdResponse(error_code=ErrorCode.COORDINATOR_NOT_AVAILABLE, producer_epoch=-1)
+
+
+# An id is new to everybody; nothing shows it before its first batch is written.
+API = ApiRow(
+    InitProducerIdRequest,
+    handle,
+    reads=State.NOTHING,
+    writes=State.NOTHING,
+    requires=Permission(AclOperation.IDEMPOTENT_WRITE, AclResourceType.CLUSTER),
+)

@@ -9,6 +9,8 @@ Not done: -4 and below belong to v8 and later.
 
 from collections import Counter
 
+from higgins.kafka.acl import AclOperation, AclResourceType, Permission
+from higgins.kafka.api_row import ApiRow, State, in_task
 from higgins.kafka.context import Call
 from higgins.ledger.state.topics import Topic
 from higgins.log.reader import TimedRecord
@@ -23,8 +25,6 @@ from higgins_protocol.messages.list_offsets import (
     ListOffsetsTopicResponse,
 )
 
-KEY = 2
-
 LATEST = -1
 EARLIEST = -2
 MAX_TIMESTAMP = -3
@@ -34,6 +34,7 @@ NO_EPOCH = -1
 LEADER_EPOCH_SINCE = 4
 
 
+@in_task
 async def handle(call: Call, request: ListOffsetsRequest) -> ListOffsetsResponse:
     try:
         await call.node.ledger.barrier()
@@ -88,3 +89,12 @@ def _found(call: Call, index: int, record: TimedRecord | None) -> ListOffsetsPar
         return ListOffsetsPartitionResponse(index)
     leader_epoch = LEADER_EPOCH if call.version >= LEADER_EPOCH_SINCE else -1
     return ListOffsetsPartitionResponse(index, 0, record.timestamp, record.offset, leader_epoch)
+
+
+API = ApiRow(
+    ListOffsetsRequest,
+    handle,
+    reads=State.TOPICS | State.RECORDS,
+    writes=State.NOTHING,
+    requires=Permission(AclOperation.DESCRIBE, AclResourceType.TOPIC),
+)

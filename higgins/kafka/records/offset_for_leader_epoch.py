@@ -6,6 +6,8 @@ Version notes: v3 who asks (replicas do not exist, so it changes nothing); v4 fl
 Not done: throttling.
 """
 
+from higgins.kafka.acl import AclOperation, AclResourceType, Permission
+from higgins.kafka.api_row import ApiRow, State, in_task
 from higgins.kafka.context import Call, reach_tip
 from higgins.model.names import LEADER_EPOCH
 from higgins_protocol.errors import ErrorCode
@@ -17,11 +19,10 @@ from higgins_protocol.messages.offset_for_leader_epoch import (
     OffsetForLeaderTopicResult,
 )
 
-KEY = 23
-
 UNDEFINED = -1
 
 
+@in_task
 async def handle(call: Call, request: OffsetForLeaderEpochRequest) -> OffsetForLeaderEpochResponse:
     failure = ErrorCode.NONE if await reach_tip(call) else ErrorCode.NOT_LEADER_OR_FOLLOWER
     return OffsetForLeaderEpochResponse(
@@ -52,3 +53,12 @@ def _end(call: Call, name: str, asked: OffsetForLeaderPartition, failure: ErrorC
     if asked.leader_epoch != LEADER_EPOCH:
         return EpochEndOffset(ErrorCode.NONE, index)
     return EpochEndOffset(ErrorCode.NONE, index, LEADER_EPOCH, runs.next_offset(topic.id, index))
+
+
+API = ApiRow(
+    OffsetForLeaderEpochRequest,
+    handle,
+    reads=State.TOPICS | State.RECORDS,
+    writes=State.NOTHING,
+    requires=Permission(AclOperation.DESCRIBE, AclResourceType.TOPIC),
+)

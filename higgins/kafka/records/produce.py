@@ -12,10 +12,13 @@ Not done: transactions; throttling.
 from collections.abc import Sequence
 from functools import partial
 
+from higgins.kafka.acl import AclOperation, AclResourceType, Permission
+from higgins.kafka.api_row import ApiRow, State
 from higgins.kafka.configs.live import AppendRules
-from higgins.kafka.context import Call, Deadline, Deferred, Ordered, code_of
+from higgins.kafka.context import Call, Deadline, code_of
 from higgins.ledger.state.topics import Topic
 from higgins.model.errors import HigginsError, StorageUnavailable
+from higgins.model.future import Future, completed
 from higgins.model.names import INTERNAL_TOPICS, TopicId, fault_in_topic_name
 from higgins_protocol.errors import ErrorCode, RecordError
 from higgins_protocol.messages.produce import (
@@ -29,9 +32,6 @@ from higgins_protocol.messages.produce import (
 from higgins_protocol.records.batch import BatchHeader, split
 from higgins_protocol.records.compression import Codec
 from higgins_protocol.records.record import decode_records
-from higgins_protocol.schema import Message
-
-KEY = 0
 
 ZSTD_SINCE = 7
 ADMIN_CLIENT = "__admin_client"
@@ -46,24 +46,23 @@ SENTENCES = {
 }
 
 
-def handle(call: Call, request: ProduceRequest) -> Message | Deferred | Ordered | None:
-    answer = _Answer(call, request)
-    if answer.knows_all_topics():
-        answer.append_all()
-        deferred = answer.deferred
-        # On a store that does not wait the commit is behind us already.
-        return deferred if deferred is None or deferred.response is None else deferred.response
-    # A refusal is given at the tip; and what the next request appends must not overtake this one.
-    return Ordered(answer.append_all_at_tip(), answer.deferred)
+def handle(call: Call, request: ProduceRequest) -> Future[ProduceResponse | None]:
+    produce = _Produce(call, request)
+    if produce.knows_all_topics():
+        produce.append_all()
+    else:
+        # A refusal is given at the tip; and what the next request appends must not overtake this one.
+        call.hold_next(call.spawn(produce.append_all_at_tip))
+    return produce.response if request.acks else completed(None)
 
 
-class _Answer:
-    """One request's partitions on their way to their offsets."""
+class _Produce:
+    """One request; its partitions are appended and committed independently, and answered together."""
 
     def __init__(self, call: Call, request: ProduceRequest) -> None:
         self._call = call
         self._request = request
-        self.deferred = Deferred() if request.acks else None
+        self.response: Future[ProduceResponse | None] = Future()
         self._rows: list[list[PartitionProduceResponse | None]] = [
             [None] * len(topic.partition_data) for topic in request.topic_data
         ]
@@ -217,11 +216,11 @@ class _Answer:
             # The deadline knows this answer: left in place, the circle would keep the request's records until the
             # collector comes by.
             self._deadline = None
-        if self.deferred is None:
+        if not self._request.acks:
             if self._failed:
                 self._call.close()
             return
-        self.deferred.set(
+        self.response.set_result(
             ProduceResponse(
                 responses=[
                     TopicProduceResponse(topic.name, [row for row in rows if row is not None])
@@ -272,3 +271,14 @@ def _check_keys(batch: memoryview) -> None:
     if keyless:
         message = "A compacted topic (cleanup.policy=compact) takes only records with a key."
         raise _RecordsRefused(ErrorCode.INVALID_RECORD, message, keyless)
+
+
+API = ApiRow(
+    ProduceRequest,
+    handle,
+    reads=State.TOPICS | State.CONFIGS | State.PRODUCERS,
+    writes=State.RECORDS | State.PRODUCERS,
+    requires=Permission(AclOperation.WRITE, AclResourceType.TOPIC),
+    # The writer commits a producer's batches in the order it took them, so pipelined produces need not wait.
+    overtaken_by=(ProduceRequest,),
+)

@@ -6,7 +6,10 @@ Version notes: v1 flexible.
 Not done: quotas.
 """
 
+from higgins.kafka.acl import AclOperation, AclResourceType, Permission
+from higgins.kafka.api_row import ApiRow, State
 from higgins.kafka.context import Call
+from higgins.model.future import Future, completed
 from higgins_protocol.errors import ErrorCode
 from higgins_protocol.messages.alter_client_quotas import (
     AlterClientQuotasRequest,
@@ -14,12 +17,20 @@ from higgins_protocol.messages.alter_client_quotas import (
     AlteredEntryData,
 )
 
-KEY = 49
-
 MESSAGE = "This version enforces no quotas, so it accepts none; hold clients back by their own settings."
 
 
-def handle(call: Call, request: AlterClientQuotasRequest) -> AlterClientQuotasResponse:
-    return AlterClientQuotasResponse(
+def handle(call: Call, request: AlterClientQuotasRequest) -> Future[AlterClientQuotasResponse]:
+    response = AlterClientQuotasResponse(
         entries=[AlteredEntryData(ErrorCode.POLICY_VIOLATION, MESSAGE, entry.entity) for entry in request.entries]
     )
+    return completed(response)
+
+
+API = ApiRow(
+    AlterClientQuotasRequest,
+    handle,
+    reads=State.NOTHING,
+    writes=State.NOTHING,
+    requires=Permission(AclOperation.ALTER_CONFIGS, AclResourceType.CLUSTER),
+)

@@ -9,7 +9,10 @@ Not done: credentials.
 
 from collections import Counter
 
+from higgins.kafka.acl import AclOperation, AclResourceType, Permission
+from higgins.kafka.api_row import ApiRow, State
 from higgins.kafka.context import Call
+from higgins.model.future import Future, completed
 from higgins_protocol.errors import ErrorCode
 from higgins_protocol.messages.alter_user_scram_credentials import (
     AlterUserScramCredentialsRequest,
@@ -19,8 +22,6 @@ from higgins_protocol.messages.alter_user_scram_credentials import (
     ScramCredentialUpsertion,
 )
 
-KEY = 51
-
 MECHANISMS = {1, 2}
 """SCRAM-SHA-256 and SCRAM-SHA-512, by Kafka's codes."""
 ITERATIONS_MIN, ITERATIONS_MAX = 4_096, 16_384
@@ -28,14 +29,14 @@ ITERATIONS_MIN, ITERATIONS_MAX = 4_096, 16_384
 Result = AlterUserScramCredentialsResult
 
 
-def handle(call: Call, request: AlterUserScramCredentialsRequest) -> AlterUserScramCredentialsResponse:
+def handle(call: Call, request: AlterUserScramCredentialsRequest) -> Future[AlterUserScramCredentialsResponse]:
     times = Counter((each.name, each.mechanism) for each in request.upsertions)
     results: dict[str, Result] = {}
     for deletion in request.deletions:
         results.setdefault(deletion.name, _delete(deletion))
     for upsertion in request.upsertions:
         results.setdefault(upsertion.name, _upsert(upsertion, times[upsertion.name, upsertion.mechanism]))
-    return AlterUserScramCredentialsResponse(results=list(results.values()))
+    return completed(AlterUserScramCredentialsResponse(results=list(results.values())))
 
 
 def _delete(asked: ScramCredentialDeletion) -> Result:
@@ -67,3 +68,12 @@ def _fault(name: str, mechanism: int) -> Result | None:
         message = f"There is no SCRAM mechanism {mechanism}; 1 is SCRAM-SHA-256, 2 is SCRAM-SHA-512."
         return Result(name, ErrorCode.UNSUPPORTED_SASL_MECHANISM, message)
     return None
+
+
+API = ApiRow(
+    AlterUserScramCredentialsRequest,
+    handle,
+    reads=State.NOTHING,
+    writes=State.NOTHING,
+    requires=Permission(AclOperation.ALTER, AclResourceType.CLUSTER),
+)

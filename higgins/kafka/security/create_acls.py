@@ -5,14 +5,24 @@ Version notes: v2 flexible; nothing else differs here.
 Not done: rules of access.
 """
 
+from higgins.kafka.acl import AclOperation, AclResourceType, Permission
+from higgins.kafka.api_row import ApiRow, State
 from higgins.kafka.context import Call
 from higgins.kafka.security.no_authorizer import MESSAGE
+from higgins.model.future import Future, completed
 from higgins_protocol.errors import ErrorCode
 from higgins_protocol.messages.create_acls import AclCreationResult, CreateAclsRequest, CreateAclsResponse
 
-KEY = 30
 
-
-def handle(call: Call, request: CreateAclsRequest) -> CreateAclsResponse:
+def handle(call: Call, request: CreateAclsRequest) -> Future[CreateAclsResponse]:
     refusal = AclCreationResult(ErrorCode.SECURITY_DISABLED, MESSAGE)
-    return CreateAclsResponse(results=[refusal] * len(request.creations))
+    return completed(CreateAclsResponse(results=[refusal] * len(request.creations)))
+
+
+API = ApiRow(
+    CreateAclsRequest,
+    handle,
+    reads=State.NOTHING,
+    writes=State.NOTHING,
+    requires=Permission(AclOperation.ALTER, AclResourceType.CLUSTER),
+)

@@ -5,14 +5,24 @@ Version notes: v2 flexible; nothing else differs here.
 Not done: rules of access.
 """
 
+from higgins.kafka.acl import AclOperation, AclResourceType, Permission
+from higgins.kafka.api_row import ApiRow, State
 from higgins.kafka.context import Call
 from higgins.kafka.security.no_authorizer import MESSAGE
+from higgins.model.future import Future, completed
 from higgins_protocol.errors import ErrorCode
 from higgins_protocol.messages.delete_acls import DeleteAclsFilterResult, DeleteAclsRequest, DeleteAclsResponse
 
-KEY = 31
 
-
-def handle(call: Call, request: DeleteAclsRequest) -> DeleteAclsResponse:
+def handle(call: Call, request: DeleteAclsRequest) -> Future[DeleteAclsResponse]:
     refusal = DeleteAclsFilterResult(ErrorCode.SECURITY_DISABLED, MESSAGE)
-    return DeleteAclsResponse(filter_results=[refusal] * len(request.filters))
+    return completed(DeleteAclsResponse(filter_results=[refusal] * len(request.filters)))
+
+
+API = ApiRow(
+    DeleteAclsRequest,
+    handle,
+    reads=State.NOTHING,
+    writes=State.NOTHING,
+    requires=Permission(AclOperation.ALTER, AclResourceType.CLUSTER),
+)

@@ -5,13 +5,23 @@ Version notes: v2 flexible; nothing else differs here.
 Not done: rules of access.
 """
 
+from higgins.kafka.acl import AclOperation, AclResourceType, Permission
+from higgins.kafka.api_row import ApiRow, State
 from higgins.kafka.context import Call
 from higgins.kafka.security.no_authorizer import MESSAGE
+from higgins.model.future import Future, completed
 from higgins_protocol.errors import ErrorCode
 from higgins_protocol.messages.describe_acls import DescribeAclsRequest, DescribeAclsResponse
 
-KEY = 29
+
+def handle(call: Call, request: DescribeAclsRequest) -> Future[DescribeAclsResponse]:
+    return completed(DescribeAclsResponse(error_code=ErrorCode.SECURITY_DISABLED, error_message=MESSAGE))
 
 
-def handle(call: Call, request: DescribeAclsRequest) -> DescribeAclsResponse:
-    return DescribeAclsResponse(error_code=ErrorCode.SECURITY_DISABLED, error_message=MESSAGE)
+API = ApiRow(
+    DescribeAclsRequest,
+    handle,
+    reads=State.NOTHING,
+    writes=State.NOTHING,
+    requires=Permission(AclOperation.DESCRIBE, AclResourceType.CLUSTER),
+)

@@ -7,8 +7,11 @@ Version notes: v1 flexible.
 Not done: quotas.
 """
 
+from higgins.kafka.acl import AclOperation, AclResourceType, Permission
+from higgins.kafka.api_row import ApiRow, State
 from higgins.kafka.context import Call
 from higgins.model.errors import Refused
+from higgins.model.future import Future, completed
 from higgins_protocol.errors import ErrorCode
 from higgins_protocol.messages.describe_client_quotas import (
     ComponentData,
@@ -16,21 +19,21 @@ from higgins_protocol.messages.describe_client_quotas import (
     DescribeClientQuotasResponse,
 )
 
-KEY = 48
-
 USER, CLIENT_ID, IP = "user", "client-id", "ip"
 EXACT, DEFAULT, SPECIFIED = 0, 1, 2
 
 
-def handle(call: Call, request: DescribeClientQuotasRequest) -> DescribeClientQuotasResponse:
+def handle(call: Call, request: DescribeClientQuotasRequest) -> Future[DescribeClientQuotasResponse]:
     try:
         seen: set[str] = set()
         for component in request.components:
             _check(component, seen)
             seen.add(component.entity_type)
     except Refused as refused:
-        return DescribeClientQuotasResponse(error_code=refused.code, error_message=refused.message, entries=None)
-    return DescribeClientQuotasResponse()
+        return completed(
+            DescribeClientQuotasResponse(error_code=refused.code, error_message=refused.message, entries=None)
+        )
+    return completed(DescribeClientQuotasResponse())
 
 
 def _check(component: ComponentData, seen: set[str]) -> None:
@@ -47,3 +50,12 @@ def _check(component: ComponentData, seen: set[str]) -> None:
         raise Refused(ErrorCode.INVALID_REQUEST, f"'{kind}': an exact match names what to match, and no other does.")
     if {*seen, kind} > {IP}:
         raise Refused(ErrorCode.INVALID_REQUEST, "Addresses cannot be asked for together with users or client ids.")
+
+
+API = ApiRow(
+    DescribeClientQuotasRequest,
+    handle,
+    reads=State.NOTHING,
+    writes=State.NOTHING,
+    requires=Permission(AclOperation.DESCRIBE_CONFIGS, AclResourceType.CLUSTER),
+)

@@ -8,7 +8,10 @@ Not done: credentials.
 
 from collections import Counter
 
+from higgins.kafka.acl import AclOperation, AclResourceType, Permission
+from higgins.kafka.api_row import ApiRow, State
 from higgins.kafka.context import Call
+from higgins.model.future import Future, completed
 from higgins_protocol.errors import ErrorCode
 from higgins_protocol.messages.describe_user_scram_credentials import (
     DescribeUserScramCredentialsRequest,
@@ -16,12 +19,11 @@ from higgins_protocol.messages.describe_user_scram_credentials import (
     DescribeUserScramCredentialsResult,
 )
 
-KEY = 50
 
-
-def handle(call: Call, request: DescribeUserScramCredentialsRequest) -> DescribeUserScramCredentialsResponse:
+def handle(call: Call, request: DescribeUserScramCredentialsRequest) -> Future[DescribeUserScramCredentialsResponse]:
     times = Counter(user.name for user in request.users or ())
-    return DescribeUserScramCredentialsResponse(results=[_missing(user, number) for user, number in times.items()])
+    results = [_missing(user, number) for user, number in times.items()]
+    return completed(DescribeUserScramCredentialsResponse(results=results))
 
 
 def _missing(user: str, times: int) -> DescribeUserScramCredentialsResult:
@@ -30,3 +32,12 @@ def _missing(user: str, times: int) -> DescribeUserScramCredentialsResult:
         return DescribeUserScramCredentialsResult(user, ErrorCode.DUPLICATE_RESOURCE, message)
     message = f"User '{user}' has no SCRAM credentials; nobody has any."
     return DescribeUserScramCredentialsResult(user, ErrorCode.RESOURCE_NOT_FOUND, message)
+
+
+API = ApiRow(
+    DescribeUserScramCredentialsRequest,
+    handle,
+    reads=State.NOTHING,
+    writes=State.NOTHING,
+    requires=Permission(AclOperation.DESCRIBE, AclResourceType.CLUSTER),
+)

@@ -8,11 +8,12 @@ Not done: transactions.
 
 import re
 
+from higgins.kafka.acl import AclOperation, AclResourceType, Permission
+from higgins.kafka.api_row import ApiRow, State
 from higgins.kafka.context import Call
+from higgins.model.future import Future, completed
 from higgins_protocol.errors import ErrorCode
 from higgins_protocol.messages.list_transactions import ListTransactionsRequest, ListTransactionsResponse
-
-KEY = 66
 
 STATES = frozenset(
     {
@@ -28,10 +29,19 @@ STATES = frozenset(
 )
 
 
-def handle(call: Call, request: ListTransactionsRequest) -> ListTransactionsResponse:
+def handle(call: Call, request: ListTransactionsRequest) -> Future[ListTransactionsResponse]:
     try:
         re.compile(request.transactional_id_pattern or "")
     except (re.error, RecursionError, OverflowError):
-        return ListTransactionsResponse(error_code=ErrorCode.INVALID_REGULAR_EXPRESSION)
+        return completed(ListTransactionsResponse(error_code=ErrorCode.INVALID_REGULAR_EXPRESSION))
     unknown = [state for state in dict.fromkeys(request.state_filters) if state not in STATES]
-    return ListTransactionsResponse(unknown_state_filters=unknown)
+    return completed(ListTransactionsResponse(unknown_state_filters=unknown))
+
+
+API = ApiRow(
+    ListTransactionsRequest,
+    handle,
+    reads=State.NOTHING,
+    writes=State.NOTHING,
+    requires=Permission(AclOperation.DESCRIBE, AclResourceType.TRANSACTIONAL_ID),
+)
