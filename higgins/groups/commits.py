@@ -19,7 +19,7 @@ class Commits:
         self._ledger = ledger
         self._newest: dict[str, trio.Event] = {}
 
-    def submit(self, group_id: str, proposal: Proposal, timeout_ms: int) -> Coroutine[Any, Any, Outcome]:
+    def submit(self, group_id: str, proposal: Proposal[Any], timeout_ms: int) -> Coroutine[Any, Any, Outcome]:
         """Submit at once; what is returned waits. After the timeout it may still happen."""
         outcomes: list[Outcome] = []
         settled = self._newest[group_id] = trio.Event()

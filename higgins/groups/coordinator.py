@@ -39,8 +39,8 @@ from higgins.groups.timers import Timers
 from higgins.groups.views import GroupView, view_of, view_of_record
 from higgins.ledger.committer import Outcome
 from higgins.ledger.state.base import Proposal
-from higgins.ledger.state.groups import group_resource
-from higgins.ledger.state.offsets import CommitOffsets, DeleteOffsets, OffsetEntry, OffsetToCommit
+from higgins.ledger.state.group_records import ClassicGroupRecord
+from higgins.ledger.state.offsets import CommitOffsets, DeleteOffsets, OffsetEntry, OffsetToCommit, group_resource
 from higgins.ledger.state.sessions import Session, TakeLease
 from higgins.ledger.state.state import State
 from higgins.ledger.state.topics import Topic
@@ -124,7 +124,7 @@ class Coordinator:
         if code is not ErrorCode.NONE or not entries:
             return (cast("ErrorCode", code),) * len(entries)
         seat.is_known = True
-        commit = CommitOffsets(group_id, seat.epoch, seat.lease_epoch, entries)
+        commit = CommitOffsets(group_id, seat.lease_epoch, entries)
         return codes_of(self._commit(group_id, commit), len(entries))
 
     async def delete(self, group_id: str) -> ErrorCode:
@@ -149,7 +149,7 @@ class Coordinator:
         is_free = [held is not None and topic.name not in held for topic, _ in partitions]
         keys = tuple((topic.id, index) for (topic, index), free in zip(partitions, is_free, strict=True) if free)
         if keys:
-            outcome = await self._commit(group_id, DeleteOffsets(group_id, seat.epoch, seat.lease_epoch, keys))
+            outcome = await self._commit(group_id, DeleteOffsets(group_id, seat.lease_epoch, keys))
             if outcome.error is not None:
                 return code_of(outcome)
         return [ErrorCode.NONE if free else ErrorCode.GROUP_SUBSCRIBED_TO_TOPIC for free in is_free]
@@ -204,7 +204,7 @@ class Coordinator:
         if seat is not None and (seat.is_known or not seat.is_idle) and self._is_current(seat):
             return view_of(seat.group)
         record = self._state.groups.get(group_id)
-        if record is not None:
+        if isinstance(record, ClassicGroupRecord):
             return view_of_record(group_id, record)
         if any(True for _ in self._state.offsets.of_group(group_id)):
             return GroupView(group_id=group_id, state="Empty")
@@ -295,7 +295,7 @@ class Coordinator:
             taken = self._taking[group_id] = trio.Event()
             session = self._ledger.session
             assert session is not None
-            proposal = TakeLease(group_resource(group_id), session.epoch)
+            proposal = TakeLease(group_resource(group_id))
             self._ledger.submit(proposal, partial(self._taken, group_id, session.epoch))
         with trio.move_on_after(self.settings.commit_timeout_ms / 1_000):
             await taken.wait()
@@ -317,7 +317,7 @@ class Coordinator:
         )
         seat.asked_ms = now_ms
         record = self._state.groups.get(group_id)
-        if record is not None:
+        if isinstance(record, ClassicGroupRecord):
             seat.tell(Restored(record), now_ms)
         self._alarm.set()
 
@@ -344,7 +344,7 @@ class Coordinator:
             return True
         return False
 
-    def _commit(self, group_id: str, proposal: Proposal) -> Coroutine[Any, Any, Outcome]:
+    def _commit(self, group_id: str, proposal: Proposal[Any]) -> Coroutine[Any, Any, Outcome]:
         return self._commits.submit(group_id, proposal, self.settings.commit_timeout_ms)
 
     # ---- time
@@ -408,7 +408,7 @@ class Coordinator:
 
     def _is_unused(self, group_id: str) -> bool:
         record = self._state.groups.get(group_id)
-        if record is None or record.members or not self._owns(group_id):
+        if not isinstance(record, ClassicGroupRecord) or record.members or not self._owns(group_id):
             return False
         # The ledger's time, not this machine's: it stands still while nothing happens, which only keeps groups longer.
         is_old = self._state.time_ms - record.changed_ms >= self.settings.empty_group_retention_ms

@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 import msgspec
 
-from higgins.ledger.state.groups import GroupRecord
+from higgins.ledger.state.group_records import ClassicGroupRecord
 from higgins_protocol.errors import ErrorCode
 
 NO_GENERATION = -1
@@ -107,7 +107,7 @@ class Stalled(msgspec.Struct, frozen=True):
 class Restored(msgspec.Struct, frozen=True):
     """This node takes the group over, as last committed. Everyone is given a full session to be heard from."""
 
-    record: GroupRecord
+    record: ClassicGroupRecord
 
 
 Event: TypeAlias = (
@@ -160,7 +160,7 @@ Result: TypeAlias = JoinResult | SyncResult | LeaveResult | ErrorCode
 class Persist(msgspec.Struct, frozen=True):
     """Commit the group as it is now (None: that it is no more). The driver stamps `changed_ms`."""
 
-    record: GroupRecord | None
+    record: ClassicGroupRecord | None
     with_offsets: bool = False
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import msgspec
 
 from higgins.groups.progress import operator_groups, operator_of, operator_view
+from higgins.ledger.state.group_records import ClassicGroupRecord
 from higgins.ledger.state.state import State
 from higgins.ledger.state.topics import Topic
 
@@ -30,19 +31,17 @@ def members_of(state: State, group_id: str) -> int:
         view = operator_view(state, operator)
         return len(view.members) if view is not None else 0
     record = state.groups.get(group_id)
-    return len(record.members) if record is not None else 0
+    return len(record.members) if isinstance(record, ClassicGroupRecord) else len(state.groups.members(group_id))
 
 
 def standings(state: State, group_id: str) -> Iterator[Standing]:
     """A group's partitions. Commits may be folded between one and the next."""
     operator = operator_of(group_id)
     if operator is not None:
-        tasks = state.tasks.sets.get(operator)
-        topic = state.topics.by_id.get(tasks.input) if tasks is not None else None
-        if tasks is not None and topic is not None:
-            positions = [state.tasks.position(tasks.name, partition) for partition in range(tasks.partitions)]
-            for partition, position in enumerate(positions):
-                yield _standing(state, topic, partition, position)
+        for position in state.tasks.positions(operator) if operator in state.tasks.sets else ():
+            topic = state.topics.by_id.get(position.topic_id)
+            if topic is not None:
+                yield _standing(state, topic, position.partition, position.next_offset)
         return
     for topic_id, partition, entry in state.offsets.of_group(group_id):
         topic = state.topics.by_id.get(topic_id)
@@ -52,4 +51,4 @@ def standings(state: State, group_id: str) -> Iterator[Standing]:
 
 def _standing(state: State, topic: Topic, partition: int, offset: int) -> Standing:
     # A topic made anew under an old name, or an offset set by hand, may lie past the end: that is no lag.
-    return Standing(topic, partition, offset, max(state.runs.next_offset(topic.id, partition) - offset, 0))
+    return Standing(topic, partition, offset, max(state.runs.high_watermark(topic.id, partition) - offset, 0))

@@ -1,7 +1,7 @@
 """One member of a group, and what it waits for."""
 
 from higgins.groups.events import JoinedMember, MemberProtocol
-from higgins.ledger.state.groups import MemberRecord
+from higgins.ledger.state.group_records import ClassicMember
 
 
 class Member:
@@ -78,9 +78,9 @@ class Member:
     def joined(self, protocol: str | None) -> JoinedMember:
         return JoinedMember(self.id, self.instance_id, self.metadata(protocol))
 
-    def record(self, protocol: str | None) -> MemberRecord:
+    def record(self, protocol: str | None) -> ClassicMember:
         """As committed: only the chosen protocol's metadata outlives the node."""
-        return MemberRecord(
+        return ClassicMember(
             member_id=self.id,
             instance_id=self.instance_id,
             client_id=self.client_id,
@@ -92,7 +92,7 @@ class Member:
         )
 
     @staticmethod
-    def restore(record: MemberRecord, protocol: str) -> "Member":
+    def restore(record: ClassicMember, protocol: str) -> "Member":
         return Member(
             id=record.member_id,
             instance_id=record.instance_id,

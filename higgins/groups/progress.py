@@ -40,19 +40,19 @@ def operator_view(state: State, operator: str) -> GroupView | None:
 
 
 def operator_offsets(state: State, operator: str) -> dict[tuple[TopicId, int], OffsetEntry]:
-    """The next input offset of each task."""
+    """The next offset that an operator reads of each input partition."""
     tasks = state.tasks.sets.get(operator)
     if tasks is None:
         return {}
     return {
-        (tasks.input, partition): OffsetEntry(state.tasks.position(operator, partition), -1, "", state.time_ms)
-        for partition in range(tasks.partitions)
+        (position.topic_id, position.partition): OffsetEntry(position.next_offset, -1, "", state.time_ms)
+        for position in state.tasks.positions(operator)
     }
 
 
 def _holders(state: State, operator: str) -> Iterator[Session]:
-    for partition in range(state.tasks.sets[operator].partitions):
-        lease = state.sessions.leases.get(task_resource(operator, partition))
+    for task in range(state.tasks.sets[operator].tasks):
+        lease = state.sessions.leases.get(task_resource(operator, task))
         session = state.sessions.live.get(lease.session_epoch) if lease is not None else None
         if session is not None:
             yield session

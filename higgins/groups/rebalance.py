@@ -20,7 +20,7 @@ from higgins.groups.events import (
 from higgins.groups.member import Member
 from higgins.groups.roster import Roster
 from higgins.groups.settings import GroupSettings
-from higgins.ledger.state.groups import GroupRecord
+from higgins.ledger.state.group_records import ClassicGroupRecord
 from higgins_protocol.errors import ErrorCode
 
 
@@ -79,9 +79,9 @@ class RebalanceCycle:
             self._wake_ms = at_ms
             self._out.append(Wake(at_ms))
 
-    def record(self) -> GroupRecord:
+    def record(self) -> ClassicGroupRecord:
         """The group as it is committed."""
-        return GroupRecord(
+        return ClassicGroupRecord(
             protocol_type=self.protocol_type,
             generation=self.generation,
             protocol=self.protocol,

@@ -7,7 +7,7 @@ seat is closed: everyone who waits is told to look for the coordinator, and the 
 
 from collections import deque
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
 
 import msgspec
 import trio
@@ -17,7 +17,8 @@ from higgins.groups.events import Event, Instruction, Persist, Question, Reply, 
 from higgins.groups.rebalance import GroupState
 from higgins.ledger.committer import Done, Outcome
 from higgins.ledger.state.base import Proposal
-from higgins.ledger.state.groups import GroupRecord, SaveGroup
+from higgins.ledger.state.group_records import ClassicGroupRecord
+from higgins.ledger.state.groups import SaveGroup
 from higgins.ledger.state.sessions import Session
 from higgins.ledger.state.state import State
 from higgins.runtime import Runtime
@@ -40,7 +41,7 @@ class LedgerPort(Protocol):
 
     async def barrier(self) -> None: ...
 
-    def submit(self, proposal: Proposal, done: Done) -> None: ...
+    def submit(self, proposal: Proposal[Any], done: Done) -> None: ...
 
 
 class Waiter:
@@ -153,11 +154,13 @@ class Seat:
         if self.group.state is GroupState.DEAD and not self._outbox and self.saving_since_ms is None:
             self.close(ErrorCode.NOT_COORDINATOR)
 
-    def _save(self, record: GroupRecord | None, *, with_offsets: bool) -> None:
+    def _save(self, record: ClassicGroupRecord | None, *, with_offsets: bool) -> None:
         if record is not None:
             record = msgspec.structs.replace(record, changed_ms=self._runtime.now_ms())
         self.saving_since_ms = int(self._runtime.monotonic() * 1_000)
-        proposal = SaveGroup(self.group.group_id, self.epoch, self.lease_epoch, record, with_offsets)
+        proposal = SaveGroup(
+            self.group.group_id, self.lease_epoch, record, forgets=record is None, with_offsets=with_offsets
+        )
         self._ledger.submit(proposal, self._saved)
 
     def _saved(self, outcome: Outcome) -> None:

@@ -7,7 +7,7 @@ from higgins.groups.events import Restored
 from higgins.groups.member import Member
 from higgins.groups.rebalance import GroupState
 from higgins.groups.settings import GroupSettings
-from higgins.ledger.state.groups import GroupRecord
+from higgins.ledger.state.group_records import ClassicGroupRecord
 
 
 class MemberView(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,7 +43,7 @@ def view_of(group: ClassicGroup) -> GroupView:
     )
 
 
-def view_of_record(group_id: str, record: GroupRecord) -> GroupView:
+def view_of_record(group_id: str, record: ClassicGroupRecord) -> GroupView:
     """What there is to see of a group as last committed: what its next coordinator would make of it."""
     group = ClassicGroup(group_id, GroupSettings())
     group.handle(Restored(record), 0)

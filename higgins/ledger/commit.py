@@ -1,7 +1,8 @@
-"""The commit object: a head (who, when, after what), facts, and perhaps an inline payload.
+"""The commit object: a head (number, predecessor, parts, facts) and perhaps an inline payload.
 
-Layout: magic (4), head length (u32), CRC-32C of the head (u32), all big-endian; the head as MessagePack; the payload.
-The hash of a commit is the BLAKE2b-256 of its head, which names length and CRC-32C of the payload: a chain of heads.
+Layout (`docs/formats.md` has every byte): magic (4), head length (u32), CRC-32C of the head (u32), all big-endian; the
+head as MessagePack; the payload. The hash of a commit is the BLAKE2b-256 of its head, which names the length and
+CRC-32C of the payload, so the heads form a hash chain.
 """
 
 import hashlib
@@ -11,13 +12,14 @@ from collections.abc import Sequence
 import msgspec
 from crc32c import crc32c
 
-from higgins.ledger.state.identities import Resolved
-from higgins.ledger.state.state import AnyFact
+from higgins.ledger.state.facets import AnyFact
+from higgins.ledger.state.identities import Part
 from higgins.model.errors import Corrupt
 from higgins.model.pointer import Buffer, ObjectKey
 
-MAGIC = b"HGC1"
-FORMAT = 1
+MAGIC = b"HGC2"
+MAGIC_OF_FORMAT_1 = b"HGC1"
+FORMAT = 2
 LEVEL = 1
 """The feature level of facts that this code writes; it reads all levels up to this one."""
 
@@ -27,20 +29,23 @@ HASH_BYTES = 32
 
 
 class CommitHead(msgspec.Struct, frozen=True, array_like=True):
-    """All of a commit but its payload."""
+    """All of a commit but its payload. Fields are only ever added at the end, with a default."""
 
     format: int
     level: int
     era: int
     cluster_id: str
+    """Of the cluster that the commit extends; empty in the first commit."""
     number: int
     previous: bytes
-    epoch: int
+    """The hash of the commit before."""
+    writer: int
+    """The session epoch of the node that created the commit; 0 without a session. Validation never reads it."""
     nonce: bytes
+    """Drawn for this commit alone: a node that reads its own number back recognises its commit by it."""
     time_ms: int
-    floor: int
-    """The node epoch's proposals below this counter are resolved."""
-    resolved: tuple[Resolved, ...]
+    parts: tuple[Part, ...]
+    """One for each session whose proposals the commit carries."""
     facts: tuple[AnyFact, ...]
     payload_length: int
     payload_crc: int
@@ -59,17 +64,17 @@ _DECODER = msgspec.msgpack.Decoder(CommitHead)
 
 
 def commit_key(number: int) -> ObjectKey:
-    """Where commit `number` lies; a thousand to a folder."""
+    """The key of commit `number`; a folder holds a thousand."""
     return ObjectKey(f"ledger/commits/{number // COMMITS_PER_FOLDER:09d}/{number:012d}")
 
 
 def head_hash(encoded: Buffer) -> bytes:
-    """What the next commit names as its predecessor."""
+    """The hash by which the next commit names its predecessor."""
     return hashlib.blake2b(encoded, digest_size=HASH_BYTES).digest()
 
 
 def payload_checksum(pieces: Sequence[Buffer]) -> int:
-    """CRC-32C over pieces laid side by side."""
+    """CRC-32C over the concatenated pieces."""
     value = 0
     for piece in pieces:
         value = crc32c(piece, value)
@@ -86,10 +91,15 @@ def encode_commit(head: CommitHead, payload: tuple[Buffer, ...]) -> tuple[Commit
 def decode_commit(data: memoryview) -> Commit:
     """A commit from its bytes; the payload is a view into them. Raises: Corrupt."""
     if len(data) < _PREFIX.size:
-        raise Corrupt(f"A commit of {len(data)} bytes is too short to be one.")
+        raise Corrupt(f"The object under a commit's key has {len(data)} bytes, too few for a commit.")
     magic, length, checksum = _PREFIX.unpack_from(data)
+    if magic == MAGIC_OF_FORMAT_1:
+        raise Corrupt(
+            "This bucket was written by a development version (storage format 1), which no release reads. "
+            "Start with an empty directory or prefix."
+        )
     if magic != MAGIC:
-        raise Corrupt("An object in the place of a commit is not one (wrong magic).")
+        raise Corrupt("The object under a commit's key is not a commit (wrong magic).")
     encoded = data[_PREFIX.size : _PREFIX.size + length]
     if len(encoded) != length or crc32c(encoded) != checksum:
         raise Corrupt("A commit's head is damaged (CRC-32C).")

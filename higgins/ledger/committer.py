@@ -1,12 +1,17 @@
-"""The committer: gathers proposals, writes them as one commit, and says what came of each.
+"""The committer: gathers proposals, writes them as one commit, and reports what became of each.
 
-One commit is in flight at a time; what arrives meanwhile forms the next (natural batching). An outcome that is not
-known is resolved by reading back, comparing the nonce, and repeating the same bytes; never by giving up.
+One commit is in flight at a time; proposals that arrive meanwhile form the next one (natural batching). A create whose
+outcome is unknown is resolved by reading the number back and comparing nonces, and by repeating the same bytes; it is
+never given up.
+
+A proposal arrives as bytes with an identity, so that it may come from this node or, over a peer connection, from any
+other. Nothing here depends on whose it is: validation takes the session epoch from the identity, and the commit has a
+part for each session.
 """
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import msgspec
 import trio
@@ -23,10 +28,9 @@ from higgins.ledger.commit import (
 )
 from higgins.ledger.settings import LedgerSettings
 from higgins.ledger.state.base import Proposal, Result
-from higgins.ledger.state.identities import Resolved
-from higgins.ledger.state.sessions import JoinSession, Session
-from higgins.ledger.state.state import Draft
-from higgins.ledger.state.validate import FormCluster, validate
+from higgins.ledger.state.facets import decode_proposal
+from higgins.ledger.state.identities import Identity, Part, Resolved
+from higgins.ledger.state.state import FACTS_PER_SLICE, Draft
 from higgins.ledger.tip import Tip
 from higgins.model.errors import Fenced, HigginsError, ObjectExists, ObjectMissing, Refused, StorageUnavailable
 from higgins.model.pointer import Buffer
@@ -38,41 +42,49 @@ NONCE_PREFIX_BYTES = 10
 ERA = 1
 
 YIELD_RANGE = (0.2, 1.2)
-"""How long a winner gives way, in the store's own measure of how soon news is looked for."""
+"""How long a winner pauses before its next create, as a factor drawn from this range; see `_yield_after_win`."""
 
 YIELD_CREATES = 1.5
-"""The same, at least, in creates as the last one took; up to YIELD_MAX_S, since one slow answer says little."""
+"""The pause is at least this many times the duration of the last create, up to YIELD_MAX_S."""
 
 YIELD_MAX_S = 0.2
 
 ALONE_INTERVAL_S = 3.0
-"""How often a busy node that knows of no other gives way once."""
+"""How often a busy node pauses while it knows of no other node."""
 
 CHASE_AHEAD = 4
-"""Commits read side by side after a lost race: the winner may have won again while we were learning that we lost."""
+"""Commits read side by side after a lost race: the winner may have won again before we learned that we lost."""
 
 
 class Outcome(msgspec.Struct, frozen=True):
-    """What came of a proposal: a result, or the reason why not."""
+    """What became of a proposal: its result, or the error that refused it."""
 
     result: Result = None
     error: HigginsError | None = None
 
 
 Done: TypeAlias = Callable[[Outcome], None]
+"""Called in the loop, exactly once. It must be quick and must not fail."""
 
 
-class _Entry:
-    """A proposal on its way, with its identity once it has one."""
+class Submission:
+    """A proposal on its way to a commit."""
 
-    __slots__ = ("counter", "done", "payload", "payload_bytes", "proposal")
+    __slots__ = ("done", "floor", "identity", "payload", "payload_bytes", "proposal")
 
-    def __init__(self, proposal: Proposal, done: Done, payload: tuple[Buffer, ...]) -> None:
-        self.proposal = proposal
+    def __init__(
+        self, identity: Identity, data: bytes, done: Done, *, payload: tuple[Buffer, ...] = (), floor: int = 0
+    ) -> None:
+        """`data` is the encoded proposal; `payload` is stored in the commit if any fact of it is accepted.
+
+        All proposals of the same session below `floor` are resolved. Raises: msgspec.MsgspecError.
+        """
+        self.identity = identity
+        self.proposal: Proposal[Any] = decode_proposal(data)
+        self.done = done
         self.payload = payload
         self.payload_bytes = len(payload[0]) if len(payload) == 1 else sum(len(piece) for piece in payload)
-        self.done = done
-        self.counter = 0
+        self.floor = floor
 
 
 class Committer:
@@ -84,135 +96,165 @@ class Committer:
         self._tip = tip
         self._settings = settings
         self.counts = CommitCounts()
-        self._queue: deque[_Entry] = deque()
+        self._queue: deque[Submission] = deque()
+        self._urgent = 0
+        """How many queued proposals do not linger."""
         self._wake = trio.Event()
-        self._next_counter = 1
-        # A prefix nobody else has drawn and a count: as unique as fresh chance each time, and no system call a commit.
+        # A random prefix and a count are as unique as fresh random bytes, and cost no system call for each commit.
         self._nonce_prefix = runtime.token(NONCE_PREFIX_BYTES)
         self._nonces = 0
-        self._commits_at_once = store.traits.reads_are_direct
-        self.session: Session | None = None
+        traits = store.traits
+        self._commits_at_once = traits.reads_are_direct
+        self._linger_s = (traits.linger_ms if settings.linger_ms is None else settings.linger_ms) / 1000
+        self.epoch = 0
+        """The session epoch of this node, which signs the commits it writes; 0 without a session."""
         self.committed_at = runtime.monotonic()
         """When this node last won a commit."""
         self._busy = False
         """Whether a commit is in flight."""
         self._won_number = 0
-        self._gave_way_at = runtime.monotonic()
+        self._yielded_at = runtime.monotonic()
         self._create_s = 0.0
-        self._yield_s = store.traits.follow_ms / 1000
+        self._yield_s = traits.follow_ms / 1000
         tip.subscribe(self._notice)
 
-    def submit(self, proposal: Proposal, done: Done, payload: tuple[Buffer, ...] = ()) -> None:
-        """Queue a proposal; `done` is called in the loop once its outcome is known, and must not fail.
+    def propose(
+        self, identity: Identity, data: bytes, done: Done, *, payload: tuple[Buffer, ...] = (), floor: int = 0
+    ) -> None:
+        """Queue an encoded proposal; `done` is called once its outcome is known. Arguments as of `Submission`.
 
-        `payload` rides in the commit when anything of the proposal is accepted.
+        A proposal may be repeated, here or on any node, with the same identity: it takes effect once, and a repeat is
+        answered with the first result.
         """
-        self.submit_all([(proposal, done, payload)])
+        self.propose_all([Submission(identity, data, done, payload=payload, floor=floor)])
 
-    def submit_all(self, asked: Sequence[tuple[Proposal, Done, tuple[Buffer, ...]]]) -> None:
-        """Queue several at once, to go into one commit where they fit."""
-        if len(self._queue) + len(asked) > self._settings.queue_max:
-            for _, done, _ in asked:
-                done(Outcome(error=StorageUnavailable("Too many proposals wait for the store; try again.")))
+    def propose_all(self, submissions: Sequence[Submission]) -> None:
+        """Queue several proposals at once, to go into one commit where they fit."""
+        if len(self._queue) + len(submissions) > self._settings.queue_max:
+            busy = StorageUnavailable("Too many proposals are waiting for the store; try again.")
+            for submission in submissions:
+                submission.done(Outcome(error=busy))
             return
-        self._queue += [_Entry(*each) for each in asked]
-        if not self._commits_at_once or not self._commit_now():
+        self._queue += submissions
+        for submission in submissions:
+            self._urgent += not submission.proposal.lingers
+        if not self._commits_at_once or not self._commit_nowait():
             self._wake.set()
 
-    def _commit_now(self) -> bool:
-        """Commit what is queued without a trip through the scheduler; False where it takes the long way.
+    def _commit_nowait(self) -> bool:
+        """Commit the queue without a trip through the scheduler; False if that is not possible.
 
-        Only on a store whose creates do not wait, and only while nobody else folds.
+        It is possible on a store whose creates do not wait, while nobody else folds.
         """
-        if self._busy or not self._tip.take_turn_now():
+        if self._busy or not self._tip.take_turn_nowait():
             return False
-        # Busy while callbacks run, too: what they submit forms the next commit, by way of the task.
+        # Busy while callbacks run, too: what they propose forms the next commit, through the task.
         self._busy = True
         try:
             try:
-                entries, outcomes = self._win_now()
+                submissions, outcomes = self._win_nowait()
             finally:
                 self._tip.give_turn()
-            for entry, outcome in zip(entries, outcomes, strict=True):
-                entry.done(outcome)
+            for submission, outcome in zip(submissions, outcomes, strict=True):
+                submission.done(outcome)
         finally:
             self._busy = False
         return bool(outcomes) and not self._queue
 
-    def _win_now(self) -> tuple[list[_Entry], list[Outcome]]:
-        """Entries with their outcomes; none, and everything still queued, where it takes the long way."""
+    def _win_nowait(self) -> tuple[list[Submission], list[Outcome]]:
+        """The submissions with their outcomes; none, and everything still queued, if it was not possible."""
         begun = self._runtime.stopwatch()
-        entries = self._take_queued()
-        draft, outcomes, payload = self._draft(entries)
-        if draft.facts:
-            commit, pieces = self._assemble(draft, entries, outcomes, payload)
-            if self._store.create_now(commit_key(commit.head.number), pieces):
-                self._won(commit)
+        submissions = self._take_queued()
+        draft, outcomes, payload = self._draft(submissions)
+        if draft.facts and len(draft.facts) <= FACTS_PER_SLICE:
+            commit, pieces = self._assemble(draft, submissions, outcomes, payload)
+            if self._store.create_nowait(commit_key(commit.head.number), pieces):
+                self._note_win()
+                self._tip.fold_nowait(commit)
                 self._count(outcomes, begun)
-                return entries, outcomes
-        self._queue.extendleft(reversed(entries))
+                return submissions, outcomes
+        self._put_back(submissions)
         return [], []
 
     async def run(self) -> None:
-        """Commit for ever."""
+        """Commit until cancelled."""
         while True:
+            self._wake = trio.Event()
             if not self._queue:
-                self._wake = trio.Event()
                 await self._wake.wait()
                 continue
+            if not self._urgent and await self._linger():
+                continue
             self._busy = True
-            await self._give_way()
+            await self._yield_after_win()
             await self.commit_queued()
             self._busy = False
 
-    async def _give_way(self) -> None:
-        """Whoever has just won lets others try first: else the node nearest to the store wins every time, and the
-        farthest never says a word until it is taken for dead. A node that seems to be alone does so now and then,
-        since one that wants to join is not known of before it has won a commit."""
+    async def _linger(self) -> bool:
+        """Wait for company, while all queued proposals may; whether something arrived meanwhile.
+
+        The linger counts from the last commit of this node, so that a lone consumer's commit never waits.
+        """
+        due = self.committed_at + self._linger_s
+        if due <= self._runtime.monotonic():
+            return False
+        with trio.move_on_at(due):
+            await self._wake.wait()
+            return True
+        return False
+
+    async def _yield_after_win(self) -> None:
+        """Pause after a commit of our own, so that other nodes get to commit.
+
+        Without the pause the node nearest to the store wins every race: it learns first that a number is taken and
+        tries the next one first. The farthest node then never commits, gives no sign of life, and is fenced. The
+        pause is as long as the others need to read our commit and create the next, however slow the store is, and
+        random, so that two busy nodes do not stay in step. A node that seems to be alone pauses now and then only: a
+        node that wants to join is not known before it has won a commit.
+        """
         state = self._tip.state
         if state.number != self._won_number:
             return
         now = self._runtime.monotonic()
-        if len(state.sessions.live) > 1 or now - self._gave_way_at >= ALONE_INTERVAL_S:
-            self._gave_way_at = now
-            # They need the time of a read and a create to get in, however slow the store is just now.
+        if len(state.sessions.live) > 1 or now - self._yielded_at >= ALONE_INTERVAL_S:
+            self._yielded_at = now
             needed_s = max(self._yield_s, min(YIELD_CREATES * self._create_s, YIELD_MAX_S))
-            others_first_s = needed_s * self._runtime.random.uniform(*YIELD_RANGE)
-            await trio.sleep_until(self.committed_at + others_first_s)
+            pause_s = needed_s * self._runtime.random.uniform(*YIELD_RANGE)
+            await trio.sleep_until(self.committed_at + pause_s)
 
     async def commit_queued(self) -> None:
-        """One commit of what is queued now. A commit once begun is not cancelled: its outcome would be unknown."""
-        entries = self._take_queued()
+        """Write one commit of what is queued. A commit once begun is not cancelled: its outcome would be unknown."""
+        submissions = self._take_queued()
         begun = self._runtime.stopwatch()
         await self._tip.take_turn()
         try:
-            outcomes = await self._commit(entries)
+            outcomes = await self._commit(submissions)
         finally:
             self._tip.give_turn()
         self._count(outcomes, begun)
-        for entry, outcome in zip(entries, outcomes, strict=True):
-            entry.done(outcome)
+        for submission, outcome in zip(submissions, outcomes, strict=True):
+            submission.done(outcome)
 
-    async def _commit(self, entries: list[_Entry]) -> list[Outcome]:
+    async def _commit(self, submissions: list[Submission]) -> list[Outcome]:
         has_looked = False
         while True:
-            draft, outcomes, payload = self._draft(entries)
+            draft, outcomes, payload = self._draft(submissions)
             number = self._tip.state.number
             if draft.facts:
-                commit, pieces = self._assemble(draft, entries, outcomes, payload)
+                commit, pieces = self._assemble(draft, submissions, outcomes, payload)
                 if await self._create(commit, pieces):
                     return outcomes
             elif has_looked:
                 return outcomes
-            # Nothing to write: no commit proves that these answers were given at the tip, so look. A lost race: others
-            # may be many commits ahead, and whoever only tries the next number would never catch up with them.
+            # With nothing to write, no commit proves that the answers were given at the tip, so read it. After a lost
+            # race the others may be many commits ahead: whoever tries number after number never catches up.
             await self._look(lost=bool(draft.facts))
             has_looked = True
             if not draft.facts and self._tip.state.number == number:
                 return outcomes
 
     async def _look(self, *, lost: bool) -> None:
-        """Come to the tip, however long the store takes to show it. Holds the turn."""
+        """Fold up to the tip, however long the store takes to show it. Holds the turn."""
         backoff = Backoff(self._runtime.random, first_s=0.05, longest_s=2.0)
         while True:
             try:
@@ -222,56 +264,45 @@ class Committer:
                 continue
             return
 
-    def _take_queued(self) -> list[_Entry]:
+    def _take_queued(self) -> list[Submission]:
         count = min(len(self._queue), self._settings.proposals_per_commit_max)
-        entries = [self._queue.popleft() for _ in range(count)]
-        for entry in entries:
-            if not entry.counter:
-                entry.counter = self._next_counter
-                self._next_counter += 1
-        return entries
+        submissions = [self._queue.popleft() for _ in range(count)]
+        for submission in submissions:
+            self._urgent -= not submission.proposal.lingers
+        return submissions
 
-    def _draft(self, entries: list[_Entry]) -> tuple[Draft, list[Outcome], list[Buffer]]:
-        epoch = self.session.epoch if self.session is not None else 0
-        draft = self._tip.state.draft(epoch, self._runtime.now_ms())
-        outcomes, payload = self._judge(draft, entries, epoch)
+    def _put_back(self, submissions: list[Submission]) -> None:
+        self._queue.extendleft(reversed(submissions))
+        for submission in submissions:
+            self._urgent += not submission.proposal.lingers
+
+    def _draft(self, submissions: list[Submission]) -> tuple[Draft, list[Outcome], list[Buffer]]:
+        draft = self._tip.state.draft(self._runtime.now_ms())
+        payload: list[Buffer] = []
+        outcomes = [self._validate(draft, submission, payload) for submission in submissions]
         return draft, outcomes, payload
 
-    def _judge(self, draft: Draft, entries: list[_Entry], epoch: int) -> tuple[list[Outcome], list[Buffer]]:
-        outcomes: list[Outcome] = []
-        payload: list[Buffer] = []
-        identities = self._tip.state.identities
-        for entry in entries:
-            if not epoch and not isinstance(entry.proposal, JoinSession | FormCluster):
-                outcomes.append(Outcome(error=Fenced("This node has no session; it joins again, try again shortly.")))
-                continue
-            known, result = identities.result(epoch, entry.counter)
-            if known:
-                outcomes.append(Outcome(result))
-                continue
-            before = draft.payload_bytes
-            try:
-                result = validate(draft, entry.proposal, entry.payload_bytes)
-            except Refused as refusal:
-                outcomes.append(Outcome(error=refusal))
-                continue
-            outcomes.append(Outcome(result))
-            if draft.payload_bytes > before:
-                payload += entry.payload
-        return outcomes, payload
+    def _validate(self, draft: Draft, submission: Submission, payload: list[Buffer]) -> Outcome:
+        """The outcome that a submission will have if this commit is won; its payload is added if it is stored."""
+        state, identity = self._tip.state, submission.identity
+        if identity.epoch not in state.sessions.live and (identity.epoch or submission.proposal.needs_session):
+            return Outcome(error=Fenced("This node's session has ended; it joins again, try again shortly."))
+        if state.identities.is_known(identity):
+            return Outcome(state.identities.result(identity))
+        before = draft.payload_bytes
+        try:
+            result = draft.validate(submission.proposal, identity.epoch, submission.payload_bytes)
+        except Refused as refusal:
+            return Outcome(error=refusal)
+        if draft.payload_bytes > before:
+            payload += submission.payload
+        return Outcome(result)
 
     def _assemble(
-        self, draft: Draft, entries: list[_Entry], outcomes: list[Outcome], payload: list[Buffer]
+        self, draft: Draft, submissions: list[Submission], outcomes: list[Outcome], payload: list[Buffer]
     ) -> tuple[Commit, list[Buffer]]:
         state = self._tip.state
         moment = draft.moment
-        resolved = tuple(
-            [
-                Resolved(entry.counter, outcome.result)
-                for entry, outcome in zip(entries, outcomes, strict=True)
-                if outcome.error is None
-            ]
-        )
         head = CommitHead(
             format=FORMAT,
             level=LEVEL,
@@ -279,13 +310,11 @@ class Committer:
             cluster_id=state.cluster_id,
             number=moment.number,
             previous=state.hash,
-            epoch=moment.epoch,
+            writer=self.epoch,
             nonce=self._next_nonce(),
             time_ms=moment.time_ms,
-            # One commit is in flight, so whatever came before these is resolved.
-            floor=entries[0].counter,
-            resolved=resolved if moment.epoch else (),
-            facts=tuple(draft.facts),  # type: ignore[arg-type]
+            parts=_parts(submissions, outcomes),
+            facts=tuple(draft.facts),
             payload_length=draft.payload_bytes,
             payload_crc=payload_checksum(payload),
         )
@@ -296,7 +325,7 @@ class Committer:
         return self._nonce_prefix + self._nonces.to_bytes(8, "big")
 
     async def _create(self, commit: Commit, pieces: Sequence[Buffer]) -> bool:
-        """Win the number or learn who did, and fold the winner. Repeats the same bytes while the outcome is unknown."""
+        """Win the number, or learn who did and fold the winner. Repeats the same bytes while the outcome is unknown."""
         key = commit_key(commit.head.number)
         backoff = Backoff(self._runtime.random, first_s=0.05, longest_s=2.0)
         while True:
@@ -308,32 +337,29 @@ class Committer:
                 if winner is None:
                     await backoff.wait()
                     continue
-                self._tip.fold(winner)
+                await self._tip.fold(winner)
                 self.counts.lost_races += winner is not commit
                 return winner is commit
             self._create_s = self._runtime.monotonic() - begun
-            self._won(commit)
+            self._note_win()
+            await self._tip.fold(commit)
             return True
 
     async def _read_back(self, commit: Commit) -> Commit | None:
         """Who won this number: our own commit, another, or None while that is not known."""
         try:
-            found = decode_commit(await self._store.get(commit_key(commit.head.number), settled=True))
+            winner = decode_commit(await self._store.get(commit_key(commit.head.number), settled=True))
         except (ObjectMissing, StorageUnavailable):
             return None
-        if self.is_ours(found, commit):
+        if self.is_ours(winner, commit):
             self._note_win()
             return commit
-        return found
+        return winner
 
     @staticmethod
-    def is_ours(found: Commit, commit: Commit) -> bool:
-        """Whether a commit read back is the one we wrote; nonces tell, since contents may well be equal."""
-        return found.head.nonce == commit.head.nonce
-
-    def _won(self, commit: Commit) -> None:
-        self._note_win()
-        self._tip.fold(commit)
+    def is_ours(winner: Commit, commit: Commit) -> bool:
+        """Whether a commit read back is the one we wrote. Only nonces tell: two nodes may well write equal facts."""
+        return winner.head.nonce == commit.head.nonce
 
     def _notice(self, commit: Commit) -> None:
         if commit.head.nonce.startswith(self._nonce_prefix):
@@ -350,3 +376,20 @@ class Committer:
     def _note_win(self) -> None:
         self.counts.won += 1
         self.committed_at = self._tip.seen_at = self._runtime.monotonic()
+
+
+def _parts(submissions: Sequence[Submission], outcomes: Sequence[Outcome]) -> tuple[Part, ...]:
+    """A part for each session with its floor and its accepted proposals; none for proposals without a session."""
+    floors: dict[int, int] = {}
+    resolved: dict[int, list[Resolved]] = {}
+    for submission, outcome in zip(submissions, outcomes, strict=True):
+        epoch = submission.identity.epoch
+        if not epoch or isinstance(outcome.error, Fenced):
+            continue
+        floors[epoch] = max(floors.get(epoch, 0), submission.floor)
+        rows = resolved.setdefault(epoch, [])
+        if outcome.error is None:
+            rows.append(Resolved(submission.identity.counter, outcome.result))
+    return tuple([Part(epoch, floor, tuple(resolved[epoch])) for epoch, floor in floors.items()])
+
+

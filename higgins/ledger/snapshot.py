@@ -1,148 +1,242 @@
-"""Snapshots: State at a commit, create-only, with a digest. A restart reads the newest good one and the tail.
+"""Snapshots: State at a commit, so that a restart reads the newest good one and a short tail of commits.
 
-Layout: magic (4), SHA-256 of the body (32), the body as MessagePack. Made off the loop from a frozen view of State.
+A snapshot is a sequence of blocks, one or several for each facet, each with the facet's own level. A small one is a
+single object. A larger one is cut into parts of some megabytes, which are put first; the snapshot object then names
+them. It is created last, so a snapshot that can be listed is whole. Layout: `docs/formats.md`.
+
+Neither making nor loading one holds the loop or a second copy of State. Rows are copied, as references, in slices on
+the loop while folding pauses; blocks are encoded in a thread, and freed part by part as they are stored.
 """
 
 import hashlib
+import struct
+from collections import deque
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
+import trio
 
-from higgins.ledger.state.configs import Configs, FrozenConfigs
-from higgins.ledger.state.groups import GroupRecord, Groups
-from higgins.ledger.state.identities import Identities
-from higgins.ledger.state.objects import Objects
-from higgins.ledger.state.offsets import OffsetEntry, Offsets
-from higgins.ledger.state.producers import Grant, ProducerKey, ProducerRecord, Producers
-from higgins.ledger.state.runs import Runs
-from higgins.ledger.state.sessions import Lease, Session, Sessions
+from higgins.ledger.state.base import FACETS
 from higgins.ledger.state.state import State
-from higgins.ledger.state.tasks import TaskProgress, Tasks, TaskSet
-from higgins.ledger.state.topics import Topic, Topics
+from higgins.ledger.tip import Tip
 from higgins.model.errors import Corrupt, ObjectExists, ObjectMissing
-from higgins.model.names import TopicId
-from higgins.model.pointer import ObjectKey
+from higgins.model.pointer import Buffer, ObjectKey
 from higgins.runtime import Runtime
 from higgins.storage.store import Store
 
-MAGIC = b"HGS1"
+MAGIC = b"HGS2"
+FORMAT = 2
 FOLDER = "ledger/snapshots/"
+PARTS_FOLDER = "ledger/snapshot-parts/"
 KEPT = 2
+_PREFIX = struct.Struct(">4sI")
 _DIGEST_BYTES = 32
+_BLOCK_PREFIX = struct.Struct(">I")
+_TOKEN_BYTES = 8
 
 
-class FrozenState(msgspec.Struct, frozen=True, array_like=True):
-    """State as it is stored; fields are only ever added at the end, with a default."""
+class PartRef(msgspec.Struct, frozen=True, array_like=True):
+    """A part of a snapshot: its key, its length and its SHA-256."""
 
+    key: str
+    length: int
+    digest: bytes
+
+
+class SnapshotHead(msgspec.Struct, frozen=True, array_like=True):
+    """What a snapshot object says of State and of its parts. Fields are only ever added at the end, with a default."""
+
+    format: int
     level: int
+    """The highest level of any facet in it."""
     number: int
     hash: bytes
     time_ms: int
-    cluster_id: str
-    topics: list[Topic]
-    objects: list[tuple[int, int, int]]
-    producers: tuple[int, tuple[Grant, ...], list[tuple[ProducerKey, ProducerRecord]]]
-    runs: list[tuple[TopicId, int, int, list[list[Any]]]]
-    sessions: tuple[int, list[Session], list[tuple[int, int]], list[tuple[str, Lease]]]
-    groups: list[tuple[str, GroupRecord]]
-    offsets: list[tuple[str, list[tuple[TopicId, int, OffsetEntry]]]]
-    tasks: tuple[int, bytes, list[TaskSet], list[tuple[str, int, TaskProgress]]]
-    identities: list[tuple[int, list[tuple[int, Any]]]]
-    configs: FrozenConfigs = (0, [])
-    log_starts: list[tuple[TopicId, int, int]] = []
+    parts: tuple[PartRef, ...]
+    """Blocks in order; none when they follow the head in the same object."""
 
 
-_DECODER = msgspec.msgpack.Decoder(FrozenState)
+class Block(msgspec.Struct, frozen=True, array_like=True):
+    """Some rows of one facet."""
+
+    facet: str
+    level: int
+    rows: msgspec.Raw
+
+
+_HEAD_DECODER = msgspec.msgpack.Decoder(SnapshotHead)
+_BLOCK_DECODER = msgspec.msgpack.Decoder(Block)
+_ENCODER = msgspec.msgpack.Encoder()
+
+
+class FrozenState:
+    """State at a commit, as rows that later commits do not change. Rows are given away as they are encoded."""
+
+    def __init__(self, state: State) -> None:
+        self.number, self.hash, self.time_ms = state.number, state.hash, state.time_ms
+        self.slices: deque[tuple[str, Sequence[Any]]] = deque()
 
 
 def snapshot_key(number: int) -> ObjectKey:
-    """Where the snapshot at a commit lies."""
+    """The key of the snapshot at a commit."""
     return ObjectKey(f"{FOLDER}{number:012d}")
 
 
+def freeze_in_slices(state: State, frozen: FrozenState) -> Iterator[None]:
+    """Copy the rows of all facets into `frozen`; pauses after each slice. Nothing may be folded meanwhile."""
+    for name in sorted(FACETS):
+        for rows in state.__dict__[name].freeze():
+            frozen.slices.append((name, rows))
+            yield
+
+
 def freeze(state: State) -> FrozenState:
-    """A view of State that later commits do not change."""
-    return FrozenState(
-        level=1,
-        number=state.number,
-        hash=state.hash,
-        time_ms=state.time_ms,
-        cluster_id=state.cluster_id,
-        topics=state.topics.freeze(),
-        objects=state.objects.freeze(),
-        producers=state.producers.freeze(),
-        runs=state.runs.freeze(),
-        sessions=state.sessions.freeze(),
-        groups=state.groups.freeze(),
-        offsets=state.offsets.freeze(),
-        tasks=state.tasks.freeze(),
-        identities=state.identities.freeze(),
-        configs=state.configs.freeze(),
-        log_starts=state.runs.freeze_starts(),
-    )
+    """The same in one step."""
+    frozen = FrozenState(state)
+    for _ in freeze_in_slices(state, frozen):
+        pass
+    return frozen
 
 
-def thaw(frozen: FrozenState) -> State:
-    """State from its frozen form."""
-    state = State()
-    state.number, state.hash, state.time_ms = frozen.number, frozen.hash, frozen.time_ms
-    state.cluster_id = frozen.cluster_id
-    state.topics = Topics.restore(frozen.topics)
-    state.objects = Objects.restore(frozen.objects)
-    state.producers = Producers.restore(frozen.producers)
-    state.runs = Runs.restore(frozen.runs, frozen.log_starts)
-    state.sessions = Sessions.restore(frozen.sessions)
-    state.groups = Groups.restore(frozen.groups)
-    state.offsets = Offsets.restore(frozen.offsets)
-    state.tasks = Tasks.restore(frozen.tasks)
-    state.identities = Identities.restore(frozen.identities)
-    state.configs = Configs.restore(frozen.configs)
-    return state
+def take_blocks(frozen: FrozenState, bytes_max: int) -> bytes:
+    """Encode rows from the front of a frozen State, and give them up: about `bytes_max` bytes, empty at the end."""
+    pieces: list[bytes] = []
+    total = 0
+    while frozen.slices and total < bytes_max:
+        name, rows = frozen.slices.popleft()
+        block = _ENCODER.encode((name, FACETS[name].LEVEL, rows))
+        pieces += (_BLOCK_PREFIX.pack(len(block)), block)
+        total += _BLOCK_PREFIX.size + len(block)
+    return b"".join(pieces)
 
 
-def encode(frozen: FrozenState) -> bytes:
-    """A snapshot's bytes."""
-    body = msgspec.msgpack.encode(frozen)
-    return b"".join((MAGIC, hashlib.sha256(body).digest(), body))
+def restore_blocks(state: State, data: Buffer) -> None:
+    """Add blocks to a State that is being loaded. Raises: Corrupt."""
+    view = memoryview(data)
+    at = 0
+    while at < len(view):
+        if at + _BLOCK_PREFIX.size > len(view):
+            raise Corrupt("A snapshot ends inside a block.")
+        (length,) = _BLOCK_PREFIX.unpack_from(view, at)
+        at += _BLOCK_PREFIX.size
+        try:
+            block = _BLOCK_DECODER.decode(view[at : at + length])
+            facet = FACETS.get(block.facet)
+            if facet is None or block.level > facet.LEVEL:
+                raise Corrupt(
+                    f"A snapshot holds '{block.facet}' at level {block.level}, which this version does not know: run a "
+                    "newer Higgins."
+                )
+            rows = msgspec.msgpack.decode(block.rows, type=list[facet.ROW])  # type: ignore[name-defined]
+            state.__dict__[block.facet].restore(block.level, rows)
+        except (msgspec.MsgspecError, ValueError, KeyError) as error:
+            raise Corrupt(f"A block of a snapshot cannot be read ({error}).") from error
+        at += length
 
 
-def decode(data: memoryview) -> FrozenState:
-    """A snapshot from its bytes. Raises: Corrupt."""
-    body = data[len(MAGIC) + _DIGEST_BYTES :]
-    if data[: len(MAGIC)] != MAGIC or hashlib.sha256(body).digest() != data[len(MAGIC) : len(MAGIC) + _DIGEST_BYTES]:
+def encode_snapshot(frozen: FrozenState, parts: Sequence[PartRef], blocks: bytes) -> bytes:
+    """A snapshot object: the head, and the blocks unless they lie in parts."""
+    level = max(facet.LEVEL for facet in FACETS.values())
+    head = _ENCODER.encode(SnapshotHead(FORMAT, level, frozen.number, frozen.hash, frozen.time_ms, tuple(parts)))
+    body = b"".join((_PREFIX.pack(MAGIC, len(head)), head, blocks))
+    return body + hashlib.sha256(body).digest()
+
+
+def decode_snapshot(data: memoryview) -> tuple[SnapshotHead, memoryview]:
+    """The head of a snapshot object and the blocks that follow it. Raises: Corrupt."""
+    body, digest = data[:-_DIGEST_BYTES], data[-_DIGEST_BYTES:]
+    if len(data) < _PREFIX.size + _DIGEST_BYTES or hashlib.sha256(body).digest() != digest:
         raise Corrupt("A snapshot does not have the digest it was stored with.")
+    magic, length = _PREFIX.unpack_from(body)
+    if magic != MAGIC:
+        raise Corrupt("The object under a snapshot's key is not a snapshot (wrong magic).")
     try:
-        return _DECODER.decode(body)
+        head = _HEAD_DECODER.decode(body[_PREFIX.size : _PREFIX.size + length])
     except msgspec.MsgspecError as error:
         raise Corrupt(f"A snapshot cannot be read ({error}).") from error
+    return head, body[_PREFIX.size + length :]
 
 
 def digest(state: State) -> str:
-    """What two nodes at the same commit must agree on."""
-    return hashlib.sha256(msgspec.msgpack.encode(freeze(state))).hexdigest()
+    """A digest on which two nodes at the same commit must agree."""
+    hasher = hashlib.sha256(b"%d %b %d" % (state.number, state.hash, state.time_ms))
+    frozen = freeze(state)
+    while blocks := take_blocks(frozen, 1 << 20):
+        hasher.update(blocks)
+    return hasher.hexdigest()
 
 
 async def load_newest(runtime: Runtime, store: Store) -> State:
-    """State from the newest snapshot that is whole; empty State where there is none. Raises: StorageUnavailable."""
-    rows = await store.list(FOLDER)
-    for row in reversed(rows):
+    """State from the newest snapshot that is whole; empty State if there is none. Raises: StorageUnavailable."""
+    for row in reversed(await store.list(FOLDER)):
         try:
-            data = await store.get(row.key)
-            return thaw(await runtime.offload("snapshot", decode, data))
-        except (Corrupt, ObjectMissing, ValueError):
-            # The one before it and a longer tail say the same.
+            return await _load(runtime, store, row.key)
+        except (Corrupt, ObjectMissing):
+            # The one before it and a longer tail give the same State.
             continue
     return State()
 
 
-async def save(runtime: Runtime, store: Store, frozen: FrozenState) -> None:
-    """Put a snapshot and drop all but the newest ones. Raises: StorageUnavailable."""
-    data = await runtime.offload("snapshot", encode, frozen)
+async def _load(runtime: Runtime, store: Store, key: ObjectKey) -> State:
+    head, blocks = await runtime.offload("snapshot", decode_snapshot, await store.get(key))
+    state = State()
+    state.number, state.hash, state.time_ms = head.number, head.hash, head.time_ms
+    await runtime.offload("snapshot", restore_blocks, state, blocks)
+    for part in head.parts:
+        await runtime.offload("snapshot", _restore_part, state, part, await store.get(ObjectKey(part.key)))
+    return state
+
+
+def _restore_part(state: State, part: PartRef, data: memoryview) -> None:
+    if len(data) != part.length or hashlib.sha256(data).digest() != part.digest:
+        raise Corrupt("A part of a snapshot does not have the digest it was stored with.")
+    restore_blocks(state, data)
+
+
+async def freeze_at_tip(tip: Tip) -> FrozenState:
+    """State as it is now, copied in slices between which other tasks get a turn; folding pauses meanwhile."""
+    await tip.take_turn()
+    try:
+        frozen = FrozenState(tip.state)
+        for _ in freeze_in_slices(tip.state, frozen):
+            await trio.lowlevel.checkpoint()
+        return frozen
+    finally:
+        tip.give_turn()
+
+
+async def save(runtime: Runtime, store: Store, frozen: FrozenState, part_bytes_max: int = 8 << 20) -> None:
+    """Store a snapshot, which uses up the frozen State, and drop all but the newest ones.
+
+    Raises: StorageUnavailable.
+    """
+    token = runtime.token(_TOKEN_BYTES).hex()
+    parts: list[PartRef] = []
+    blocks = await runtime.offload("snapshot", take_blocks, frozen, part_bytes_max)
+    while frozen.slices or (parts and blocks):
+        # The token keeps two nodes that snapshot the same commit from writing under the same keys.
+        key = f"{PARTS_FOLDER}{frozen.number:012d}/{token}-{len(parts):06d}"
+        await store.put(ObjectKey(key), [blocks])
+        parts.append(PartRef(key, len(blocks), hashlib.sha256(blocks).digest()))
+        blocks = await runtime.offload("snapshot", take_blocks, frozen, part_bytes_max)
+    data = await runtime.offload("snapshot", encode_snapshot, frozen, parts, blocks)
     try:
         await store.create(snapshot_key(frozen.number), [data])
     except ObjectExists:
-        # Another node was as quick; equal State has an equal snapshot.
-        return
+        # Another node was as quick, or our own create was not answered. Either snapshot is good; parts that belong to
+        # neither are dropped with the snapshot.
+        pass
+    await _drop_old(store)
+
+
+async def _drop_old(store: Store) -> None:
+    """Drop all snapshots but the newest ones, with their parts; each after the object that names them."""
     rows = await store.list(FOLDER)
+    kept = {int(row.key.rpartition("/")[2]) for row in rows[-KEPT:]}
     for row in rows[:-KEPT]:
         await store.delete(row.key)
+    oldest_kept = min(kept, default=0)
+    for row in await store.list(PARTS_FOLDER):
+        if int(row.key.split("/")[2]) < oldest_kept:
+            await store.delete(row.key)

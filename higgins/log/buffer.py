@@ -1,16 +1,17 @@
-"""What waits for a flush, and how a flush is laid out. Pure: no clock, no I/O; the caller says what time it is."""
+"""What waits for a flush, and how a flush is laid out. Pure: no clock, no I/O; the caller passes the time."""
 
 from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
 import msgspec
 
-from higgins.ledger.state.runs import Append, BatchEntry
-from higgins.ledger.state.tasks import TaskStep
+from higgins.ledger.state.append import IDEMPOTENT, TRANSACTIONAL_DATA, BatchEntry
+from higgins.ledger.state.runs import Append
+from higgins.ledger.state.tasks import InputRange, TaskStep
 from higgins.log.segment import FooterRow
 from higgins.model.errors import HigginsError
-from higgins.model.names import TopicId
-from higgins.model.pointer import Buffer, ObjectId
+from higgins.model.names import NO_TOPIC_ID, TopicId
+from higgins.model.pointer import Buffer, ObjectId, Pointer
 from higgins_protocol.records.batch import BatchHeader, stamp_log_append_time
 
 Settled: TypeAlias = Callable[[Sequence[int] | HigginsError, int], None]
@@ -27,12 +28,16 @@ class StepDraft(msgspec.Struct, frozen=True):
 
     name: str
     generation: int
-    partition: int
+    task: int
     lease_epoch: int
-    from_offset: int
-    to_offset: int
+    inputs: tuple[InputRange, ...]
     counters: tuple[tuple[str, int], ...] = ()
-    state_pointer: bytes = b""
+    progress: bytes | None = None
+    """The operator's own progress; None leaves the committed one as it is."""
+    state: tuple[Buffer, ...] = ()
+    """New state, as blocks that are stored beside the output; the ledger keeps a pointer to each."""
+    state_released: tuple[Pointer, ...] = ()
+    """Pointers to state that the new state replaces."""
 
 
 class Item:
@@ -72,22 +77,20 @@ class Item:
 class StepItem:
     """One epoch of a task with its output."""
 
-    __slots__ = ("batches", "bytes", "due_s", "epoch", "settled", "step")
+    __slots__ = ("batches", "bytes", "due_s", "settled", "step")
 
     def __init__(
         self,
         step: StepDraft,
-        epoch: int,
         batches: Sequence[tuple[TopicId, int, BatchHeader, Buffer]],
         settled: Settled,
         due_s: float,
     ) -> None:
         self.step = step
-        self.epoch = epoch
         self.batches = batches
         self.settled = settled
         self.due_s = due_s
-        self.bytes = sum(len(view) for *_, view in batches)
+        self.bytes = sum(len(view) for *_, view in batches) + sum(len(block) for block in step.state)
 
 
 class Unit:
@@ -205,6 +208,7 @@ def append_of(
                 header.producer_id,
                 header.producer_epoch,
                 header.base_sequence,
+                TRANSACTIONAL_DATA if header.is_transactional else IDEMPOTENT,
             )
         )
         payload.append(view)
@@ -226,17 +230,23 @@ def _step(item: StepItem, object_id: ObjectId, position: int) -> tuple[Unit, lis
         rows.append(_row(append, position, end))
         position = end
     draft = item.step
+    added: list[Pointer] = []
+    for block in draft.state:
+        added.append(Pointer(object_id, position, len(block)))
+        pieces.append(block)
+        rows.append(FooterRow(NO_TOPIC_ID, draft.task, position, len(block), 0))
+        position += len(block)
     proposal = TaskStep(
         name=draft.name,
         generation=draft.generation,
-        partition=draft.partition,
-        epoch=item.epoch,
+        task=draft.task,
         lease_epoch=draft.lease_epoch,
-        from_offset=draft.from_offset,
-        to_offset=draft.to_offset,
+        inputs=draft.inputs,
         appends=tuple(appends),
         counters=draft.counters,
-        state_pointer=draft.state_pointer,
+        progress=draft.progress,
+        state_added=tuple(added),
+        state_released=draft.state_released,
     )
     return Unit(proposal, [item], pieces), rows, position
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import msgspec
 import structlog
 import trio
 
@@ -75,17 +76,8 @@ class Flush:
 
 
 def _sized(proposal: Append | TaskStep, length: int) -> Append | TaskStep:
+    """The proposal with the length of the data object that its pointers lead into."""
     if isinstance(proposal, Append):
-        return Append(proposal.topic_id, proposal.partition, proposal.object_id, length, proposal.batches)
-    return TaskStep(
-        proposal.name,
-        proposal.generation,
-        proposal.partition,
-        proposal.epoch,
-        proposal.lease_epoch,
-        proposal.from_offset,
-        proposal.to_offset,
-        tuple(_sized(append, length) for append in proposal.appends),  # type: ignore[misc]
-        proposal.counters,
-        proposal.state_pointer,
-    )
+        return msgspec.structs.replace(proposal, object_length=length)
+    appends = tuple(msgspec.structs.replace(append, object_length=length) for append in proposal.appends)
+    return msgspec.structs.replace(proposal, appends=appends, object_length=length)

@@ -1,6 +1,8 @@
-"""From runs to what a reader is served: whole batches, offsets patched in, cut at a byte budget. Pure.
+"""From runs to the bytes that a reader is served: whole batches with their offsets, up to a byte budget. Pure.
 
-A batch is served as it was stored: only its base offset and leader epoch, which lie outside the checksum, are new.
+A batch is served as it was stored. Only its base offset and leader epoch are written anew; both lie outside what the
+checksum covers. A batch from a producer is stored with the producer's base offset, and is numbered here by counting
+from the base offset of its run; a compacted run has gaps, so its batches are stored with their own offsets.
 """
 
 from collections.abc import Sequence
@@ -8,7 +10,7 @@ from struct import Struct
 
 import msgspec
 
-from higgins.ledger.state.index import Run
+from higgins.ledger.state.index import STORED_OFFSETS, Run
 from higgins.model.errors import Corrupt
 from higgins.model.names import LEADER_EPOCH
 from higgins.model.pointer import Buffer, Pointer
@@ -18,7 +20,7 @@ COPY_BELOW_BYTES = 16 << 10
 """Smaller batches are copied and patched in place: two pieces of a gather write each would cost more."""
 
 _PREFIX = Struct(">qii")
-_SIZE_AND_COUNT = Struct(">8xi11xi")
+_BASE_SIZE_AND_COUNT = Struct(">qi11xi")
 
 
 class Cursor(msgspec.Struct, frozen=True):
@@ -52,6 +54,7 @@ def serve(
     """
     base = run.base_offset if cursor is None else cursor.offset
     position = run.position if cursor is None else cursor.position
+    offsets_are_stored = bool(run.flags & STORED_OFFSETS)
     pieces: list[Buffer] = []
     total = 0
     for view in views:
@@ -60,7 +63,9 @@ def serve(
         while at < len(view):
             if at + HEADER_BYTES > len(view):
                 raise Corrupt(f"Object {run.object_id} ends inside a batch header at position {position}.")
-            length, last_delta = _SIZE_AND_COUNT.unpack_from(view, at)
+            stored_base, length, last_delta = _BASE_SIZE_AND_COUNT.unpack_from(view, at)
+            if offsets_are_stored:
+                base = stored_base
             size = length + LENGTH_OVERHEAD
             if size < HEADER_BYTES or at + size > len(view) or last_delta < 0:
                 raise Corrupt(f"Object {run.object_id} holds no batch at position {position}.")
@@ -75,7 +80,7 @@ def serve(
             at += size
             position += size
         pieces += _patched(view, taken, kept)
-    if base != run.last_offset + 1:
+    if base != run.last_offset + 1 and not (offsets_are_stored and base <= run.last_offset + 1):
         raise Corrupt(f"Object {run.object_id} ends at offset {base}, its run at {run.last_offset + 1}.")
     return Served(pieces, total, None)
 

@@ -17,7 +17,7 @@ class ProducerIds:
         self._left = 0
         self._refilling = trio.Lock()
 
-    def now(self) -> int | None:
+    def take_nowait(self) -> int | None:
         """An id that nobody has had, or None when the block is used up."""
         if not self._left:
             return None
@@ -28,7 +28,7 @@ class ProducerIds:
     async def take(self) -> int:
         """The same, fetching a block first where needed. Raises: Fenced, StorageUnavailable."""
         async with self._refilling:
-            while (found := self.now()) is None:
+            while (found := self.take_nowait()) is None:
                 self._next = await self._ledger.propose(GrantProducerIds(BLOCK))
                 self._left = BLOCK
             return found

@@ -8,7 +8,7 @@ import trio
 
 from higgins.ledger.commit import Commit, commit_key, decode_commit
 from higgins.ledger.ledger import Ledger
-from higgins.ledger.state.index import Run
+from higgins.ledger.state.index import STORED_OFFSETS, Run
 from higgins.log.planner import Cursor, pointer_from, serve
 from higgins.model.errors import HigginsError, ObjectMissing
 from higgins.model.names import TopicId
@@ -62,7 +62,7 @@ class Reader:
         index = self._ledger.state.runs.index(topic_id, partition)
         return 0 if index is None else sum(run.length for run in index.find(offset, RUNS_PER_READ, bytes_max))
 
-    def read_now(
+    def read_nowait(
         self, topic_id: TopicId, partition: int, offset: int, bytes_max: int, *, first: bool = True
     ) -> Read | None:
         """Whole batches from the one that holds `offset`, if they can be had without waiting; None where they cannot.
@@ -71,7 +71,7 @@ class Reader:
         """
         found = Read([], 0, offset)
         for run, cursor in self._runs(topic_id, partition, offset, bytes_max):
-            views = self._dereferencer.now(pointer_from(run, cursor))
+            views = self._dereferencer.fetch_nowait(pointer_from(run, cursor))
             if views is None:
                 return None if not found.pieces else found
             if not self._take(found, topic_id, partition, run, cursor, views, bytes_max, first):
@@ -119,12 +119,14 @@ class Reader:
         start = self._ledger.state.runs.log_start(topic_id, partition)
         runs = index.newest(start)
         if not runs or runs[0].base_offset >= start:
-            return await self._search(runs[0], runs[0].max_timestamp, start) if runs else None
+            if not runs:
+                return None
+            return await self._search(runs[0], runs[0].max_timestamp, max(start, runs[0].max_timestamp_offset))
         # The log starts inside this run, and its newest record may be among those that were deleted.
         first = await self._newest_of(runs[0], start)
         others = index.newest(runs[0].last_offset + 1)
         if others and (first is None or others[0].max_timestamp > first.timestamp):
-            return await self._search(others[0], others[0].max_timestamp, start)
+            return await self._search(others[0], others[0].max_timestamp, others[0].max_timestamp_offset)
         return first
 
     # ---- within -------------------------------------------------------------------------------------------------
@@ -171,7 +173,7 @@ class Reader:
 
     async def _fetch_all(self, runs: Sequence[tuple[Run, Cursor | None]]) -> list[list[memoryview] | HigginsError]:
         """The bytes of each run, or why they cannot be had; those that must come from afar travel side by side."""
-        ready = [self._dereferencer.now(pointer_from(run, cursor)) for run, cursor in runs]
+        ready = [self._dereferencer.fetch_nowait(pointer_from(run, cursor)) for run, cursor in runs]
         found: list[list[memoryview] | HigginsError] = [[] if views is None else views for views in ready]
 
         async def fetch(i: int) -> None:
@@ -199,23 +201,23 @@ class Reader:
             return await self._dereferencer.fetch(pointer, self._object_length(run.object_id))
 
     def _object_length(self, object_id: ObjectId) -> int:
-        record = self._ledger.state.objects.records.get(object_id)
+        record = self._ledger.state.objects.get(object_id)
         return 0 if record is None else record.length
 
     async def _newest_of(self, run: Run, from_offset: int) -> TimedRecord | None:
         """The first record with the greatest timestamp among those of a run from an offset on."""
         views = await self._fetch(run, None)
-        return await self._runtime.offload("decode", _newest_in_run, views, run.base_offset, from_offset)
+        return await self._runtime.offload("decode", _newest_in_run, run, views, from_offset)
 
     async def _search(self, run: Run, timestamp: int, from_offset: int) -> TimedRecord | None:
         """The first record of a run, from an offset on, whose timestamp is not before `timestamp`."""
         views = await self._fetch(run, None)
-        for header, batch, base in _batches(views, run.base_offset, from_offset):
+        for header, batch, base in _batches(run, views, from_offset):
             if header.max_timestamp >= timestamp:
-                # A batch may hold ten thousand records, or unpack to megabytes: not a step for the loop.
-                found = await self._runtime.offload("decode", _first_in_batch, batch, base, timestamp, from_offset)
-                if found is not None:
-                    return found
+                # A batch may hold ten thousand records, or decompress to megabytes: too long for the loop.
+                record = await self._runtime.offload("decode", _first_in_batch, batch, base, timestamp, from_offset)
+                if record is not None:
+                    return record
         return None
 
     def _keep_payload(self, commit: Commit) -> None:
@@ -229,15 +231,17 @@ class Reader:
 
 
 def _batches(
-    views: Sequence[memoryview], base_offset: int, from_offset: int
+    run: Run, views: Sequence[memoryview], from_offset: int
 ) -> Iterator[tuple[BatchHeader, memoryview, int]]:
     """Header, bytes and base offset of each batch of a run that reaches to an offset or beyond."""
-    base = base_offset
+    base = run.base_offset
     for view in views:
         at = 0
         while at + HEADER_BYTES <= len(view):
             header = read_header(view, at)
             size = header.batch_length + LENGTH_OVERHEAD
+            if run.flags & STORED_OFFSETS:
+                base = header.base_offset
             if base + header.last_offset_delta >= from_offset:
                 yield header, view[at : at + size], base
             base += header.last_offset_delta + 1
@@ -248,9 +252,9 @@ def _first_in_batch(batch: memoryview, base_offset: int, timestamp: int, from_of
     return next((one for one in _timed(batch, base_offset, from_offset) if one.timestamp >= timestamp), None)
 
 
-def _newest_in_run(views: Sequence[memoryview], base_offset: int, from_offset: int) -> TimedRecord | None:
+def _newest_in_run(run: Run, views: Sequence[memoryview], from_offset: int) -> TimedRecord | None:
     best: TimedRecord | None = None
-    for header, batch, base in _batches(views, base_offset, from_offset):
+    for header, batch, base in _batches(run, views, from_offset):
         if best is None or header.max_timestamp > best.timestamp:
             for one in _timed(batch, base, from_offset):
                 if best is None or one.timestamp > best.timestamp:

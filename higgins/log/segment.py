@@ -1,8 +1,8 @@
-"""The segment: our format of a data object. Batches of all partitions of one flush, and a footer that lists them.
+"""The segment: our format of a data object. The batches and state blocks of one flush, and a footer that lists them.
 
-Layout: batches side by side, sorted by topic and partition; the footer as MessagePack; its length (u32, big-endian);
-magic.
-The ledger's pointers are the truth; the footer lets a bucket explain itself when only the objects are left.
+Layout: batches, sorted by topic and partition, then the output and state of operators; the footer as MessagePack; its
+length (u32, big-endian); magic. The ledger's pointers are what readers follow; the footer is for recovery tools, when
+only the data objects are left.
 """
 
 import struct
@@ -14,12 +14,15 @@ from higgins.model.errors import Corrupt
 from higgins.model.names import TopicId
 from higgins.model.pointer import Buffer
 
-MAGIC = b"HGD1"
+MAGIC = b"HGD2"
 _TAIL = struct.Struct(">I4s")
 
 
 class FooterRow(msgspec.Struct, frozen=True, array_like=True):
-    """The batches of one partition: where they lie side by side, and how many records they hold."""
+    """Consecutive batches of one partition: where they lie, and how many records they hold.
+
+    A block of operator state has a topic id of zeros, the number of its task, and no records.
+    """
 
     topic_id: TopicId
     partition: int
@@ -29,7 +32,7 @@ class FooterRow(msgspec.Struct, frozen=True, array_like=True):
 
 
 def footer(rows: Sequence[FooterRow]) -> bytes:
-    """What follows the batches of a segment."""
+    """The end of a segment, behind its batches."""
     body = msgspec.msgpack.encode(list(rows))
     return body + _TAIL.pack(len(body), MAGIC)
 
@@ -38,10 +41,10 @@ def read_footer(segment: Buffer) -> list[FooterRow]:
     """The rows of a whole segment. Raises: Corrupt."""
     view = memoryview(segment)
     if len(view) < _TAIL.size:
-        raise Corrupt(f"A segment of {len(view)} bytes is too short to be one.")
+        raise Corrupt(f"A segment of {len(view)} bytes is too short.")
     length, magic = _TAIL.unpack_from(view, len(view) - _TAIL.size)
     if magic != MAGIC or length > len(view) - _TAIL.size:
-        raise Corrupt("A data object does not end as a segment does.")
+        raise Corrupt("The object under a data key is not a segment (wrong magic).")
     try:
         return msgspec.msgpack.decode(view[-_TAIL.size - length : -_TAIL.size], type=list[FooterRow])
     except msgspec.MsgspecError as error:

@@ -25,13 +25,13 @@ class Traffic:
 
     def _notice(self, commit: Commit) -> None:
         session = self._ledger.session
-        is_ours = session is not None and commit.head.epoch == session.epoch
+        is_ours = session is not None and commit.head.writer == session.epoch
         for fact in commit.head.facts:
             if isinstance(fact, RunAppended):
                 # What other nodes commit is theirs to count.
                 if is_ours:
                     traffic = self.of(fact.topic_id)
-                    traffic.records_in += fact.last_offset - fact.base_offset + 1
-                    traffic.bytes_in += fact.length
+                    traffic.records_in += fact.run.last_offset - fact.run.base_offset + 1
+                    traffic.bytes_in += fact.run.length
             elif isinstance(fact, TopicDeleted):
                 self.by_topic.pop(fact.topic_id, None)

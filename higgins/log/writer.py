@@ -15,7 +15,7 @@ import trio
 from higgins.ledger.commit import Commit
 from higgins.ledger.committer import Outcome
 from higgins.ledger.ledger import Ledger
-from higgins.ledger.state.runs import INLINE
+from higgins.ledger.state.append import INLINE
 from higgins.log.buffer import (
     FlushBuffer,
     Item,
@@ -124,7 +124,7 @@ class Writer:
             settled(Fenced("This node has no session; the task goes on elsewhere, or here once it joined again."), -1)
             return
         headed = [(topic_id, partition, read_header(view), view) for topic_id, partition, view in batches]
-        item = StepItem(step, session.epoch, headed, settled, self._due_s(None))
+        item = StepItem(step, headed, settled, self._due_s(None))
         self.bytes_held += item.bytes or 1
         self._buffer.add(item)
         self._pump()

@@ -51,7 +51,7 @@ class ByteRange(msgspec.Struct, frozen=True):
     length: int
 
 
-class Pointer(msgspec.Struct, frozen=True):
+class Pointer(msgspec.Struct, frozen=True, array_like=True):
     """A range of bytes in an object."""
 
     object_id: ObjectId

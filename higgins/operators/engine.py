@@ -121,7 +121,7 @@ class Engine:
         if session_epoch < 0:
             return found
         for tasks in state.tasks.sets.values():
-            for partition in range(tasks.partitions):
+            for partition in range(tasks.tasks):
                 owner = state.sessions.owner(task_resource(tasks.name, partition))
                 if owner is not None and owner.epoch == session_epoch:
                     found[tasks.name, partition] = tasks

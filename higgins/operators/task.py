@@ -14,7 +14,7 @@ import trio
 from higgins.columns.decode import Block, Packed, Tally, gather, rows, stored
 from higgins.ledger.ledger import Ledger
 from higgins.ledger.state.sessions import TakeLease
-from higgins.ledger.state.tasks import TaskSet, task_resource
+from higgins.ledger.state.tasks import InputRange, TaskSet, task_resource
 from higgins.log.buffer import StepDraft
 from higgins.log.reader import Reader
 from higgins.log.watch import Watch
@@ -101,7 +101,7 @@ class Task:
         self.stopped = False
         """Whether it has given up, because of a fault of ours; applying a change, or a new node, starts it again."""
         self._around = around
-        self._key = (tasks.input, partition)
+        self._key = (tasks.inputs[0], partition)
         self._resource = task_resource(tasks.name, partition)
         self._read_bytes = around.settings.epoch_bytes_min
         self._lease_epoch = 0
@@ -143,7 +143,9 @@ class Task:
     def _position(self) -> int:
         """Where the ledger says the task stands; -1 when its operator is gone."""
         state = self._around.ledger.state
-        return state.tasks.position(self.tasks.name, self.partition) if self.tasks.name in state.tasks.sets else -1
+        if self.tasks.name not in state.tasks.sets:
+            return -1
+        return state.tasks.position(self.tasks.name, self.partition, *self._key)
 
     async def _work(self) -> None:
         around = self._around
@@ -168,8 +170,7 @@ class Task:
         lease = ledger.state.sessions.leases.get(self._resource)
         if lease is not None and lease.session_epoch == session.epoch:
             return lease.lease_epoch
-        lease_epoch: int = await ledger.propose(TakeLease(self._resource, session.epoch))
-        return lease_epoch
+        return await ledger.propose(TakeLease(self._resource))
 
     # Input.
 
@@ -196,7 +197,7 @@ class Task:
         return self._is_readable(epoch)
 
     def _is_readable(self, epoch: Epoch) -> bool:
-        return epoch.to_offset < self._around.ledger.state.runs.next_offset(*self._key)
+        return epoch.to_offset < self._around.ledger.state.runs.last_stable_offset(*self._key)
 
     async def _extend(self, epoch: Epoch, operator: Operator) -> None:
         """Read once and take it into the epoch."""
@@ -270,14 +271,12 @@ class Task:
         step = StepDraft(
             name=self.tasks.name,
             generation=self.tasks.generation,
-            partition=self.partition,
+            task=self.partition,
             lease_epoch=self._lease_epoch,
-            from_offset=epoch.from_offset,
-            to_offset=epoch.to_offset,
+            inputs=(InputRange(*self._key, epoch.from_offset, epoch.to_offset),),
             counters=epoch.output.counters(),
-            state_pointer=NO_STATE.pointer(),
         )
-        batches = [(self.tasks.output, partition, batch) for partition, batch in epoch.output.finish()]
+        batches = [(self.tasks.outputs[0], partition, batch) for partition, batch in epoch.output.finish()]
         self._flight = _Flight()
         writer.step(step, batches, self._flight.settled)
         return Epoch(epoch.to_offset)

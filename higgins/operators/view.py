@@ -46,7 +46,7 @@ def operator_views(state: State, engine: Engine) -> list[OperatorView]:
 
 def _operator_view(state: State, engine: Engine, tasks: TaskSet) -> OperatorView:
     specification = decode(tasks.specification)
-    source, output = state.topics.by_id.get(tasks.input), state.topics.by_id.get(tasks.output)
+    source, output = state.topics.by_id.get(tasks.inputs[0]), state.topics.by_id.get(tasks.outputs[0])
     return OperatorView(
         name=tasks.name,
         type=str(specification.__struct_config__.tag),
@@ -55,13 +55,13 @@ def _operator_view(state: State, engine: Engine, tasks: TaskSet) -> OperatorView
         where=specification.where,
         format=specification.format,
         generation=tasks.generation,
-        partitions=[_partition_view(state, engine, tasks, partition) for partition in range(tasks.partitions)],
+        partitions=[_partition_view(state, engine, tasks, partition) for partition in range(tasks.tasks)],
     )
 
 
 def _partition_view(state: State, engine: Engine, tasks: TaskSet, partition: int) -> PartitionView:
-    position = state.tasks.position(tasks.name, partition)
-    high_watermark = state.runs.next_offset(tasks.input, partition)
+    position = state.tasks.position(tasks.name, partition, tasks.inputs[0], partition)
+    high_watermark = state.runs.high_watermark(tasks.inputs[0], partition)
     lease = state.sessions.leases.get(task_resource(tasks.name, partition))
     holder = state.sessions.live.get(lease.session_epoch) if lease else None
     task = engine.task(tasks.name, partition)

@@ -34,21 +34,21 @@ class Dereferencer:
         self._read_inline = read_inline
         self._reads: dict[Pointer, _Read] = {}
 
-    def now(self, pointer: Pointer) -> list[memoryview] | None:
+    def fetch_nowait(self, pointer: Pointer) -> list[memoryview] | None:
         """The bytes, if they can be had without waiting."""
         blob = self._cache.get(pointer.object_id)
         if blob is not None:
             return blob.slice(pointer.position, pointer.length)
         if is_inline(pointer.object_id):
             return None
-        return self._store.get_range_now(object_key(pointer.object_id), pointer.position, pointer.length)
+        return self._store.get_range_nowait(object_key(pointer.object_id), pointer.position, pointer.length)
 
     async def fetch(self, pointer: Pointer, object_length: int) -> list[memoryview]:
         """The bytes, waiting for the store. `object_length` is the whole object's.
 
         Raises: ObjectMissing, StorageUnavailable, Corrupt.
         """
-        ready = self.now(pointer)
+        ready = self.fetch_nowait(pointer)
         if ready is not None:
             return ready
         whole = is_inline(pointer.object_id) or (

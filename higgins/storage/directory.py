@@ -87,7 +87,7 @@ class DirectoryStore:
     async def create(self, key: ObjectKey, pieces: Sequence[Buffer]) -> None:
         await self._runtime.offload("commit", self._create, key, pieces)
 
-    def create_now(self, key: ObjectKey, pieces: Sequence[Buffer]) -> bool:
+    def create_nowait(self, key: ObjectKey, pieces: Sequence[Buffer]) -> bool:
         return False
 
     async def put(self, key: ObjectKey, pieces: Sequence[Buffer]) -> None:
@@ -99,7 +99,7 @@ class DirectoryStore:
     async def get_range(self, key: ObjectKey, position: int, length: int) -> memoryview:
         return await self._runtime.offload("read", self._get_range, key, position, length)
 
-    def get_range_now(self, key: ObjectKey, position: int, length: int) -> builtins.list[memoryview] | None:
+    def get_range_nowait(self, key: ObjectKey, position: int, length: int) -> builtins.list[memoryview] | None:
         return None
 
     async def list(self, prefix: str, *, after: str = "", limit: int = 1000) -> Listing:

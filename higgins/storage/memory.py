@@ -45,7 +45,7 @@ class MemoryStore:
             raise ObjectExists(f"Object {key} is there already.")
         self._blobs[key] = self._kept(pieces)
 
-    def create_now(self, key: ObjectKey, pieces: Sequence[Buffer]) -> bool:
+    def create_nowait(self, key: ObjectKey, pieces: Sequence[Buffer]) -> bool:
         if key in self._blobs:
             return False
         try:
@@ -67,7 +67,7 @@ class MemoryStore:
             raise Corrupt(f"Object {key} does not hold the {length} bytes asked for at position {position}.")
         return _joined(blob.slice(position, length))
 
-    def get_range_now(self, key: ObjectKey, position: int, length: int) -> list[memoryview] | None:
+    def get_range_nowait(self, key: ObjectKey, position: int, length: int) -> list[memoryview] | None:
         blob = self._blobs.get(key)
         if blob is None or not 0 <= position <= position + length <= blob.length:
             return None

@@ -31,9 +31,9 @@ class MeteredStore:
         await self._counted(counts, self._store.create(key, pieces))
         counts.bytes += sum(map(len, pieces))
 
-    def create_now(self, key: ObjectKey, pieces: Sequence[Buffer]) -> bool:
+    def create_nowait(self, key: ObjectKey, pieces: Sequence[Buffer]) -> bool:
         counts, begun = self._counts.create, self._clock()
-        if not self._store.create_now(key, pieces):
+        if not self._store.create_nowait(key, pieces):
             return False
         self._note(counts, begun)
         counts.bytes += sum(map(len, pieces))
@@ -56,9 +56,9 @@ class MeteredStore:
         counts.bytes += length
         return found
 
-    def get_range_now(self, key: ObjectKey, position: int, length: int) -> builtins.list[memoryview] | None:
+    def get_range_nowait(self, key: ObjectKey, position: int, length: int) -> builtins.list[memoryview] | None:
         counts, begun = self._counts.get_range, self._clock()
-        found = self._store.get_range_now(key, position, length)
+        found = self._store.get_range_nowait(key, position, length)
         if found is not None:
             self._note(counts, begun)
             counts.bytes += length

@@ -53,7 +53,7 @@ class ObjectStore:
 
         await self._call("commit", key, call)
 
-    def create_now(self, key: ObjectKey, pieces: Sequence[Buffer]) -> bool:
+    def create_nowait(self, key: ObjectKey, pieces: Sequence[Buffer]) -> bool:
         return False
 
     async def put(self, key: ObjectKey, pieces: Sequence[Buffer]) -> None:
@@ -83,7 +83,7 @@ class ObjectStore:
             raise Corrupt(f"Object {key} does not hold the {length} bytes asked for at position {position}.")
         return view
 
-    def get_range_now(self, key: ObjectKey, position: int, length: int) -> builtins.list[memoryview] | None:
+    def get_range_nowait(self, key: ObjectKey, position: int, length: int) -> builtins.list[memoryview] | None:
         return None
 
     async def list(self, prefix: str, *, after: str = "", limit: int = LIST_CHUNK) -> list[ListedObject]:

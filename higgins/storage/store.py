@@ -52,7 +52,7 @@ class Store(Protocol):
         """
         ...
 
-    def create_now(self, key: ObjectKey, pieces: Sequence[Buffer]) -> bool:
+    def create_nowait(self, key: ObjectKey, pieces: Sequence[Buffer]) -> bool:
         """The same without waiting, where a store can. False: it cannot, or it failed; then `create` says more."""
         ...
 
@@ -77,7 +77,7 @@ class Store(Protocol):
         """
         ...
 
-    def get_range_now(self, key: ObjectKey, position: int, length: int) -> "list[memoryview] | None":
+    def get_range_nowait(self, key: ObjectKey, position: int, length: int) -> "list[memoryview] | None":
         """The same without waiting, in one view or several as the bytes lie, none of them across two pieces of a put.
 
         None where a read has to wait, or has failed and must be tried the long way.

@@ -73,7 +73,7 @@ def _chunks(sources: Sources) -> Iterator[str]:
     yield from kafka.connections(counts.connections)
     yield from kafka.health(ledger)
     yield from kafka.traffic(ledger.state, sources.traffic)
-    if ledger.is_spokesman:
+    if ledger.is_controller:
         # Every node folds the same state: told by one, sums over nodes are right.
         yield from operators.progress(ledger.state, sources.engine)
         yield from cluster.groups(ledger.state)

@@ -96,7 +96,7 @@ class Slow:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._store, name)
 
-    def create_now(self, key: str, pieces: Sequence[Buffer]) -> bool:
+    def create_nowait(self, key: str, pieces: Sequence[Buffer]) -> bool:
         return False
 
     async def create(self, key: str, pieces: Sequence[Buffer]) -> None:

@@ -47,8 +47,8 @@ class Balky:
         await self._pause()
         await self._store.create(key, pieces)
 
-    def create_now(self, key: str, pieces: Sequence[Buffer]) -> bool:
-        return not self.is_held and not self.is_away and self._store.create_now(key, pieces)
+    def create_nowait(self, key: str, pieces: Sequence[Buffer]) -> bool:
+        return not self.is_held and not self.is_away and self._store.create_nowait(key, pieces)
 
     async def put(self, key: str, pieces: Sequence[Buffer]) -> None:
         await self._pause()
@@ -64,8 +64,8 @@ class Balky:
         await trio.sleep(self.range_s)
         return await self._store.get_range(key, position, length)
 
-    def get_range_now(self, key: str, position: int, length: int) -> list[memoryview] | None:
-        return None if self.is_away or self.range_s else self._store.get_range_now(key, position, length)
+    def get_range_nowait(self, key: str, position: int, length: int) -> list[memoryview] | None:
+        return None if self.is_away or self.range_s else self._store.get_range_nowait(key, position, length)
 
     async def list(self, prefix: str, *, after: str = "", limit: int = 1000) -> list[ListedObject]:
         await self._fail_if_away()

@@ -33,11 +33,11 @@ async def test_a_taken_key_is_refused_and_keeps_its_bytes(store: Store) -> None:
 
 
 async def test_a_create_without_waiting_is_a_create_or_nothing_at_all(store: Store) -> None:
-    done = store.create_now(KEY, [b"first"])
+    done = store.create_nowait(KEY, [b"first"])
     assert done == store.traits.reads_are_direct
     if not done:
         await store.create(KEY, [b"first"])
-    assert not store.create_now(KEY, [b"second"])
+    assert not store.create_nowait(KEY, [b"second"])
     assert bytes(await store.get(KEY)) == b"first"
 
 
@@ -149,14 +149,14 @@ async def test_a_range_is_exactly_what_was_asked_for(store: Store, position: int
     await store.put(KEY, [b"0123456789"])
     expected = b"0123456789"[position : position + length]
     assert bytes(await store.get_range(KEY, position, length)) == expected
-    now = store.get_range_now(KEY, position, length)
+    now = store.get_range_nowait(KEY, position, length)
     assert b"".join(now) == expected if now is not None else not store.traits.reads_are_direct
 
 
 @pytest.mark.parametrize(("position", "length"), [(0, 11), (8, 3), (10, 1), (50, 5)])
 async def test_a_range_that_the_object_does_not_hold_is_corruption(store: Store, position: int, length: int) -> None:
     await store.put(KEY, [b"0123456789"])
-    assert store.get_range_now(KEY, position, length) is None
+    assert store.get_range_nowait(KEY, position, length) is None
     with pytest.raises(Corrupt):
         await store.get_range(KEY, position, length)
 

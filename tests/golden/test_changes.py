@@ -33,8 +33,8 @@ async def test_partitions_and_log_starts_are_as_they_were_told(bucket: Path) -> 
     }  # fmt: skip
     for name in ROUNDS:
         topic = state.topics.by_name[name].id
-        assert (state.runs.log_start(topic, 0), state.runs.next_offset(topic, 0)) == (4, 9)
-        assert (state.runs.log_start(topic, 1), state.runs.next_offset(topic, 4)) == (0, 0)
+        assert (state.runs.log_start(topic, 0), state.runs.high_watermark(topic, 0)) == (4, 9)
+        assert (state.runs.log_start(topic, 1), state.runs.high_watermark(topic, 4)) == (0, 0)
 
 
 async def test_groups_and_offsets_are_as_they_were_told(bucket: Path) -> None:

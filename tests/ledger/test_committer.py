@@ -141,7 +141,7 @@ async def test_a_race_lost_is_judged_again_behind_the_winner(autojump_clock: Moc
 
         store.before_create = once(overtake)
         assert await put(ledger) == 7
-        assert ledger.state.runs.next_offset(TOPIC, 0) == 8
+        assert ledger.state.runs.high_watermark(TOPIC, 0) == 8
 
 
 async def test_a_foreign_commit_that_looks_the_same_is_still_foreign(autojump_clock: MockClock) -> None:
@@ -159,7 +159,7 @@ async def test_a_foreign_commit_that_looks_the_same_is_still_foreign(autojump_cl
         store.before_create = once(overtake_and_lose)
         assert await put(ledger) == 1
         assert mine == [0]
-        assert ledger.state.runs.next_offset(TOPIC, 0) == 2
+        assert ledger.state.runs.high_watermark(TOPIC, 0) == 2
 
 
 async def test_a_refusal_is_given_at_the_tip_not_from_memory(autojump_clock: MockClock) -> None:

@@ -58,7 +58,7 @@ def test_a_batch_on_its_way_to_a_deleted_topic_does_not_land_in_its_namesake(chr
     assert chronicle.commit(DeleteTopic(first), CreateTopic("t", OTHER, 1), late)[2] == [
         -ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
     ]
-    assert chronicle.state.runs.next_offset(OTHER, 0) == 0
+    assert chronicle.state.runs.high_watermark(OTHER, 0) == 0
 
 
 def test_a_cluster_is_formed_once(chronicle: Chronicle) -> None:
@@ -79,7 +79,7 @@ def test_batches_side_by_side_are_one_run(chronicle: Chronicle) -> None:
     batches = [plain(count, max_timestamp=NOON_MS + late) for count, late in ((3, 0), (2, 9), (1, 1))]
     assert chronicle.one(append(topic_id, *batches, object_id=an_object, length=300)) == [0, 3, 5]
     assert runs_of(chronicle, topic_id) == [Run(0, 5, an_object, 0, 300, NOON_MS + 9)]
-    assert chronicle.state.runs.next_offset(topic_id, 0) == 6
+    assert chronicle.state.runs.high_watermark(topic_id, 0) == 6
 
 
 def test_a_run_is_closed_once_it_is_long(chronicle: Chronicle) -> None:

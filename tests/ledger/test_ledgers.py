@@ -25,9 +25,9 @@ async def test_after_a_barrier_a_node_knows_what_was_committed_before_it(autojum
         await make_topic(one)
         for i in range(5):
             assert await put(one) == i
-        assert other.state.runs.next_offset(TOPIC, 0) < 5
+        assert other.state.runs.high_watermark(TOPIC, 0) < 5
         await other.barrier()
-        assert other.state.runs.next_offset(TOPIC, 0) == 5
+        assert other.state.runs.high_watermark(TOPIC, 0) == 5
         assert digest(one.state) == digest(other.state)
 
 
@@ -55,7 +55,7 @@ async def test_who_asks_while_a_look_is_under_way_gets_the_next(autojump_clock: 
 
         async def ask() -> None:
             await one.barrier()
-            seen.append(one.state.runs.next_offset(TOPIC, 0))
+            seen.append(one.state.runs.high_watermark(TOPIC, 0))
 
         async with trio.open_nursery() as nursery:
             nursery.start_soon(ask)

@@ -58,12 +58,12 @@ def test_a_repeat_is_answered_with_its_first_offset_and_appends_nothing(producer
     producer.send(0, count=3)
     producer.send(3, count=2)
     assert producer.send(0, count=3) == [0] and producer.send(3, count=2) == [3]
-    assert producer.chronicle.state.runs.next_offset(producer.topic_id, 0) == 5
+    assert producer.chronicle.state.runs.high_watermark(producer.topic_id, 0) == 5
 
 
 def test_the_same_batch_twice_in_one_flush_is_one_batch(producer: Producer) -> None:
     assert producer.send(0, 0, 1, 1, 0) == [0, 0, 1, 1, 0]
-    assert producer.chronicle.state.runs.next_offset(producer.topic_id, 0) == 2
+    assert producer.chronicle.state.runs.high_watermark(producer.topic_id, 0) == 2
 
 
 def test_the_last_five_batches_are_known_again_and_older_ones_refused(producer: Producer) -> None:
@@ -78,7 +78,7 @@ def test_part_of_a_batch_is_a_repeat_at_the_offsets_it_has(producer: Producer) -
     assert producer.send(0, count=2) == [0] and producer.send(1, count=2) == [1] and producer.send(2) == [2]
     assert producer.send(4, count=3) == [4] and producer.send(6) == [6]
     assert producer.send(2, count=2) == [OLD], "of two batches, whose offsets need not be in a row"
-    assert producer.chronicle.state.runs.next_offset(producer.topic_id, 0) == 7
+    assert producer.chronicle.state.runs.high_watermark(producer.topic_id, 0) == 7
 
 
 def test_what_begins_with_a_repeat_and_goes_on_is_refused_as_out_of_order(producer: Producer) -> None:

@@ -90,7 +90,7 @@ def test_the_log_starts_where_records_were_deleted_up_to(chronicle: Chronicle) -
     assert index is not None
     assert [run.base_offset for run in index.find(0, 9, 1 << 40)] == [10, 20], "a run it lies in stays whole"
     assert [state.objects.records[each].live for each in objects] == [0, 1, 1]
-    assert (state.runs.log_start(topic_id, 0), state.runs.next_offset(topic_id, 0)) == (15, 30)
+    assert (state.runs.log_start(topic_id, 0), state.runs.high_watermark(topic_id, 0)) == (15, 30)
     assert chronicle.one(DeleteRecords(topic_id, 0, 3)) == 15, "it never goes back"
     assert digest(chronicle.restored().state) == digest(state)
     assert chronicle.restored().state.runs.log_start(topic_id, 0) == 15

@@ -80,7 +80,7 @@ def test_output_progress_and_counters_move_together(operator: Operator) -> None:
     tasks = chronicle.state.tasks
     assert tasks.position("op", 0) == 20 and tasks.position("op", 1) == 0
     assert tasks.counters("op", 0) == {"kept": 8, "seen": 20}
-    assert chronicle.state.runs.next_offset(operator.output, 0) == 8
+    assert chronicle.state.runs.high_watermark(operator.output, 0) == 8
 
 
 @pytest.mark.parametrize(
@@ -91,14 +91,14 @@ def test_output_progress_and_counters_move_together(operator: Operator) -> None:
 def test_a_step_that_does_not_fit_leaves_nothing(operator: Operator, changes: dict[str, object]) -> None:
     chronicle = operator.chronicle
     assert chronicle.refusal(operator.step(**changes)) == ErrorCode.FENCED_LEADER_EPOCH
-    assert chronicle.state.runs.next_offset(operator.output, 0) == 0
+    assert chronicle.state.runs.high_watermark(operator.output, 0) == 0
 
 
 def test_the_same_step_twice_in_one_commit_is_taken_once(operator: Operator) -> None:
     chronicle = operator.chronicle
     first, second = chronicle.commit(operator.step(), operator.step(), payload_bytes=(100, 100))
     assert first == [[0]] and isinstance(second, Refused)
-    assert chronicle.state.runs.next_offset(operator.output, 0) == 4
+    assert chronicle.state.runs.high_watermark(operator.output, 0) == 4
 
 
 def test_a_step_whose_output_is_gone_is_refused_whole(operator: Operator) -> None:

@@ -142,7 +142,7 @@ async def test_what_this_node_wrote_is_read_without_waiting(autojump_clock: Mock
     async with running_log() as log:
         await filled(log, SIZES)
         before = len(log.store.calls)
-        read = log.reader.read_now(TOPIC, 0, 0, 1 << 20)
+        read = log.reader.read_nowait(TOPIC, 0, 0, 1 << 20)
         assert read is not None and len(records_in(read)) == 3 * len(SIZES)
         assert len(log.store.calls) == before
 
@@ -151,12 +151,12 @@ async def test_what_another_node_wrote_is_read_from_the_store_once(autojump_cloc
     async with running_log() as log:
         await filled(log, SIZES)
         async with running_log(beside(log.store), port=9093) as other:
-            assert other.reader.read_now(TOPIC, 0, 0, 1 << 20) is None
+            assert other.reader.read_nowait(TOPIC, 0, 0, 1 << 20) is None
             for _ in range(3):
                 assert len(await other.records()) == 3 * len(SIZES)
             ranges = [key for call, key in other.store.calls if call == "get_range"]
             assert sorted(ranges) == log.objects()
-            read = other.reader.read_now(TOPIC, 0, 0, 1 << 20)
+            read = other.reader.read_nowait(TOPIC, 0, 0, 1 << 20)
             assert read is not None and len(records_in(read)) == 3 * len(SIZES)
 
 

@@ -65,7 +65,7 @@ async def test_nothing_is_told_before_its_bytes_and_its_commit_are_there(autojum
         bytes_there.set()
         await trio.sleep(5)
         assert not ticket.settled.is_set() and log.store.count("create") == creates + 1
-        assert log.ledger.state.runs.next_offset(TOPIC, 0) == 0
+        assert log.ledger.state.runs.high_watermark(TOPIC, 0) == 0
         commit_there.set()
         assert await ticket.offset() == 0
 

@@ -93,7 +93,7 @@ class Log:
     async def records(self, partition: int = 0, offset: int = 0, bytes_max: int = 1 << 20) -> list[Record]:
         """Everything from an offset on, read in answers of at most `bytes_max`."""
         found: list[Record] = []
-        while offset < self.ledger.state.runs.next_offset(TOPIC, partition):
+        while offset < self.ledger.state.runs.high_watermark(TOPIC, partition):
             read = await self.reader.read(TOPIC, partition, offset, bytes_max)
             assert read.next_offset > offset, "the reader stands still"
             found += records_in(read)

@@ -104,7 +104,7 @@ class Node:
         found: list[Record] = []
         topic_id = self.topic(topic).id
         offset = 0
-        while offset < self.ledger.state.runs.next_offset(topic_id, partition):
+        while offset < self.ledger.state.runs.high_watermark(topic_id, partition):
             read = await self.reader.read(topic_id, partition, offset, 1 << 20)
             data = memoryview(b"".join(read.pieces))
             while data:
@@ -127,7 +127,7 @@ class Node:
         def is_done() -> bool:
             tasks = state.tasks.sets[operator]
             return all(
-                state.tasks.position(operator, partition) == state.runs.next_offset(tasks.input, partition)
+                state.tasks.position(operator, partition) == state.runs.high_watermark(tasks.input, partition)
                 for partition in range(tasks.partitions)
             )
 

@@ -122,7 +122,7 @@ class SimulatedStore:
         data = b"".join(pieces)
         await self._write("create", key, lambda: self._bucket.create(key, data))
 
-    def create_now(self, key: ObjectKey, pieces: Sequence[Buffer]) -> bool:
+    def create_nowait(self, key: ObjectKey, pieces: Sequence[Buffer]) -> bool:
         return False
 
     async def put(self, key: ObjectKey, pieces: Sequence[Buffer]) -> None:
@@ -143,7 +143,7 @@ class SimulatedStore:
             raise Corrupt(f"Object {key} holds {len(part)} of {length} bytes asked for at position {position}.")
         return memoryview(part)
 
-    def get_range_now(self, key: ObjectKey, position: int, length: int) -> None:
+    def get_range_nowait(self, key: ObjectKey, position: int, length: int) -> None:
         return None
 
     async def list(self, prefix: str, *, after: str = "", limit: int = 1000) -> list[ListedObject]:

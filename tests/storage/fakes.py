@@ -41,7 +41,7 @@ class FakeStore:
         self.objects[key] = b"".join(pieces)
         await self.after_create(key)
 
-    def create_now(self, key: ObjectKey, pieces: Sequence[Buffer]) -> bool:
+    def create_nowait(self, key: ObjectKey, pieces: Sequence[Buffer]) -> bool:
         return False
 
     async def put(self, key: ObjectKey, pieces: Sequence[Buffer]) -> None:
@@ -66,7 +66,7 @@ class FakeStore:
             raise Corrupt(key)
         return view
 
-    def get_range_now(self, key: ObjectKey, position: int, length: int) -> None:
+    def get_range_nowait(self, key: ObjectKey, position: int, length: int) -> None:
         return None
 
     async def list(self, prefix: str, *, after: str = "", limit: int = 1000) -> list[ListedObject]:

@@ -71,9 +71,9 @@ async def test_a_store_whose_memory_is_exhausted_says_so_and_keeps_what_it_has(m
             raise OSError(errno.ENOSPC, "No space left on device")
 
         exhausted.setattr(os, "pwritev", fail)
-        assert not store.create_now(ObjectKey("data/2"), [large]), "it takes the long way, which says why"
+        assert not store.create_nowait(ObjectKey("data/2"), [large]), "it takes the long way, which says why"
         for write in (store.create, store.put):
             with pytest.raises(StorageUnavailable, match="No memory left"):
                 await write(ObjectKey("data/2"), [large])
     assert await store.get(key) == large
-    assert store.create_now(ObjectKey("data/2"), [large])
+    assert store.create_nowait(ObjectKey("data/2"), [large])

@@ -27,17 +27,17 @@ async def test_operations_are_counted_by_kind_and_outcome_with_their_bytes_and_t
     store = MeteredStore(bare, counts, Ticking())
     assert store.traits == bare.traits
     await store.create("a", [b"12", b"345"])
-    assert store.create_now("b", [b"1"])
+    assert store.create_nowait("b", [b"1"])
     with pytest.raises(ObjectExists):
         await store.create("a", [b"other"])
-    assert not store.create_now("a", [b"other"])
+    assert not store.create_nowait("a", [b"other"])
     await store.put("c", [b"123"])
     assert bytes(await store.get("a")) == b"12345"
     with pytest.raises(ObjectMissing):
         await store.get("z")
     assert bytes(await store.get_range("a", 1, 3)) == b"234"
-    assert b"".join(store.get_range_now("a", 0, 2)) == b"12"
-    assert store.get_range_now("z", 0, 2) is None
+    assert b"".join(store.get_range_nowait("a", 0, 2)) == b"12"
+    assert store.get_range_nowait("z", 0, 2) is None
     assert [one.key for one in await store.list("")] == ["a", "b", "c"]
     await store.delete("c")
     found = {kind: (one.outcomes, one.bytes, one.seconds.count) for kind, one in counts.by_kind.items()}

@@ -17,10 +17,10 @@ from higgins.kafka.acl import AclOperation, AclResourceType, Permission
 from higgins.kafka.api_row import ApiRow, State, in_task
 from higgins.kafka.cluster.assignments import check_nodes
 from higgins.kafka.context import Call, code_of, reach_tip
-from higgins.ledger.state.partitions import AddPartitions, add_partitions
+from higgins.ledger.state.partitions import AddPartitions
 from higgins.ledger.state.topics import Topic
 from higgins.model.errors import Refused
-from higgins.operators.growth import extensible_readers
+from higgins.operators.growth import growth_of
 from higgins_protocol.errors import ErrorCode
 from higgins_protocol.messages.create_partitions import (
     CreatePartitionsRequest,
@@ -65,9 +65,9 @@ def _proposal(call: Call, asked: CreatePartitionsTopic) -> AddPartitions:
     topic = state.topics.by_name.get(asked.name)
     if topic is None:
         raise Refused(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, f"There is no topic '{asked.name}'.")
-    proposal = AddPartitions(topic.id, asked.count, extensible_readers(state, topic.id))
-    # The same judgement as at the commit, so that `validate_only` tells what would become of it.
-    add_partitions(state.topics, state.tasks, proposal)
+    proposal = AddPartitions(topic.id, asked.count, growth_of(state, topic.id, asked.count))
+    # The validation of the commit, so that `validate_only` answers what the commit would.
+    state.draft(state.time_ms).validate(proposal, 0)
     _check_assignments(call, asked, topic)
     return proposal
 

@@ -40,7 +40,7 @@ def handle(call: Call, request: DescribeClusterRequest) -> Future[DescribeCluste
     for session in node.state.sessions.live.values():
         host, port = node.endpoint(session, call.listener)
         brokers.append(DescribeClusterBroker(session.node_id, host, port))
-    controller = node.state.sessions.eldest()
+    controller = node.state.sessions.controller()
     wants_operations = request.include_cluster_authorized_operations
     response = DescribeClusterResponse(
         cluster_id=node.state.cluster_id,

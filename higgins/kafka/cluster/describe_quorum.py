@@ -57,7 +57,7 @@ def _unknown(topic: TopicRequest) -> TopicState:
 
 def _ledger(call: Call) -> PartitionState:
     sessions = call.node.state.sessions
-    leader = sessions.eldest()
+    leader = sessions.controller()
     next_number = call.node.state.number + 1
     now_ms = call.node.runtime.now_ms()
     return PartitionState(

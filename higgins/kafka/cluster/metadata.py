@@ -148,7 +148,7 @@ def _respond(call: Call, request: MetadataRequest, topics: list[MetadataResponse
     for session in node.state.sessions.live.values():
         host, port = node.endpoint(session, call.listener)
         brokers.append(MetadataResponseBroker(session.node_id, host, port))
-    controller = node.state.sessions.eldest()
+    controller = node.state.sessions.controller()
     wants_operations = request.include_cluster_authorized_operations
     return MetadataResponse(
         brokers=brokers,

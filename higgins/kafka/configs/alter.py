@@ -33,7 +33,7 @@ class Wanted(msgspec.Struct):
     name: str
     judge: Judge
     refusal: Refused | None = None
-    proposal: Proposal | None = None
+    proposal: Proposal[bool] | None = None
     """On its way; None when nothing is left to do."""
 
 

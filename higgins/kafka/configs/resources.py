@@ -64,7 +64,7 @@ class Resource(msgspec.Struct, frozen=True):
             return rungs[0].value if rungs else None
         return value_of(entry, rungs)
 
-    def proposal(self, after: dict[str, str]) -> Proposal:
+    def proposal(self, after: dict[str, str]) -> Proposal[bool]:
         """What changes it into having these of its own, if it has not changed meanwhile."""
         if self.topic_id is not None:
             return ConfigureTopic(self.topic_id, dict(self.own), after)

@@ -76,7 +76,7 @@ def _topics(node: Node) -> tuple[TopicFigures, ...]:
 
 def _records(node: Node, topic: Topic) -> int:
     runs = node.state.runs
-    return sum(runs.next_offset(topic.id, i) - runs.log_start(topic.id, i) for i in range(topic.partitions))
+    return sum(runs.high_watermark(topic.id, i) - runs.log_start(topic.id, i) for i in range(topic.partitions))
 
 
 async def _groups(node: Node) -> list[GroupFigures]:

@@ -45,7 +45,7 @@ def handle(call: Call, request: FetchRequest) -> Future[FetchResponse]:
     if request.session_epoch not in {INITIAL_EPOCH, FINAL_EPOCH}:
         return completed(FetchResponse(error_code=ErrorCode.FETCH_SESSION_ID_NOT_FOUND))
     fetch = _Fetch(call, request)
-    if fetch.read_now() and fetch.is_complete():
+    if fetch.read_nowait() and fetch.is_complete():
         return completed(fetch.respond())
     return call.spawn(fetch.wait)
 
@@ -71,12 +71,12 @@ class _Fetch:
         self._rows: list[_Wanted] = []
         self._total = 0
 
-    def read_now(self) -> bool:
+    def read_nowait(self) -> bool:
         """Read all that can be read without waiting; False when something cannot."""
         for row, budget in self._budgeted():
             assert row.topic is not None
             asked = row.asked
-            row.read = self._node.reader.read_now(
+            row.read = self._node.reader.read_nowait(
                 row.topic.id, asked.partition, asked.fetch_offset, budget, first=not self._total
             )
             if row.read is None:
@@ -137,7 +137,7 @@ class _Fetch:
             # KIP-595: what was read last belongs to no log there ever was here.
             return _Wanted(topic, asked, ErrorCode.OFFSET_OUT_OF_RANGE)
         runs = self._node.state.runs
-        start, end = runs.log_start(topic.id, asked.partition), runs.next_offset(topic.id, asked.partition)
+        start, end = runs.log_start(topic.id, asked.partition), runs.high_watermark(topic.id, asked.partition)
         if not start <= asked.fetch_offset <= end:
             return _Wanted(topic, asked, ErrorCode.OFFSET_OUT_OF_RANGE)
         return _Wanted(topic, asked)
@@ -230,7 +230,7 @@ class _Fetch:
         if row.read is not None and row.read.length:
             self._node.traffic.of(row.topic.id).bytes_out += row.read.length
         runs = self._node.state.runs
-        high_watermark = runs.next_offset(row.topic.id, index)
+        high_watermark = runs.high_watermark(row.topic.id, index)
         return PartitionData(
             partition_index=index,
             high_watermark=high_watermark,

@@ -27,7 +27,7 @@ def handle(call: Call, request: InitProducerIdRequest) -> Future[InitProducerIdR
         return completed(InitProducerIdResponse(error_code=ErrorCode.INVALID_REQUEST, producer_epoch=-1))
     if (request.producer_id == -1) != (request.producer_epoch == -1):
         return completed(InitProducerIdResponse(error_code=ErrorCode.INVALID_REQUEST, producer_epoch=-1))
-    producer_id = call.node.producer_ids.now()
+    producer_id = call.node.producer_ids.take_nowait()
     if producer_id is None:
         return call.spawn(_after_grant, call)
     return completed(InitProducerIdResponse(producer_id=producer_id))

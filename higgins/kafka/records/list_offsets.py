@@ -69,7 +69,7 @@ async def _answer(
         return ListOffsetsPartitionResponse(index, ErrorCode.FENCED_LEADER_EPOCH)
     runs = call.node.state.runs
     if asked.timestamp == LATEST:
-        return _found(call, index, TimedRecord(runs.next_offset(topic.id, index), -1))
+        return _found(call, index, TimedRecord(runs.high_watermark(topic.id, index), -1))
     if asked.timestamp == EARLIEST:
         return _found(call, index, TimedRecord(runs.log_start(topic.id, index), -1))
     try:

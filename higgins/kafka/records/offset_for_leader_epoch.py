@@ -52,7 +52,7 @@ def _end(call: Call, name: str, asked: OffsetForLeaderPartition, failure: ErrorC
         return EpochEndOffset(ErrorCode.NONE, index, asked.leader_epoch, runs.log_start(topic.id, index))
     if asked.leader_epoch != LEADER_EPOCH:
         return EpochEndOffset(ErrorCode.NONE, index)
-    return EpochEndOffset(ErrorCode.NONE, index, LEADER_EPOCH, runs.next_offset(topic.id, index))
+    return EpochEndOffset(ErrorCode.NONE, index, LEADER_EPOCH, runs.high_watermark(topic.id, index))
 
 
 API = ApiRow(

@@ -1,12 +1,14 @@
-"""Configs of brokers, groups and whatever else is no topic: what each has of its own, as facts that every node folds.
+"""Configs of brokers, groups and other resources that are not topics: the entries that each overrides.
 
-Which entries there are and what they mean is not known here; names and values are kept as they were given.
+Which entries exist and what they mean is not known here; names and values are stored as they were set.
 """
 
-from collections.abc import Iterable, Mapping, MutableMapping
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequence
 from typing import TypeAlias
 
-from higgins.ledger.state.base import Fact, Moment, Proposal
+import msgspec
+
+from higgins.ledger.state.base import Draft, Facet, Facets, Fact, Moment, Proposal, folds, slices
 from higgins.ledger.state.overlay import Overlay
 from higgins.model.errors import Refused
 from higgins_protocol.errors import ErrorCode
@@ -14,79 +16,94 @@ from higgins_protocol.errors import ErrorCode
 RESOURCES_MAX = 10_000
 
 ResourceKey: TypeAlias = tuple[int, str]
-"""The kind of a resource by Kafka's code, and its name; the empty name of a kind is its default."""
+"""The type of a resource by Kafka's code, and its name; the empty name of a type is its default."""
 
 
 class ResourceConfigured(Fact, frozen=True, tag=80):
-    """What a resource has of its own from now on; nothing at all forgets it."""
+    """The configs that a resource overrides from now on; an empty mapping forgets it."""
 
     kind: int
     name: str
     configs: dict[str, str]
 
 
-class ConfigureResource(Proposal, frozen=True):
-    """Give a resource other configs, if it still has those they were made from; the result says whether it had."""
+class ConfigureResource(Proposal[bool], frozen=True, tag=80):
+    """Replace a resource's configs, if they are still `before`; the result says whether they were.
+
+    Refused with POLICY_VIOLATION past the limit of resources.
+    """
 
     kind: int
     name: str
     before: dict[str, str]
     after: dict[str, str]
 
+    def validate(self, draft: Draft) -> tuple[Sequence[Fact], bool]:
+        configs = draft[Configs]
+        if configs.get(self.kind, self.name) != self.before:
+            return [], False
+        if not self.before and self.after and configs.count >= RESOURCES_MAX:
+            raise Refused(
+                ErrorCode.POLICY_VIOLATION,
+                f"{RESOURCES_MAX} resources have configs of their own, which is the limit; delete some of them first.",
+            )
+        return [ResourceConfigured(self.kind, self.name, self.after)], True
 
-FrozenConfigs: TypeAlias = tuple[int, list[tuple[int, str, dict[str, str]]]]
+
+class ConfigRow(msgspec.Struct, frozen=True, array_like=True):
+    """A snapshot row: the revision, repeated in every row, and one resource."""
+
+    revision: int
+    kind: int
+    name: str
+    configs: dict[str, str]
 
 
-class Configs:
+class Configs(Facet, name="configs"):
     """The facet of configs, by resource."""
 
-    def __init__(self, resources: MutableMapping[ResourceKey, dict[str, str]], revision: int = 0) -> None:
-        self._resources = resources
+    ROW = ConfigRow
+
+    def __init__(self, resources: MutableMapping[ResourceKey, dict[str, str]] | None = None, revision: int = 0) -> None:
+        self._resources: MutableMapping[ResourceKey, dict[str, str]] = {} if resources is None else resources
         self.revision = revision
-        """The commit that changed any of them last; who has computed with an older one computes anew."""
+        """The number of the commit that last changed any of them; what was computed at an older one is out of date."""
 
     def draft(self) -> "Configs":
         return Configs(Overlay(self._resources), self.revision)
 
     def get(self, kind: int, name: str) -> Mapping[str, str]:
-        """What a resource has of its own."""
+        """The entries that a resource overrides."""
         return self._resources.get((kind, name)) or {}
 
     def names(self, kind: int) -> Iterable[str]:
-        """The resources of a kind that have anything of their own."""
+        """The resources of a type that override anything."""
         return [name for each, name in self._resources if each == kind]
 
-    def fold(self, fact: ResourceConfigured, moment: Moment) -> None:
+    @property
+    def count(self) -> int:
+        """How many resources override anything."""
+        return len(self._resources)
+
+    @folds(ResourceConfigured)
+    def _configure(self, fact: ResourceConfigured, moment: Moment, state: Facets) -> None:
         self.revision = moment.number
         if fact.configs:
             self._resources[fact.kind, fact.name] = fact.configs
         elif (fact.kind, fact.name) in self._resources:
             del self._resources[fact.kind, fact.name]
 
-    def freeze(self) -> FrozenConfigs:
-        return self.revision, [(kind, name, configs) for (kind, name), configs in self._resources.items()]
-
-    @staticmethod
-    def restore(frozen: FrozenConfigs) -> "Configs":
-        revision, rows = frozen
-        return Configs({(kind, name): configs for kind, name, configs in rows}, revision)
-
-    @property
-    def count(self) -> int:
-        """How many resources have anything of their own."""
-        return len(self._resources)
-
-
-def configure_resource(configs: Configs, proposal: ConfigureResource) -> tuple[list[Fact], bool]:
-    """The fact of a change, and True; no fact and False where somebody else was quicker.
-
-    Raises: Refused(POLICY_VIOLATION) past the limit of resources.
-    """
-    if configs.get(proposal.kind, proposal.name) != proposal.before:
-        return [], False
-    if not proposal.before and proposal.after and configs.count >= RESOURCES_MAX:
-        raise Refused(
-            ErrorCode.POLICY_VIOLATION,
-            f"{RESOURCES_MAX} resources have configs of their own, which is the limit; delete those of some first.",
+    def freeze(self) -> Iterator[Sequence[ConfigRow]]:
+        revision = self.revision
+        if not self._resources and revision:
+            # Nothing is overridden any more; the row of no resource keeps the revision.
+            yield [ConfigRow(revision, -1, "", {})]
+        yield from slices(
+            ConfigRow(revision, kind, name, configs) for (kind, name), configs in self._resources.items()
         )
-    return [ResourceConfigured(proposal.kind, proposal.name, proposal.after)], True
+
+    def restore(self, level: int, rows: Sequence[ConfigRow]) -> None:
+        for row in rows:
+            self.revision = row.revision
+            if row.configs:
+                self._resources[row.kind, row.name] = row.configs

@@ -1,55 +1,110 @@
-"""Identities of proposals: what a node has proposed and what came of it, so that nothing happens twice.
+"""Identities of proposals: what each node has proposed and what came of it, so that nothing takes effect twice.
 
-An identity is (node epoch, counter). Below a node's floor everything is resolved and forgotten.
+An identity is (session epoch, counter). A node raises its floor with its commits: everything below is resolved, and
+its results are forgotten.
 """
+
+from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from higgins.ledger.state.base import Result
+from higgins.ledger.state.base import Facet, Facets, Moment, Result, folds
+from higgins.ledger.state.sessions import SessionEnded
 
 RESULTS_MAX = 1000
-"""Resolved proposals remembered for each live node epoch, above its floor."""
+"""Results remembered for each live session, above its floor."""
+
+
+class Identity(msgspec.Struct, frozen=True, array_like=True):
+    """Who proposed: the session epoch of the node, and the proposal's number within that session."""
+
+    epoch: int
+    counter: int
 
 
 class Resolved(msgspec.Struct, frozen=True, array_like=True):
-    """A proposal of this commit's node, and its result."""
+    """A proposal that this commit makes true, and its result."""
 
     counter: int
     result: Result
 
 
-class Identities:
-    """The facet of identities. Written by the commit itself, not by facts."""
+class Part(msgspec.Struct, frozen=True, array_like=True):
+    """The part of a commit that belongs to one node: whose proposals it carries and what became of them."""
 
-    def __init__(self, results: dict[int, dict[int, Result]]) -> None:
-        self._results = results
+    epoch: int
+    floor: int
+    """All proposals of this session below this counter are resolved."""
+    resolved: tuple[Resolved, ...]
 
-    def result(self, epoch: int, counter: int) -> tuple[bool, Result]:
-        """Whether the proposal has been committed, and what came of it."""
-        results = self._results.get(epoch)
-        if results is None or counter not in results:
-            return False, None
-        return True, results[counter]
 
-    def note(self, epoch: int, floor: int, resolved: tuple[Resolved, ...]) -> None:
-        """A commit of a node: its floor moves up, its new results are remembered."""
-        results = self._results.setdefault(epoch, {})
-        for counter in list(results):
-            if counter >= floor:
+class SessionResults(msgspec.Struct, frozen=True, array_like=True):
+    """A snapshot row: what is remembered of one session."""
+
+    epoch: int
+    floor: int
+    results: list[tuple[int, Result]]
+
+
+class _Results:
+    __slots__ = ("by_counter", "floor")
+
+    def __init__(self, floor: int, by_counter: dict[int, Result]) -> None:
+        self.floor = floor
+        self.by_counter = by_counter
+
+
+class Identities(Facet, name="identities"):
+    """The facet of identities. It is written from the parts of a commit, not by facts."""
+
+    ROW = SessionResults
+
+    def __init__(self) -> None:
+        self._sessions: dict[int, _Results] = {}
+
+    def draft(self) -> "Identities":
+        # A draft is validated against the results that are committed; its own facts add none.
+        return Identities()
+
+    def is_known(self, identity: Identity) -> bool:
+        """Whether the proposal has been committed before, or lies below its session's floor."""
+        results = self._sessions.get(identity.epoch)
+        return results is not None and (identity.counter < results.floor or identity.counter in results.by_counter)
+
+    def result(self, identity: Identity) -> Result:
+        """The result of a known proposal; None for one below the floor, which nobody waits for any more."""
+        return self._sessions[identity.epoch].by_counter.get(identity.counter)
+
+    def note(self, part: Part) -> None:
+        """A commit with proposals of a live session: its floor rises, its new results are remembered."""
+        results = self._sessions.get(part.epoch)
+        if results is None:
+            results = self._sessions[part.epoch] = _Results(part.floor, {})
+        by_counter = results.by_counter
+        results.floor = max(results.floor, part.floor)
+        for counter in list(by_counter):
+            if counter >= results.floor:
                 break
-            del results[counter]
-        for row in resolved:
-            results[row.counter] = row.result
-        while len(results) > RESULTS_MAX:
-            del results[next(iter(results))]
+            del by_counter[counter]
+        for resolved in part.resolved:
+            by_counter[resolved.counter] = resolved.result
+        while len(by_counter) > RESULTS_MAX:
+            # What is forgotten must not be taken for new.
+            oldest = next(iter(by_counter))
+            results.floor = max(results.floor, oldest + 1)
+            del by_counter[oldest]
 
-    def forget(self, epoch: int) -> None:
-        """The session has ended; nothing of it will be asked for again."""
-        self._results.pop(epoch, None)
+    @folds(SessionEnded)
+    def _forget(self, fact: SessionEnded, moment: Moment, state: Facets) -> None:
+        """Nothing of an ended session will be proposed again."""
+        self._sessions.pop(fact.epoch, None)
 
-    def freeze(self) -> list[tuple[int, list[tuple[int, Result]]]]:
-        return [(epoch, list(results.items())) for epoch, results in self._results.items()]
+    def freeze(self) -> Iterator[Sequence[SessionResults]]:
+        yield [
+            SessionResults(epoch, results.floor, list(results.by_counter.items()))
+            for epoch, results in self._sessions.items()
+        ]
 
-    @staticmethod
-    def restore(frozen: list[tuple[int, list[tuple[int, Result]]]]) -> "Identities":
-        return Identities({epoch: dict(results) for epoch, results in frozen})
+    def restore(self, level: int, rows: Sequence[SessionResults]) -> None:
+        for row in rows:
+            self._sessions[row.epoch] = _Results(row.floor, dict(row.results))

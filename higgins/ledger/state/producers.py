@@ -4,12 +4,13 @@ The check lives where the offset is assigned, so it is good on every node and af
 """
 
 from collections import OrderedDict
-from collections.abc import MutableMapping
+from collections.abc import Iterator, MutableMapping, Sequence
 
 import msgspec
 
-from higgins.ledger.state.base import Fact, Moment, Proposal
+from higgins.ledger.state.base import Draft, Facet, Facets, Fact, Moment, Proposal, folds, slices
 from higgins.ledger.state.overlay import Overlay
+from higgins.ledger.state.topics import TopicDeleted
 from higgins.model.names import TopicId
 from higgins_protocol.errors import ErrorCode
 
@@ -37,15 +38,22 @@ class ProducerRecord(msgspec.Struct, frozen=True, array_like=True):
     updated_ms: int
 
 
-class GrantProducerIds(Proposal, frozen=True):
-    """Reserve ids that no producer has had; the result is the first of `count`."""
-
-    count: int
-
-
 class ProducerIdsGranted(Fact, frozen=True, tag=30):
+    """A block of producer ids that no producer has had."""
+
     first: int
     count: int
+
+
+class GrantProducerIds(Proposal[int], frozen=True, tag=30):
+    """Reserve `count` producer ids that no producer has had; the result is the first."""
+
+    count: int
+
+    def validate(self, draft: Draft) -> tuple[Sequence[Fact], int]:
+        assert self.count > 0, self
+        first = draft[Producers].next_id
+        return [ProducerIdsGranted(first, self.count)], first
 
 
 class Grant(msgspec.Struct, frozen=True, array_like=True):
@@ -60,25 +68,51 @@ ProducerKey = tuple[TopicId, int, int]
 """Topic id, partition, producer id."""
 
 
-class Producers:
-    """The facet of producers. Records are kept in the order of their last write: old ones leave from the front."""
+class ProducerRow(msgspec.Struct, frozen=True, array_like=True, tag="producer"):
+    """A snapshot row: a producer in one partition."""
+
+    key: ProducerKey
+    record: ProducerRecord
+
+
+class GrantsRow(msgspec.Struct, frozen=True, array_like=True, tag="grants"):
+    """A snapshot row: the next free producer id, and the blocks granted lately."""
+
+    next_id: int
+    grants: tuple[Grant, ...]
+
+
+class Producers(Facet, name="producers"):
+    """The facet of producers. Records are kept in the order of their last write: idle ones leave from the front."""
+
+    ROW = ProducerRow | GrantsRow
 
     def __init__(
-        self, records: MutableMapping[ProducerKey, ProducerRecord], next_id: int = 1, grants: tuple[Grant, ...] = ()
+        self,
+        records: MutableMapping[ProducerKey, ProducerRecord] | None = None,
+        next_id: int = 1,
+        grants: tuple[Grant, ...] = (),
     ) -> None:
-        self.records = records
+        # Ordered, because a plain dict is slow to name its first key once many before it were deleted.
+        self.records: MutableMapping[ProducerKey, ProducerRecord] = OrderedDict() if records is None else records
         self.next_id = next_id
         self.grants = grants
 
     def draft(self) -> "Producers":
         return Producers(Overlay(self.records), self.next_id, self.grants)
 
-    def fold(self, fact: ProducerIdsGranted, moment: Moment) -> None:
+    @folds(ProducerIdsGranted)
+    def _grant(self, fact: ProducerIdsGranted, moment: Moment, state: Facets) -> None:
         self.next_id = fact.first + fact.count
         grant = Grant(fact.first, fact.count, moment.time_ms)
         self.grants = (*self.grants[-(GRANTS_REMEMBERED - 1) :], grant)
 
-    def note(self, key: ProducerKey, epoch: int, batch: PastBatch, moment: Moment) -> None:
+    @folds(TopicDeleted)
+    def _delete_topic(self, fact: TopicDeleted, moment: Moment, state: Facets) -> None:
+        for key in [key for key in self.records if key[0] == fact.topic_id]:
+            del self.records[key]
+
+    def note(self, key: ProducerKey, epoch: int, batch: PastBatch, now_ms: int) -> None:
         """A batch of an idempotent producer has been committed."""
         record = self.records.get(key)
         batches: tuple[PastBatch, ...] = (batch,)
@@ -86,23 +120,18 @@ class Producers:
             del self.records[key]
             if record.epoch == epoch:
                 batches = (*record.batches[-(BATCHES_REMEMBERED - 1) :], batch)
-        self.records[key] = ProducerRecord(epoch, batches, moment.time_ms)
+        self.records[key] = ProducerRecord(epoch, batches, now_ms)
 
-    def forget_idle(self, now_ms: int) -> None:
-        """Drop who has not written for a day, by commit time, so that every node drops the same."""
+    def commit_folded(self, moment: Moment) -> None:
+        """Drop producers that have not written for a day, by commit time, so that every node drops the same ones."""
         while self.records:
             key = next(iter(self.records))
-            if self.records[key].updated_ms > now_ms - PRODUCER_RETENTION_MS:
+            if self.records[key].updated_ms > moment.time_ms - PRODUCER_RETENTION_MS:
                 return
             del self.records[key]
 
-    def forget_topic(self, topic_id: TopicId) -> None:
-        """Drop everything known of a deleted topic."""
-        for key in [key for key in self.records if key[0] == topic_id]:
-            del self.records[key]
-
     def is_fresh(self, producer_id: int, now_ms: int) -> bool:
-        """Whether the id was granted so lately that nothing of it can have been forgotten."""
+        """Whether the id was granted within the retention time, so that none of its records has been dropped."""
         for grant in reversed(self.grants):
             if grant.first <= producer_id < grant.first + grant.count:
                 return grant.time_ms > now_ms - PRODUCER_RETENTION_MS
@@ -112,7 +141,7 @@ class Producers:
         """None to append; the original offset of a repeat; or minus the error code of a refusal."""
         record = self.records.get(key)
         if record is None:
-            # A producer nobody remembers may begin anywhere; one that cannot have been forgotten begins at 0.
+            # A producer that is not on record may begin anywhere; one too recent to be forgotten begins at 0.
             fits = sequence == 0 or not self.is_fresh(key[2], now_ms)
             return None if fits else -ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER
         if epoch < record.epoch:
@@ -123,27 +152,25 @@ class Producers:
         if sequence == (last + 1) % SEQUENCE_MODULUS:
             return None
         for batch in record.batches:
-            # Part of a batch, too: librdkafka leaves out of a repeat what has timed out meanwhile. Within one batch
-            # offsets run as sequences do.
+            # A repeat may be a part of the batch: librdkafka leaves out the records that have timed out meanwhile.
+            # Within one batch, offsets grow as sequences do.
             skipped = (sequence - batch.first_sequence) % SEQUENCE_MODULUS
             if skipped + count - 1 <= (batch.last_sequence - batch.first_sequence) % SEQUENCE_MODULUS:
                 return batch.base_offset + skipped
-        # Sequences wrap, so what lies less than half the circle behind is old, and the rest is ahead. What ends ahead
-        # holds something new, whatever it begins with: a client takes "duplicate" for written.
+        # Sequences wrap: one that lies less than half the circle behind is old, the others are ahead. A batch that ends
+        # ahead holds new records, wherever it begins; it must not be answered as a duplicate, which clients take for
+        # written.
         final = (sequence + count - 1) % SEQUENCE_MODULUS
         behind = (last - final) % SEQUENCE_MODULUS < SEQUENCE_MODULUS // 2
         return -ErrorCode.DUPLICATE_SEQUENCE_NUMBER if behind else -ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER
 
-    def freeze(self) -> tuple[int, tuple[Grant, ...], list[tuple[ProducerKey, ProducerRecord]]]:
-        return self.next_id, self.grants, list(self.records.items())
+    def freeze(self) -> Iterator[Sequence[ProducerRow | GrantsRow]]:
+        yield [GrantsRow(self.next_id, self.grants)]
+        yield from slices(ProducerRow(key, record) for key, record in self.records.items())
 
-    @staticmethod
-    def restore(frozen: tuple[int, tuple[Grant, ...], list[tuple[ProducerKey, ProducerRecord]]]) -> "Producers":
-        next_id, grants, records = frozen
-        return Producers(OrderedDict(records), next_id, grants)
-
-
-def grant_producer_ids(producers: Producers, proposal: GrantProducerIds) -> tuple[list[Fact], int]:
-    """The fact of a grant, and the first id of the block."""
-    assert proposal.count > 0, proposal
-    return [ProducerIdsGranted(producers.next_id, proposal.count)], producers.next_id
+    def restore(self, level: int, rows: Sequence[ProducerRow | GrantsRow]) -> None:
+        for row in rows:
+            if isinstance(row, GrantsRow):
+                self.next_id, self.grants = row.next_id, row.grants
+            else:
+                self.records[row.key] = row.record

@@ -1,318 +1,432 @@
-"""Runs: which offsets of which partition lie where. Offsets are born here, at commit, and nowhere else."""
+"""Runs: which offsets of which partition lie where. Offsets are assigned here, at commit, and nowhere else.
 
-from collections.abc import Mapping, MutableMapping
-from typing import ClassVar
+The three frontiers of a partition (log start, last stable offset, high watermark) are computed here and nowhere else.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, MutableMapping, Sequence
+from typing import TypeAlias
 
 import msgspec
 
-from higgins.ledger.state.base import Fact, Moment, Proposal
+from higgins.ledger.state.append import (
+    ABORT_MARKER,
+    COMMIT_MARKER,
+    INLINE,
+    PRODUCER_COLUMNS,
+    TRANSACTIONAL_DATA,
+    BatchEntry,
+    RunBuilder,
+)
+from higgins.ledger.state.base import Draft, Facet, Facets, Fact, Moment, Proposal, folds, slices
 from higgins.ledger.state.index import Run, RunIndex
 from higgins.ledger.state.objects import ObjectPut, Objects
 from higgins.ledger.state.overlay import Overlay
 from higgins.ledger.state.producers import SEQUENCE_MODULUS, PastBatch, Producers
-from higgins.ledger.state.topics import TopicDeleted, Topics
+from higgins.ledger.state.topics import Topic, TopicDeleted, Topics
 from higgins.model.errors import Refused
 from higgins.model.names import TopicId
-from higgins.model.pointer import Buffer, ObjectId, is_inline
+from higgins.model.pointer import Buffer, ObjectId
 from higgins_protocol.errors import ErrorCode
 
-INLINE = ObjectId(0)
-"""In a proposal: the bytes ride in the commit; positions count from the start of the proposal's own payload."""
+TopicPartition: TypeAlias = tuple[TopicId, int]
 
-RUN_BYTES_MAX = 1 << 20
-"""A run is closed past this, so that finding an offset inside one walks a bounded number of headers."""
-
-TopicPartition = tuple[TopicId, int]
+HIGH_WATERMARK = -1
+"""In place of an offset of DeleteRecords: everything that is there."""
 
 
-class BatchEntry(msgspec.Struct, frozen=True):
-    """One record batch of an append: where it lies, and what its header says."""
+class AbortedRange(msgspec.Struct, frozen=True, array_like=True):
+    """The offsets of an aborted transaction in one partition: its first record, and its abort marker."""
 
-    position: int
-    length: int
-    count: int
-    max_timestamp: int
-    producer_id: int = -1
-    producer_epoch: int = -1
-    base_sequence: int = -1
+    producer_id: int
+    first_offset: int
+    last_offset: int
 
 
-class Append(Proposal, frozen=True):
-    """Batches for one partition, each accepted or refused by itself, in order.
+class Frontiers(msgspec.Struct, frozen=True):
+    """The three frontiers of a partition, each an offset."""
 
-    The result has one integer a batch: its base offset, or minus an error code.
-    """
-
-    lingers: ClassVar[bool] = True
-    topic_id: TopicId
-    partition: int
-    object_id: ObjectId
-    object_length: int
-    batches: tuple[BatchEntry, ...]
+    log_start: int
+    """The first offset that can be read."""
+    last_stable: int
+    """The first offset of the oldest open transaction; the high watermark when none is open."""
+    high_watermark: int
+    """The offset of the next committed record."""
 
 
 class RunAppended(Fact, frozen=True, tag=21):
-    """A run, and the idempotent batches in it as rows of `PRODUCER_COLUMNS` integers.
-
-    A row: producer id, epoch, first sequence, offset within the run, record count.
-    """
+    """A run at the end of a partition, and its batches with a producer id; see `append.AppendedRun`."""
 
     topic_id: TopicId
     partition: int
-    base_offset: int
-    last_offset: int
-    object_id: ObjectId
-    position: int
-    length: int
-    max_timestamp: int
+    run: Run
     producers: tuple[int, ...] = ()
 
 
-PRODUCER_COLUMNS = 5
-
-HIGH_WATERMARK = -1
-"""In place of an offset: everything that is there."""
-
-
-class DeleteRecords(Proposal, frozen=True):
-    """Move a partition's log start up to an offset; the result is where the log starts then."""
-
-    topic_id: TopicId
-    partition: int
-    offset: int
-
-
 class RecordsDeleted(Fact, frozen=True, tag=15):
-    """Records below an offset are no more."""
+    """The log start of a partition has moved up; records below it can no longer be read."""
 
     topic_id: TopicId
     partition: int
     log_start: int
 
 
-class Runs:
-    """The facet of runs: next offsets, log starts and, but for drafts, the index."""
+class RunsReplaced(Fact, frozen=True, tag=22):
+    """The runs within these offsets (both inclusive) are replaced by others, merged or compacted. Offsets stay."""
 
-    def __init__(
-        self,
-        next_offsets: MutableMapping[TopicPartition, int],
-        log_starts: MutableMapping[TopicPartition, int],
-        indexes: dict[TopicPartition, RunIndex] | None,
-    ) -> None:
-        self._next_offsets = next_offsets
-        self._log_starts = log_starts
-        self._indexes = indexes
+    topic_id: TopicId
+    partition: int
+    first_offset: int
+    last_offset: int
+    runs: tuple[Run, ...]
+
+
+class Append(Proposal[list[int]], frozen=True, tag=20):
+    """Batches for one partition, each accepted or refused by itself, in order.
+
+    The result has one integer for each batch: its base offset, or minus an error code.
+    """
+
+    topic_id: TopicId
+    partition: int
+    object_id: ObjectId
+    object_length: int
+    batches: tuple[BatchEntry, ...]
+
+    def validate(self, draft: Draft) -> tuple[Sequence[Fact], list[int]]:
+        return self.validate_for(draft, "")
+
+    def validate_for(self, draft: Draft, writer: str) -> tuple[Sequence[Fact], list[int]]:
+        """Assign offsets. `writer` is the operator whose task appends, or empty for clients.
+
+        Batches of one producer within this append are checked in order against a draft of that producer's record.
+        """
+        topic = draft[Topics].by_id.get(self.topic_id)
+        if topic is None or not 0 <= self.partition < topic.partitions:
+            return [], [-ErrorCode.UNKNOWN_TOPIC_OR_PARTITION] * len(self.batches)
+        if topic.owner != writer:
+            return [], [-ErrorCode.POLICY_VIOLATION] * len(self.batches)
+        producers = draft[Producers]
+        # Only a batch that follows another can depend on what this append itself changes.
+        scratch = producers.draft() if len(self.batches) > 1 else None
+        offset = draft[Runs].high_watermark(self.topic_id, self.partition)
+        builder = RunBuilder(self.object_id, draft.place)
+        now_ms = draft.moment.time_ms
+        results: list[int] = []
+        for entry in self.batches:
+            if entry.producer_id >= 0 and entry.kind < COMMIT_MARKER:
+                key = (self.topic_id, self.partition, entry.producer_id)
+                verdict = (scratch or producers).verdict(
+                    key, entry.producer_epoch, entry.base_sequence, entry.count, now_ms
+                )
+                if verdict is not None:
+                    results.append(verdict)
+                    continue
+                if scratch is not None:
+                    final = (entry.base_sequence + entry.count - 1) % SEQUENCE_MODULUS
+                    scratch.note(key, entry.producer_epoch, PastBatch(entry.base_sequence, final, offset), now_ms)
+            results.append(offset)
+            builder.add(entry, offset)
+            offset += entry.count
+        facts: list[Fact] = [
+            RunAppended(self.topic_id, self.partition, appended.run, appended.producers)
+            for appended in builder.finish()
+        ]
+        if facts and self.object_id != INLINE and draft[Objects].get(self.object_id) is None:
+            facts.insert(0, ObjectPut(self.object_id, self.object_length))
+        return facts, results
+
+
+class DeleteRecords(Proposal[int], frozen=True, tag=21):
+    """Move a partition's log start up to an offset; the result is the log start afterwards.
+
+    Refused with UNKNOWN_TOPIC_OR_PARTITION or OFFSET_OUT_OF_RANGE.
+    """
+
+    topic_id: TopicId
+    partition: int
+    offset: int
+
+    def validate(self, draft: Draft) -> tuple[Sequence[Fact], int]:
+        topic = partition_of(draft, self.topic_id, self.partition)
+        frontiers = draft[Runs].frontiers(topic.id, self.partition)
+        end = frontiers.high_watermark
+        offset = end if self.offset == HIGH_WATERMARK else self.offset
+        if not 0 <= offset <= end:
+            raise Refused(
+                ErrorCode.OFFSET_OUT_OF_RANGE,
+                f"Records cannot be deleted up to offset {offset}: the partition ends at {end}. Use -1 to delete all.",
+            )
+        if offset <= frontiers.log_start:
+            return [], frontiers.log_start
+        return [RecordsDeleted(topic.id, self.partition, offset)], offset
+
+
+class ReplaceRuns(Proposal[bool], frozen=True, tag=22):
+    """Replace consecutive runs of a partition by others, if they are still exactly `replaced`.
+
+    The new runs lie within the offsets of the replaced ones, in order; where they leave a gap, the records were
+    compacted away. The last offset must stay covered, so that readers who look for it get past the gap. `objects` has
+    the length of each object that is put for them. The result is whether the runs were replaced: False when another
+    proposal has changed, deleted or replaced any of them.
+    """
+
+    topic_id: TopicId
+    partition: int
+    replaced: tuple[Run, ...]
+    runs: tuple[Run, ...]
+    objects: tuple[tuple[ObjectId, int], ...] = ()
+
+    def validate(self, draft: Draft) -> tuple[Sequence[Fact], bool]:
+        partition_of(draft, self.topic_id, self.partition)
+        assert self.replaced and self.runs, self
+        first, last = self.replaced[0].base_offset, self.replaced[-1].last_offset
+        assert self.runs[-1].last_offset == last, "the last offset stays covered"
+        bounds = [first - 1, *(each for run in self.runs for each in (run.base_offset, run.last_offset)), last + 1]
+        assert bounds == sorted(bounds), "runs lie in order within the offsets of those they replace"
+        if not draft[Runs].holds_exactly(self.topic_id, self.partition, self.replaced):
+            return [], False
+        known = draft[Objects]
+        puts = [ObjectPut(object_id, length) for object_id, length in self.objects if known.get(object_id) is None]
+        return [*puts, RunsReplaced(self.topic_id, self.partition, first, last, self.runs)], True
+
+
+class PartitionRow(msgspec.Struct, frozen=True, array_like=True, tag="partition"):
+    """A snapshot row: a partition's frontiers and transactions."""
+
+    topic_id: TopicId
+    partition: int
+    log_start: int
+    high_watermark: int
+    open: list[tuple[int, int]]
+    """Open transactions: producer id and first offset."""
+    aborted: list[AbortedRange]
+
+
+class IndexRow(msgspec.Struct, frozen=True, array_like=True, tag="index"):
+    """A snapshot row: the next chunk of a partition's index, as columns of little-endian 64-bit integers."""
+
+    topic_id: TopicId
+    partition: int
+    columns: list[Buffer]
+
+
+INDEX_CHUNKS_PER_SLICE = 50
+
+
+class Runs(Facet, name="runs"):
+    """The facet of runs: the frontiers, the transactions and the index of every partition."""
+
+    ROW = PartitionRow | IndexRow
+
+    def __init__(self, below: "Runs | None" = None) -> None:
+        """With `below`, a draft over it. A draft reads the index of State and never changes it."""
+        self._is_draft = below is not None
+        self._high_watermarks: MutableMapping[TopicPartition, int] = {}
+        self._log_starts: MutableMapping[TopicPartition, int] = {}
+        self._open: MutableMapping[TopicPartition, Mapping[int, int]] = {}
+        """Open transactions: the first offset by producer id."""
+        self._aborted: MutableMapping[TopicPartition, list[AbortedRange]] = {}
+        self._indexes: dict[TopicPartition, RunIndex] = {}
+        self._replaced: dict[TopicPartition, int] = {}
+        """In a draft: up to which offset runs were replaced by the commit itself."""
+        if below is not None:
+            self._high_watermarks = Overlay(below._high_watermarks)
+            self._log_starts = Overlay(below._log_starts)
+            self._open = Overlay(below._open)
+            self._indexes = below._indexes
+            self._replaced = dict(below._replaced)
 
     def draft(self) -> "Runs":
-        return Runs(Overlay(self._next_offsets), Overlay(self._log_starts), None)
+        return Runs(self)
 
-    def next_offset(self, topic_id: TopicId, partition: int) -> int:
-        """The high watermark: the offset the next committed record will have."""
-        return self._next_offsets.get((topic_id, partition), 0)
+    # ---- queries ------------------------------------------------------------------------------------------------
+
+    def frontiers(self, topic_id: TopicId, partition: int) -> Frontiers:
+        """Log start, last stable offset and high watermark."""
+        return Frontiers(
+            self.log_start(topic_id, partition),
+            self.last_stable_offset(topic_id, partition),
+            self.high_watermark(topic_id, partition),
+        )
+
+    def high_watermark(self, topic_id: TopicId, partition: int) -> int:
+        """The offset that the next committed record will have."""
+        return self._high_watermarks.get((topic_id, partition), 0)
 
     def log_start(self, topic_id: TopicId, partition: int) -> int:
-        """The first offset that can still be read."""
+        """The first offset that can be read."""
         return self._log_starts.get((topic_id, partition), 0)
+
+    def last_stable_offset(self, topic_id: TopicId, partition: int) -> int:
+        """The offset up to which read_committed consumers read: before the oldest open transaction."""
+        transactions = self._open.get((topic_id, partition))
+        if transactions:
+            return min(transactions.values())
+        return self._high_watermarks.get((topic_id, partition), 0)
+
+    def readable_end(self, topic_id: TopicId, partition: int, *, committed_only: bool) -> int:
+        """The first offset that a consumer of this isolation level may not read yet."""
+        if committed_only:
+            return self.last_stable_offset(topic_id, partition)
+        return self.high_watermark(topic_id, partition)
+
+    def aborted(self, topic_id: TopicId, partition: int, first_offset: int, last_offset: int) -> list[AbortedRange]:
+        """The aborted transactions that overlap these offsets, both inclusive, by first offset."""
+        ranges = [
+            each
+            for each in self._aborted.get((topic_id, partition), ())
+            if each.first_offset <= last_offset and each.last_offset >= first_offset
+        ]
+        return sorted(ranges, key=lambda each: each.first_offset)
 
     def index(self, topic_id: TopicId, partition: int) -> RunIndex | None:
         """The index of a partition; None while nothing has been appended."""
-        assert self._indexes is not None, "a draft has no index"
         return self._indexes.get((topic_id, partition))
 
-    def fold(self, fact: RunAppended, moment: Moment, objects: Objects, producers: Producers) -> None:
-        key = (fact.topic_id, fact.partition)
-        assert fact.base_offset == self._next_offsets.get(key, 0), fact
-        self._next_offsets[key] = fact.last_offset + 1
-        columns = fact.producers
-        for i in range(0, len(columns), PRODUCER_COLUMNS):
-            producer_id, epoch, sequence, delta, count = columns[i : i + PRODUCER_COLUMNS]
-            final = (sequence + count - 1) % SEQUENCE_MODULUS
-            batch = PastBatch(sequence, final, fact.base_offset + delta)
-            producers.note((fact.topic_id, fact.partition, producer_id), epoch, batch, moment)
-        if self._indexes is None:
+    def holds_exactly(self, topic_id: TopicId, partition: int, runs: Sequence[Run]) -> bool:
+        """Whether exactly these consecutive runs lie in the index, untouched by the facts of a draft."""
+        key = (topic_id, partition)
+        index = self._indexes.get(key)
+        first, last = runs[0].base_offset, runs[-1].last_offset
+        if index is None or self.log_start(topic_id, partition) > runs[0].last_offset:
+            return False
+        if self._is_draft and first <= self._replaced.get(key, -1):
+            return False
+        return index.between(first, last) == list(runs)
+
+    # ---- folds --------------------------------------------------------------------------------------------------
+
+    @folds(RunAppended)
+    def _append(self, fact: RunAppended, moment: Moment, state: Facets) -> None:
+        key, run = (fact.topic_id, fact.partition), fact.run
+        assert run.base_offset == self._high_watermarks.get(key, 0), fact
+        self._high_watermarks[key] = run.last_offset + 1
+        if fact.producers:
+            self._note_producers(key, run, fact.producers, moment, state[Producers])
+        state[Objects].count(run.object_id, 1)
+        if self._is_draft:
             return
         index = self._indexes.get(key)
         if index is None:
             index = self._indexes[key] = RunIndex()
-        index.append(
-            Run(fact.base_offset, fact.last_offset, fact.object_id, fact.position, fact.length, fact.max_timestamp)
-        )
-        if not is_inline(fact.object_id):
-            objects.count(fact.object_id, 1)
+        index.append(run)
 
-    def fold_deletion(self, fact: RecordsDeleted, objects: Objects) -> None:
-        """Runs wholly below the new log start leave the index; the one it lies in stays."""
+    def _note_producers(
+        self, key: TopicPartition, run: Run, columns: Sequence[int], moment: Moment, producers: Producers
+    ) -> None:
+        topic_id, partition = key
+        for i in range(0, len(columns), PRODUCER_COLUMNS):
+            producer_id, epoch, sequence, delta, count, kind = columns[i : i + PRODUCER_COLUMNS]
+            offset = run.base_offset + delta
+            if kind in {COMMIT_MARKER, ABORT_MARKER}:
+                self._end_transaction(key, producer_id, offset, aborts=kind == ABORT_MARKER)
+                continue
+            if kind == TRANSACTIONAL_DATA:
+                self._begin_transaction(key, producer_id, offset)
+            batch = PastBatch(sequence, (sequence + count - 1) % SEQUENCE_MODULUS, offset)
+            producers.note((topic_id, partition, producer_id), epoch, batch, moment.time_ms)
+
+    def _begin_transaction(self, key: TopicPartition, producer_id: int, offset: int) -> None:
+        transactions = self._open.get(key) or {}
+        if producer_id not in transactions:
+            self._open[key] = {**transactions, producer_id: offset}
+
+    def _end_transaction(self, key: TopicPartition, producer_id: int, marker_offset: int, *, aborts: bool) -> None:
+        transactions = dict(self._open.get(key) or {})
+        first_offset = transactions.pop(producer_id, None)
+        if first_offset is None:
+            return
+        if transactions:
+            self._open[key] = transactions
+        else:
+            del self._open[key]
+        if aborts and not self._is_draft:
+            ranges = self._aborted.setdefault(key, [])
+            ranges.append(AbortedRange(producer_id, first_offset, marker_offset))
+
+    @folds(RecordsDeleted)
+    def _delete_records(self, fact: RecordsDeleted, moment: Moment, state: Facets) -> None:
+        """Runs wholly below the new log start leave the index; the one that holds it stays."""
         key = (fact.topic_id, fact.partition)
         self._log_starts[key] = fact.log_start
-        if self._indexes is not None and key in self._indexes:
-            _release(objects, self._indexes[key].drop_below(fact.log_start))
-
-    def forget_topic(self, fact: TopicDeleted, partitions: int, objects: Objects) -> None:
-        """Drop the runs of a deleted topic; their objects lose what pointed into them."""
-        for partition in range(partitions):
-            key = (fact.topic_id, partition)
-            if key not in self._next_offsets:
-                continue
-            del self._next_offsets[key]
-            if key in self._log_starts:
-                del self._log_starts[key]
-            if self._indexes is not None:
-                _release(objects, self._indexes.pop(key).objects())
-
-    def freeze(self) -> list[tuple[TopicId, int, int, list[list[Buffer]]]]:
-        assert self._indexes is not None
-        return [
-            (topic_id, partition, next_offset, self._indexes[topic_id, partition].freeze())
-            for (topic_id, partition), next_offset in self._next_offsets.items()
-        ]
-
-    def freeze_starts(self) -> list[tuple[TopicId, int, int]]:
-        return [(topic_id, partition, start) for (topic_id, partition), start in self._log_starts.items()]
-
-    @staticmethod
-    def restore(
-        frozen: list[tuple[TopicId, int, int, list[list[bytes]]]], log_starts: list[tuple[TopicId, int, int]]
-    ) -> "Runs":
-        return Runs(
-            {(topic_id, partition): next_offset for topic_id, partition, next_offset, _ in frozen},
-            {(topic_id, partition): start for topic_id, partition, start in log_starts},
-            {(topic_id, partition): RunIndex.restore(columns) for topic_id, partition, _, columns in frozen},
-        )
-
-
-def _release(objects: Objects, runs: Mapping[ObjectId, int]) -> None:
-    """So many runs fewer point into each object."""
-    for object_id, count in runs.items():
-        if not is_inline(object_id):
-            objects.count(object_id, -count)
-
-
-class Place(msgspec.Struct, frozen=True):
-    """Where an inline proposal's payload will lie: the commit's own id as an object, and the first byte's position."""
-
-    object_id: ObjectId
-    position: int
-
-
-class _RunBuilder:
-    """Gathers accepted batches into as few runs as their positions allow."""
-
-    def __init__(self, append: Append, place: Place) -> None:
-        inline = append.object_id == INLINE
-        self._append = append
-        self._object_id = place.object_id if inline else append.object_id
-        self._shift = place.position if inline else 0
-        self._entries: list[BatchEntry] = []
-        self._base = 0
-        self.facts: list[Fact] = []
-
-    def add(self, entry: BatchEntry, offset: int) -> None:
-        if self._entries:
-            previous = self._entries[-1]
-            end = previous.position + previous.length
-            if end != entry.position or end - self._entries[0].position >= RUN_BYTES_MAX:
-                self.close()
-        if not self._entries:
-            self._base = offset
-        self._entries.append(entry)
-
-    def close(self) -> None:
-        entries = self._entries
-        if not entries:
+        if self._is_draft:
             return
-        self._entries = []
-        columns: list[int] = []
-        offset, greatest = self._base, entries[0].max_timestamp
-        for entry in entries:
-            if entry.producer_id >= 0:
-                columns += (
-                    entry.producer_id,
-                    entry.producer_epoch,
-                    entry.base_sequence,
-                    offset - self._base,
-                    entry.count,
-                )
-            offset += entry.count
-            greatest = max(greatest, entry.max_timestamp)
-        first, last = entries[0], entries[-1]
-        self.facts.append(
-            RunAppended(
-                self._append.topic_id,
-                self._append.partition,
-                self._base,
-                offset - 1,
-                self._object_id,
-                self._shift + first.position,
-                last.position + last.length - first.position,
-                greatest,
-                tuple(columns),
-            )
-        )
+        if key in self._indexes:
+            _release(state[Objects], self._indexes[key].drop_below(fact.log_start))
+        if key in self._aborted:
+            self._aborted[key] = [each for each in self._aborted[key] if each.last_offset >= fact.log_start]
+            if not self._aborted[key]:
+                del self._aborted[key]
 
+    @folds(RunsReplaced)
+    def _replace(self, fact: RunsReplaced, moment: Moment, state: Facets) -> None:
+        key, objects = (fact.topic_id, fact.partition), state[Objects]
+        for run in fact.runs:
+            objects.count(run.object_id, 1)
+        if self._is_draft:
+            self._replaced[key] = max(self._replaced.get(key, -1), fact.last_offset)
+            return
+        _release(objects, self._indexes[key].replace(fact.first_offset, fact.last_offset, fact.runs))
 
-def append(
-    topics: Topics,
-    runs: Runs,
-    objects: Objects,
-    producers: Producers,
-    proposal: Append,
-    *,
-    place: Place,
-    now_ms: int,
-    writer: str = "",
-) -> tuple[list[Fact], list[int]]:
-    """Assign offsets to what may be appended. `writer` is the operator whose task asks, or empty for clients.
-
-    Pure, and blind to its own facts: batches of one producer within this append are judged in order by a scratch
-    copy of that producer's record.
-    """
-    topic = topics.by_id.get(proposal.topic_id)
-    if topic is None or not 0 <= proposal.partition < topic.partitions:
-        return [], [-ErrorCode.UNKNOWN_TOPIC_OR_PARTITION] * len(proposal.batches)
-    if topic.owner != writer:
-        return [], [-ErrorCode.POLICY_VIOLATION] * len(proposal.batches)
-    # Only a batch that follows another can be judged by what this very append has changed.
-    scratch = producers.draft() if len(proposal.batches) > 1 else None
-    offset = runs.next_offset(proposal.topic_id, proposal.partition)
-    builder = _RunBuilder(proposal, place)
-    results: list[int] = []
-    for entry in proposal.batches:
-        if entry.producer_id >= 0:
-            key = (proposal.topic_id, proposal.partition, entry.producer_id)
-            judge = scratch or producers
-            verdict = judge.verdict(key, entry.producer_epoch, entry.base_sequence, entry.count, now_ms)
-            if verdict is not None:
-                results.append(verdict)
+    @folds(TopicDeleted)
+    def _delete_topic(self, fact: TopicDeleted, moment: Moment, state: Facets) -> None:
+        for partition in range(state[Topics].by_id[fact.topic_id].partitions):
+            key = (fact.topic_id, partition)
+            if key not in self._high_watermarks:
                 continue
-            if scratch is not None:
-                final = (entry.base_sequence + entry.count - 1) % SEQUENCE_MODULUS
-                batch = PastBatch(entry.base_sequence, final, offset)
-                scratch.note(key, entry.producer_epoch, batch, Moment(0, now_ms, 0))
-        results.append(offset)
-        builder.add(entry, offset)
-        offset += entry.count
-    builder.close()
-    facts = builder.facts
-    if facts and proposal.object_id != INLINE and proposal.object_id not in objects.records:
-        facts.insert(0, ObjectPut(proposal.object_id, proposal.object_length))
-    return facts, results
+            for mapping in (self._high_watermarks, self._log_starts, self._open, self._aborted):
+                if key in mapping:
+                    del mapping[key]
+            if not self._is_draft:
+                _release(state[Objects], self._indexes.pop(key).objects())
 
+    # ---- snapshot -----------------------------------------------------------------------------------------------
 
-def delete_records(topics: Topics, runs: Runs, proposal: DeleteRecords) -> tuple[list[Fact], int]:
-    """The fact of a log start that moves, and where the log starts then; no fact where it lies there already.
-
-    Raises: Refused(UNKNOWN_TOPIC_OR_PARTITION, OFFSET_OUT_OF_RANGE).
-    """
-    topic = topics.by_id.get(proposal.topic_id)
-    if topic is None or not 0 <= proposal.partition < topic.partitions:
-        raise Refused(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, "This partition does not exist (any more).")
-    start = runs.log_start(topic.id, proposal.partition)
-    end = runs.next_offset(topic.id, proposal.partition)
-    offset = end if proposal.offset == HIGH_WATERMARK else proposal.offset
-    if not 0 <= offset <= end:
-        raise Refused(
-            ErrorCode.OFFSET_OUT_OF_RANGE, f"Records can be deleted up to offset {end}, not {offset}; -1 means all."
+    def freeze(self) -> Iterator[Sequence[PartitionRow | IndexRow]]:
+        yield from slices((self._partition_row(key) for key in self._high_watermarks), size=1000)
+        chunks = (
+            IndexRow(topic_id, partition, columns)
+            for (topic_id, partition), index in self._indexes.items()
+            for columns in index.freeze()
         )
-    if offset <= start:
-        return [], start
-    return [RecordsDeleted(topic.id, proposal.partition, offset)], offset
+        yield from slices(chunks, size=INDEX_CHUNKS_PER_SLICE)
+
+    def _partition_row(self, key: TopicPartition) -> PartitionRow:
+        return PartitionRow(
+            key[0],
+            key[1],
+            self._log_starts.get(key, 0),
+            self._high_watermarks[key],
+            list(self._open.get(key, {}).items()),
+            list(self._aborted.get(key, ())),
+        )
+
+    def restore(self, level: int, rows: Sequence[PartitionRow | IndexRow]) -> None:
+        for row in rows:
+            key = (row.topic_id, row.partition)
+            if isinstance(row, IndexRow):
+                self._indexes[key].restore(row.columns)
+                continue
+            self._high_watermarks[key] = row.high_watermark
+            self._indexes[key] = RunIndex()
+            if row.log_start:
+                self._log_starts[key] = row.log_start
+            if row.open:
+                self._open[key] = dict(row.open)
+            if row.aborted:
+                self._aborted[key] = list(row.aborted)
+
+
+def partition_of(draft: Draft, topic_id: TopicId, partition: int) -> Topic:
+    """The topic of a partition that exists. Raises: Refused(UNKNOWN_TOPIC_OR_PARTITION)."""
+    topic = draft[Topics].by_id.get(topic_id)
+    if topic is None or not 0 <= partition < topic.partitions:
+        raise Refused(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, "This partition does not exist.")
+    return topic
+
+
+def _release(objects: Objects, dropped: Counter[ObjectId]) -> None:
+    """So many runs fewer point into each object."""
+    for object_id, count in dropped.items():
+        objects.count(object_id, -count)

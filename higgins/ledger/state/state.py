@@ -1,62 +1,49 @@
-"""State: the pure fold of all commits, and drafts laid over it.
+"""State: the pure fold of all commits.
 
-Every node folds the same facts in the same order into the same State. Only committed facts are folded into State
-itself; what a commit not yet won would do is folded into a Draft.
+Every node folds the same commits in the same order into the same State. Only committed facts are folded into State
+itself; what a commit not yet won would do is folded into a `Draft` over it.
 """
 
-from collections import OrderedDict
-from typing import TypeAlias
+from collections.abc import Iterator, Sequence
 
-from higgins.ledger.state.base import Fact, Moment
-from higgins.ledger.state.configs import Configs, ResourceConfigured
-from higgins.ledger.state.groups import GroupForgotten, Groups, GroupSaved
-from higgins.ledger.state.identities import Identities, Resolved
-from higgins.ledger.state.objects import ObjectPut, Objects
-from higgins.ledger.state.offsets import Offsets, OffsetsCommitted, OffsetsDeleted
-from higgins.ledger.state.producers import ProducerIdsGranted, Producers
-from higgins.ledger.state.runs import Place, RecordsDeleted, RunAppended, Runs
-from higgins.ledger.state.sessions import LeaseTaken, SessionEnded, SessionJoined, Sessions, SignOfLife
-from higgins.ledger.state.tasks import AssemblyApplied, TaskAdvanced, Tasks, TasksAttached, TasksDetached, TasksExtended
-from higgins.ledger.state.topics import PartitionsAdded, TopicConfigured, TopicCreated, TopicDeleted, TopicOwned, Topics
+from higgins.ledger.state.base import FACETS, FOLDED_BY_COMMIT, FOLDS, Draft, Facets, Fact, Moment
+from higgins.ledger.state.cluster import Cluster
+from higgins.ledger.state.configs import Configs
+from higgins.ledger.state.facets import AnyFact
+from higgins.ledger.state.groups import Groups
+from higgins.ledger.state.identities import Identities, Part
+from higgins.ledger.state.objects import Objects
+from higgins.ledger.state.offsets import Offsets
+from higgins.ledger.state.producers import Producers
+from higgins.ledger.state.runs import Runs
+from higgins.ledger.state.sessions import Sessions
+from higgins.ledger.state.tasks import Tasks
+from higgins.ledger.state.topics import Topics
 from higgins.model.pointer import inline_payload
 
+FACTS_PER_SLICE = 1000
+"""How many facts are folded before other tasks get a turn."""
 
-class ClusterFormed(Fact, frozen=True, tag=1):
-    """The first fact of all."""
-
-    cluster_id: str
-
-
-AnyFact: TypeAlias = (
-    ClusterFormed
-    | TopicCreated
-    | TopicDeleted
-    | TopicOwned
-    | TopicConfigured
-    | PartitionsAdded
-    | RecordsDeleted
-    | OffsetsDeleted
-    | TasksExtended
-    | ObjectPut
-    | RunAppended
-    | ProducerIdsGranted
-    | SessionJoined
-    | SessionEnded
-    | LeaseTaken
-    | SignOfLife
-    | GroupSaved
-    | GroupForgotten
-    | OffsetsCommitted
-    | AssemblyApplied
-    | TasksAttached
-    | TasksDetached
-    | TaskAdvanced
-    | ResourceConfigured
-)
+__all__ = ["FACTS_PER_SLICE", "AnyFact", "Draft", "State"]
 
 
-class State:
-    """Facets, and where in the ledger they stand. Read-only for everybody but the ledger."""
+class State(Facets):
+    """All facets, and where in the ledger they stand. Read-only for everybody but the ledger.
+
+    Facets are reached as `state[Topics]`; those below also as attributes, because everybody reads them.
+    """
+
+    cluster: Cluster
+    configs: Configs
+    groups: Groups
+    identities: Identities
+    objects: Objects
+    offsets: Offsets
+    producers: Producers
+    runs: Runs
+    sessions: Sessions
+    tasks: Tasks
+    topics: Topics
 
     def __init__(self) -> None:
         self.number = 0
@@ -64,128 +51,46 @@ class State:
         self.hash = bytes(32)
         """The hash of that commit's head."""
         self.time_ms = 0
-        self.cluster_id = ""
-        self.topics = Topics({}, {})
-        self.objects = Objects({})
-        # Ordered, because a plain dict is slow to name its first key once many before it were deleted.
-        self.producers = Producers(OrderedDict())
-        self.runs = Runs({}, {}, {})
-        self.sessions = Sessions({}, {}, {})
-        self.groups = Groups({})
-        self.offsets = Offsets({})
-        self.tasks = Tasks({}, {})
-        self.configs = Configs({})
-        self.identities = Identities({})
+        for name, facet in FACETS.items():
+            self.__dict__[name] = facet()
 
-    def draft(self, epoch: int, time_ms: int) -> "Draft":
-        """What the next commit, written by `epoch` at `time_ms`, would make of this."""
-        return Draft(self, Moment(self.number + 1, max(self.time_ms, time_ms), epoch))
-
-    def fold(self, facts: tuple[AnyFact, ...], moment: Moment, floor: int, resolved: tuple[Resolved, ...]) -> None:
-        """Fold one commit; the caller has checked its number and its place in the chain."""
-        for fact in facts:
-            if isinstance(fact, ClusterFormed):
-                self.cluster_id = fact.cluster_id
-            elif isinstance(fact, SessionEnded):
-                self.identities.forget(fact.epoch)
-            fold_fact(self, fact, moment)
-        # A commit may have ended the session that wrote it; then nobody will ask again.
-        if moment.epoch in self.sessions.live:
-            self.identities.note(moment.epoch, floor, resolved)
-            self.sessions.note_sign(moment)
-        self.producers.forget_idle(moment.time_ms)
-        self.time_ms = moment.time_ms
-        self.number = moment.number
-
-
-class Draft:
-    """An overlay on State for one commit not yet won.
-
-    Facts are folded only when another proposal is judged after them: a commit of one proposal lays nothing over, and
-    reads State's own facets.
-    """
-
-    def __init__(self, state: State, moment: Moment) -> None:
-        self.topics = state.topics
-        self.objects = state.objects
-        self.producers = state.producers
-        self.runs = state.runs
-        self.sessions = state.sessions
-        self.groups = state.groups
-        self.offsets = state.offsets
-        self.tasks = state.tasks
-        self.configs = state.configs
-        self._is_overlay = False
-        self._unfolded: list[Fact] = []
-        self.is_first = not state.number
-        """Whether no cluster has been formed yet."""
-        self.moment = moment
-        self.facts: list[Fact] = []
-        self.payload_bytes = 0
-        """Inline payload taken so far."""
+    def __repr__(self) -> str:
+        return f"<State {self.number}>"
 
     @property
-    def place(self) -> Place:
-        """Where the payload of the next inline proposal would lie."""
-        return Place(inline_payload(self.moment.number), self.payload_bytes)
+    def cluster_id(self) -> str:
+        """The id of the cluster; empty before the first commit."""
+        return self.cluster.id
 
-    def add(self, facts: list[Fact]) -> None:
-        """Take facts into the commit."""
-        self.facts += facts
-        self._unfolded += facts
+    def draft(self, now_ms: int) -> Draft:
+        """A draft of the next commit. Time never goes back, whatever this node's clock says."""
+        number = self.number + 1
+        return Draft(self, Moment(number, max(now_ms, self.time_ms)), inline_payload(number))
 
-    def settle(self) -> None:
-        """Make the facts taken so far visible to the next proposal."""
-        if not self._unfolded:
-            return
-        if not self._is_overlay:
-            self._lay_over()
-        unfolded, self._unfolded = self._unfolded, []
-        for fact in unfolded:
-            fold_fact(self, fact, self.moment)
+    def fold(
+        self, number: int, time_ms: int, writer: int, parts: Sequence[Part], facts: Sequence[Fact], payload_length: int
+    ) -> Iterator[None]:
+        """Fold one commit. The iterator pauses after every `FACTS_PER_SLICE` facts and must be exhausted.
 
-    def _lay_over(self) -> None:
-        self._is_overlay = True
-        self.topics = self.topics.draft()
-        self.objects = self.objects.draft()
-        self.producers = self.producers.draft()
-        self.runs = self.runs.draft()
-        self.sessions = self.sessions.draft()
-        self.groups = self.groups.draft()
-        self.offsets = self.offsets.draft()
-        self.tasks = self.tasks.draft()
-        self.configs = self.configs.draft()
-
-
-def fold_fact(into: State | Draft, fact: Fact, moment: Moment) -> None:
-    """Hand a fact to the facets it concerns."""
-    match fact:
-        case RunAppended():
-            into.runs.fold(fact, moment, into.objects, into.producers)
-        case OffsetsCommitted() | OffsetsDeleted():
-            into.offsets.fold(fact, moment)
-        case TaskAdvanced() | TasksAttached() | TasksDetached() | TasksExtended() | AssemblyApplied():
-            into.tasks.fold(fact, moment)
-        case ObjectPut():
-            into.objects.fold(fact, moment)
-        case GroupSaved() | GroupForgotten():
-            into.groups.fold(fact, moment)
-        case SessionJoined() | SessionEnded() | LeaseTaken() | SignOfLife():
-            into.sessions.fold(fact, moment)
-        case ProducerIdsGranted():
-            into.producers.fold(fact, moment)
-        case TopicDeleted():
-            into.runs.forget_topic(fact, into.topics.by_id[fact.topic_id].partitions, into.objects)
-            into.producers.forget_topic(fact.topic_id)
-            into.offsets.forget_topic(fact.topic_id)
-            into.topics.fold(fact, moment)
-        case RecordsDeleted():
-            into.runs.fold_deletion(fact, into.objects)
-        case TopicCreated() | TopicOwned() | TopicConfigured() | PartitionsAdded():
-            into.topics.fold(fact, moment)
-        case ResourceConfigured():
-            into.configs.fold(fact, moment)
-        case ClusterFormed():
-            pass
-        case _:
-            raise AssertionError(f"no facet folds {fact!r}")
+        While it is paused, nothing else may be folded or validated, but State may be read: each fact is complete by
+        itself. `number` moves last, so that a reader who waits for a commit sees all of it.
+        """
+        moment = Moment(number, time_ms)
+        if payload_length:
+            self.objects.add_payload(number, payload_length)
+        facets = self.__dict__
+        for i, fact in enumerate(facts, 1):
+            for name, fold in FOLDS[type(fact)]:
+                fold(facets[name], fact, moment, self)
+            if not i % FACTS_PER_SLICE:
+                yield
+        self.sessions.note_sign(writer, number)
+        for part in parts:
+            # A commit may end the session whose part it carries; then nobody will repeat its proposals.
+            if part.epoch in self.sessions.live:
+                self.identities.note(part)
+                self.sessions.note_sign(part.epoch, number)
+        for name in FOLDED_BY_COMMIT:
+            facets[name].commit_folded(moment)
+        self.time_ms = time_ms
+        self.number = number

@@ -1,10 +1,10 @@
-"""Topics: what is called how, with how many partitions, and who alone may write it."""
+"""Topics: their names, ids, partition counts and configs, and which operator alone may write each."""
 
-from collections.abc import MutableMapping
+from collections.abc import Iterator, MutableMapping, Sequence
 
 import msgspec
 
-from higgins.ledger.state.base import Fact, Moment, Proposal
+from higgins.ledger.state.base import Draft, Facet, Facets, Fact, Moment, Proposal, folds, slices
 from higgins.ledger.state.overlay import Overlay
 from higgins.model.errors import Refused
 from higgins.model.names import TopicId, fault_in_topic_name
@@ -23,24 +23,7 @@ class Topic(msgspec.Struct, frozen=True, array_like=True):
     owner: str
     created_ms: int
     replication: int = 1
-    """The replication factor that was asked for; echoed, since durability is the store's."""
-
-
-class CreateTopic(Proposal, frozen=True):
-    """Make a topic under a fresh id."""
-
-    name: str
-    topic_id: TopicId
-    partitions: int
-    configs: dict[str, str] = {}
-    owner: str = ""
-    replication: int = 1
-
-
-class DeleteTopic(Proposal, frozen=True):
-    """Forget a topic, its records and the offsets committed for it."""
-
-    topic_id: TopicId
+    """The replication factor that was requested. It is echoed to clients; durability is the store's."""
 
 
 class TopicCreated(Fact, frozen=True, tag=10):
@@ -64,123 +47,150 @@ class TopicOwned(Fact, frozen=True, tag=12):
 
 
 class TopicConfigured(Fact, frozen=True, tag=13):
-    """What a topic has of its own by way of configs, replacing what it had."""
+    """The configs that a topic overrides, replacing the earlier ones."""
 
     topic_id: TopicId
     configs: dict[str, str]
 
 
 class PartitionsAdded(Fact, frozen=True, tag=14):
-    """A topic has this many partitions from now on; never fewer than before."""
+    """The new partition count of a topic, never lower than before."""
 
     topic_id: TopicId
     partitions: int
 
 
-class ConfigureTopic(Proposal, frozen=True):
-    """Give a topic other configs, if it still has those they were made from; the result says whether it had."""
+class CreateTopic(Proposal[None], frozen=True, tag=10):
+    """Create a topic under a fresh id.
+
+    Refused with TOPIC_ALREADY_EXISTS, INVALID_TOPIC_EXCEPTION or INVALID_PARTITIONS.
+    """
+
+    name: str
+    topic_id: TopicId
+    partitions: int
+    configs: dict[str, str] = {}
+    owner: str = ""
+    replication: int = 1
+
+    def validate(self, draft: Draft) -> tuple[Sequence[Fact], None]:
+        return [self.created(draft[Topics])], None
+
+    def created(self, topics: "Topics") -> TopicCreated:
+        """The fact of the creation. Raises: Refused."""
+        error_message = fault_in_topic_name(self.name)
+        if error_message:
+            raise Refused(ErrorCode.INVALID_TOPIC_EXCEPTION, error_message)
+        if self.name in topics.by_name or self.topic_id in topics.by_id:
+            raise Refused(ErrorCode.TOPIC_ALREADY_EXISTS, f"Topic '{self.name}' already exists.")
+        if not 1 <= self.partitions <= PARTITIONS_MAX:
+            raise Refused(
+                ErrorCode.INVALID_PARTITIONS,
+                f"Topic '{self.name}' cannot have {self.partitions} partitions; use 1 to {PARTITIONS_MAX}.",
+            )
+        return TopicCreated(
+            topic_id=self.topic_id,
+            name=self.name,
+            partitions=self.partitions,
+            configs=self.configs,
+            owner=self.owner,
+            replication=self.replication,
+        )
+
+
+class DeleteTopic(Proposal[None], frozen=True, tag=11):
+    """Delete a topic, its records and the offsets committed for it.
+
+    Refused with UNKNOWN_TOPIC_ID, or with POLICY_VIOLATION while an operator reads or writes the topic.
+    """
+
+    topic_id: TopicId
+
+    def validate(self, draft: Draft) -> tuple[Sequence[Fact], None]:
+        topic = draft[Topics].by_id.get(self.topic_id)
+        if topic is None:
+            raise Refused(ErrorCode.UNKNOWN_TOPIC_ID, "This topic does not exist.")
+        users = (facet.user_of_topic(self.topic_id) for facet in draft.facets())
+        user = next(filter(None, users), "")
+        if user:
+            raise Refused(
+                ErrorCode.POLICY_VIOLATION,
+                f"Topic '{topic.name}' is in use by operator '{user}'; first run: higgins operator delete {user}",
+            )
+        return [TopicDeleted(topic.id)], None
+
+
+class ConfigureTopic(Proposal[bool], frozen=True, tag=12):
+    """Replace a topic's configs, if they are still `before`; the result says whether they were.
+
+    Refused with UNKNOWN_TOPIC_ID.
+    """
 
     topic_id: TopicId
     before: dict[str, str]
     after: dict[str, str]
 
+    def validate(self, draft: Draft) -> tuple[Sequence[Fact], bool]:
+        topic = draft[Topics].by_id.get(self.topic_id)
+        if topic is None:
+            raise Refused(ErrorCode.UNKNOWN_TOPIC_ID, "This topic does not exist.")
+        if topic.configs != self.before:
+            return [], False
+        return [TopicConfigured(topic.id, self.after)], True
 
-class Topics:
+
+class Topics(Facet, name="topics"):
     """The facet of topics, by id and by name."""
 
-    def __init__(self, by_id: MutableMapping[TopicId, Topic], by_name: MutableMapping[str, Topic]) -> None:
-        self.by_id = by_id
-        self.by_name = by_name
+    ROW = Topic
+
+    def __init__(
+        self, by_id: MutableMapping[TopicId, Topic] | None = None, by_name: MutableMapping[str, Topic] | None = None
+    ) -> None:
+        self.by_id: MutableMapping[TopicId, Topic] = {} if by_id is None else by_id
+        self.by_name: MutableMapping[str, Topic] = {} if by_name is None else by_name
 
     def draft(self) -> "Topics":
         return Topics(Overlay(self.by_id), Overlay(self.by_name))
 
-    def fold(
-        self, fact: TopicCreated | TopicDeleted | TopicOwned | TopicConfigured | PartitionsAdded, moment: Moment
-    ) -> None:
-        match fact:
-            case TopicCreated():
-                self._put(
-                    Topic(
-                        id=fact.topic_id,
-                        name=fact.name,
-                        partitions=fact.partitions,
-                        configs=fact.configs,
-                        owner=fact.owner,
-                        created_ms=moment.time_ms,
-                        replication=fact.replication,
-                    )
-                )
-            case TopicDeleted():
-                del self.by_name[self.by_id[fact.topic_id].name]
-                del self.by_id[fact.topic_id]
-            case TopicOwned():
-                self._put(msgspec.structs.replace(self.by_id[fact.topic_id], owner=fact.owner))
-            case TopicConfigured():
-                self._put(msgspec.structs.replace(self.by_id[fact.topic_id], configs=fact.configs))
-            case PartitionsAdded():
-                self._put(msgspec.structs.replace(self.by_id[fact.topic_id], partitions=fact.partitions))
+    @folds(TopicCreated)
+    def create(self, fact: TopicCreated, moment: Moment, state: Facets) -> None:
+        self._put(
+            Topic(
+                id=fact.topic_id,
+                name=fact.name,
+                partitions=fact.partitions,
+                configs=fact.configs,
+                owner=fact.owner,
+                created_ms=moment.time_ms,
+                replication=fact.replication,
+            )
+        )
 
-    def freeze(self) -> list[Topic]:
-        return list(self.by_id.values())
+    @folds(TopicDeleted)
+    def _delete(self, fact: TopicDeleted, moment: Moment, state: Facets) -> None:
+        del self.by_name[self.by_id[fact.topic_id].name]
+        del self.by_id[fact.topic_id]
 
-    @staticmethod
-    def restore(frozen: list[Topic]) -> "Topics":
-        return Topics({topic.id: topic for topic in frozen}, {topic.name: topic for topic in frozen})
+    @folds(TopicOwned)
+    def _own(self, fact: TopicOwned, moment: Moment, state: Facets) -> None:
+        self._put(msgspec.structs.replace(self.by_id[fact.topic_id], owner=fact.owner))
+
+    @folds(TopicConfigured)
+    def _configure(self, fact: TopicConfigured, moment: Moment, state: Facets) -> None:
+        self._put(msgspec.structs.replace(self.by_id[fact.topic_id], configs=fact.configs))
+
+    @folds(PartitionsAdded)
+    def _add_partitions(self, fact: PartitionsAdded, moment: Moment, state: Facets) -> None:
+        self._put(msgspec.structs.replace(self.by_id[fact.topic_id], partitions=fact.partitions))
+
+    def freeze(self) -> Iterator[Sequence[Topic]]:
+        return slices(self.by_id.values())
+
+    def restore(self, level: int, rows: Sequence[Topic]) -> None:
+        for topic in rows:
+            self._put(topic)
 
     def _put(self, topic: Topic) -> None:
         self.by_id[topic.id] = topic
         self.by_name[topic.name] = topic
-
-
-def create_topic(topics: Topics, proposal: CreateTopic) -> list[Fact]:
-    """The facts of a creation. Raises: Refused(TOPIC_ALREADY_EXISTS, INVALID_TOPIC_EXCEPTION, INVALID_PARTITIONS)."""
-    fault = fault_in_topic_name(proposal.name)
-    if fault:
-        raise Refused(ErrorCode.INVALID_TOPIC_EXCEPTION, fault)
-    if proposal.name in topics.by_name or proposal.topic_id in topics.by_id:
-        raise Refused(ErrorCode.TOPIC_ALREADY_EXISTS, f"Topic '{proposal.name}' already exists.")
-    if not 1 <= proposal.partitions <= PARTITIONS_MAX:
-        raise Refused(
-            ErrorCode.INVALID_PARTITIONS,
-            f"Topic '{proposal.name}' wants {proposal.partitions} partitions; 1 to {PARTITIONS_MAX} are possible.",
-        )
-    return [
-        TopicCreated(
-            topic_id=proposal.topic_id,
-            name=proposal.name,
-            partitions=proposal.partitions,
-            configs=proposal.configs,
-            owner=proposal.owner,
-            replication=proposal.replication,
-        )
-    ]
-
-
-def configure_topic(topics: Topics, proposal: ConfigureTopic) -> tuple[list[Fact], bool]:
-    """The fact of a change, and True; no fact and False where somebody else was quicker.
-
-    Raises: Refused(UNKNOWN_TOPIC_ID).
-    """
-    topic = topics.by_id.get(proposal.topic_id)
-    if topic is None:
-        raise Refused(ErrorCode.UNKNOWN_TOPIC_ID, "This topic does not exist (any more).")
-    if topic.configs != proposal.before:
-        return [], False
-    return [TopicConfigured(topic.id, proposal.after)], True
-
-
-def delete_topic(topics: Topics, proposal: DeleteTopic, *, user: str) -> list[Fact]:
-    """The facts of a deletion. `user` is an operator that reads or writes the topic, or empty.
-
-    Raises: Refused(UNKNOWN_TOPIC_ID, POLICY_VIOLATION).
-    """
-    topic = topics.by_id.get(proposal.topic_id)
-    if topic is None:
-        raise Refused(ErrorCode.UNKNOWN_TOPIC_ID, "This topic does not exist (any more).")
-    if user:
-        raise Refused(
-            ErrorCode.POLICY_VIOLATION,
-            f"Topic '{topic.name}' is in use by operator '{user}'; first run: higgins operator delete {user}",
-        )
-    return [TopicDeleted(topic.id)]

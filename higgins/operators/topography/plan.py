@@ -11,7 +11,7 @@ from typing import Protocol
 
 import msgspec
 
-from higgins.ledger.state.tasks import ApplyAssembly, AttachTasks, Tasks
+from higgins.ledger.state.tasks import ApplyTopography, AttachTasks, InputPosition, Tasks
 from higgins.ledger.state.topics import CreateTopic, Topic, Topics
 from higgins.model.errors import Refused
 from higgins.model.names import TopicId
@@ -36,7 +36,7 @@ class Facets(Protocol):
 class Plan(msgspec.Struct, frozen=True):
     """A proposal, None when there is nothing to do, and what it changes, in sentences."""
 
-    proposal: ApplyAssembly | None
+    proposal: ApplyTopography | None
     changes: tuple[str, ...]
     version: str
 
@@ -58,7 +58,7 @@ def plan_application(
     version = planner.merged.version()
     if not planner.creations and not planner.attachments and document == state.tasks.document:
         return Plan(None, (), version)
-    proposal = ApplyAssembly(
+    proposal = ApplyTopography(
         base_version=state.tasks.version,
         topics=tuple(planner.creations.values()),
         attach=tuple(planner.attachments),
@@ -75,10 +75,10 @@ def plan_deletion(name: str, state: Facets) -> Plan:
         raise Refused(ErrorCode.RESOURCE_NOT_FOUND, f"There is no operator '{name}'. Operators: {names}.")
     applied = decode(state.tasks.document)
     remaining = applied.without_operator(name) if name in applied.streams else applied
-    proposal = ApplyAssembly(
+    proposal = ApplyTopography(
         base_version=state.tasks.version, topics=(), attach=(), detach=(name,), document=remaining.encode()
     )
-    topic = state.topics.by_id.get(state.tasks.sets[name].output)
+    topic = state.topics.by_id.get(state.tasks.sets[name].outputs[0])
     kept = f" Its topic '{topic.name}' stays, with what is in it." if topic else ""
     return Plan(proposal, (f"Operator '{name}' is deleted.{kept}",), remaining.version())
 
@@ -159,10 +159,11 @@ class _Planner:
             output = self._create_output(name, derived, partitions)
             if output is not None:
                 self.changes.append(f"Operator '{name}' begins: filter of '{derived.base}' where {derived.where}")
-                self._attach(name, base_id, output, specification)
+                starts = tuple((InputPosition(base_id, partition, 0),) for partition in range(partitions))
+                self._attach(name, (base_id,), (output,), specification, starts)
             return
-        output_topic = self._state.topics.by_id[existing.output]
-        if existing.input != base_id:
+        output_topic = self._state.topics.by_id[existing.outputs[0]]
+        if existing.inputs != (base_id,):
             self._fault(name, "base", _unchangeable(name, "base"))
         elif output_topic.name != derived.topic:
             self._fault(name, "topic", _unchangeable(name, "topic"))
@@ -173,14 +174,21 @@ class _Planner:
                 if before != derived.where
                 else f"Operator '{name}' changes from its next epoch on: values are read as another format"
             )
-            self._attach(name, existing.input, existing.output, specification)
+            self._attach(name, existing.inputs, existing.outputs, specification, None)
         if name in self._file.streams:
             self._check_config(name, derived.config, output_topic)
 
-    def _attach(self, name: str, base: TopicId, output: TopicId, specification: bytes) -> None:
+    def _attach(
+        self,
+        name: str,
+        inputs: tuple[TopicId, ...],
+        outputs: tuple[TopicId, ...],
+        specification: bytes,
+        positions: tuple[tuple[InputPosition, ...], ...] | None,
+    ) -> None:
         # The version that brings an operator's specification names its generation, so none is ever used twice.
         generation = self._state.tasks.version + 1
-        self.attachments.append(AttachTasks(name, generation, base, output, specification))
+        self.attachments.append(AttachTasks(name, generation, inputs, outputs, specification, positions))
 
     def _create(self, topic: str, partitions: int, config: dict[str, str], *, owner: str = "") -> TopicId:
         made = self.creations.get(topic)

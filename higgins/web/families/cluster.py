@@ -39,7 +39,7 @@ def partitions(state: State) -> Iterator[str]:
         yield "".join([f'kafka_topic_partitions{{topic="{topic.name}"}} {topic.partitions}\n' for topic in some])
     # The greatest part of the page: a lookup and a line for each partition, and nothing else.
     for name, sentence, offset in (
-        ("kafka_topic_partition_current_offset", "The high watermark.", state.runs.next_offset),
+        ("kafka_topic_partition_current_offset", "The high watermark.", state.runs.high_watermark),
         ("kafka_topic_partition_oldest_offset", "The log start offset.", state.runs.log_start),
     ):
         yield head(name, "gauge", sentence)

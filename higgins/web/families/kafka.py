@@ -63,7 +63,7 @@ def health(ledger: Ledger) -> Iterator[str]:
         "kafka_controller_kafkacontroller_activecontrollercount",
         "gauge",
         "1 on the node that Metadata names as controller.",
-        int(ledger.is_spokesman),
+        int(ledger.is_controller),
     )
     offline = 0 if ledger.in_touch() else partitions
     yield single(

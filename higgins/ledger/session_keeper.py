@@ -1,0 +1,148 @@
+"""The session keeper: joins, keeps this node's session alive, and fences sessions that have expired."""
+
+import structlog
+import trio
+
+from higgins.ledger.commit import LEVEL, Commit
+from higgins.ledger.committer import Committer
+from higgins.ledger.proposer import Proposer
+from higgins.ledger.settings import LedgerSettings
+from higgins.ledger.state.cluster import FormCluster
+from higgins.ledger.state.sessions import (
+    EXPIRED,
+    LEFT,
+    Endpoint,
+    FenceSession,
+    JoinSession,
+    LeaveSession,
+    Session,
+    SessionEnded,
+    SignalLiveness,
+)
+from higgins.ledger.tip import Tip
+from higgins.model.errors import Fenced, Refused, StorageUnavailable
+from higgins.runtime import Runtime
+
+log = structlog.get_logger("higgins.ledger")
+
+TICK_S = 0.5
+
+
+class SessionKeeper:
+    """The life of one node in the ledger."""
+
+    def __init__(
+        self, runtime: Runtime, tip: Tip, committer: Committer, proposer: Proposer, settings: LedgerSettings
+    ) -> None:
+        self._runtime = runtime
+        self._tip = tip
+        self._committer = committer
+        self._proposer = proposer
+        self._settings = settings
+        self._endpoints: tuple[Endpoint, ...] = ()
+        self._ended: SessionEnded | None = None
+        """How this node's session ended, if it did and the node has not joined again."""
+        self._signs: dict[int, tuple[int, float]] = {}
+        """For each other session, its newest commit and when this node folded it, on its own clock."""
+        tip.subscribe(self._notice)
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether no other session is alive."""
+        return len(self._tip.state.sessions.live) <= 1
+
+    def is_in_touch(self) -> bool:
+        """Whether the tip was seen within a third of the session timeout: otherwise others may have taken over."""
+        limit_s = self._settings.session_timeout_ms / 3000
+        return self.is_alone or self._runtime.monotonic() - self._tip.seen_at <= limit_s
+
+    async def join(self, endpoints: tuple[Endpoint, ...], cluster_id: str) -> Session:
+        """Begin this node's session and, in an empty ledger, form the cluster. Raises: Refused, StorageUnavailable."""
+        self._endpoints = endpoints
+        if not self._tip.state.number:
+            await self._proposer.propose(FormCluster(cluster_id))
+        return await self._join(self._settings.node_id)
+
+    async def leave(self) -> None:
+        """End the session in good order, so that other nodes take over at once."""
+        if self._proposer.session is not None:
+            try:
+                await self._proposer.propose(LeaveSession())
+            except (Fenced, Refused, StorageUnavailable):
+                return
+
+    async def run(self) -> None:
+        """Keep the session until cancelled. Raises: Fenced when another node has taken this node's id or address."""
+        while True:
+            await trio.sleep(TICK_S)
+            if self._ended is not None:
+                await self._join_again(self._ended)
+            session = self._proposer.session
+            if session is None or self.is_alone:
+                continue
+            try:
+                await self._signal_liveness()
+                await self._fence_expired(session)
+            except (Refused, Fenced, StorageUnavailable):
+                continue
+
+    async def _join(self, node_id: int | None) -> Session:
+        epoch = await self._proposer.propose(
+            JoinSession(node_id, self._endpoints, self._settings.session_timeout_ms, LEVEL)
+        )
+        session = self._tip.state.sessions.live.get(epoch)
+        if session is None:
+            raise Fenced("The session was replaced at once: another node is joining with the same id or address.")
+        self._proposer.session = session
+        return session
+
+    async def _join_again(self, ended: SessionEnded) -> None:
+        if ended.reason != EXPIRED:
+            raise Fenced(
+                "Another node joined with this node's id or address, so this one stops. "
+                "Give each node its own --advertise address (and node_id, where set)."
+            )
+        self._ended = None
+        try:
+            session = await self._join(None)
+            log.info("session.joined_again", epoch=session.epoch, node_id=session.node_id)
+        except (Refused, Fenced, StorageUnavailable):
+            self._ended = ended
+
+    def _notice(self, commit: Commit) -> None:
+        own = self._proposer.session
+        for fact in commit.head.facts:
+            if isinstance(fact, SessionEnded):
+                self._signs.pop(fact.epoch, None)
+                if own is not None and fact.epoch == own.epoch:
+                    self._proposer.session = None
+                    # A node that leaves in good order does not join again.
+                    self._ended = None if fact.reason == LEFT else fact
+        now = self._runtime.monotonic()
+        for epoch in {commit.head.writer, *(part.epoch for part in commit.head.parts)}:
+            if epoch and (own is None or epoch != own.epoch):
+                self._signs[epoch] = (commit.head.number, now)
+
+    async def _signal_liveness(self) -> None:
+        quiet_s = self._runtime.monotonic() - self._committer.committed_at
+        if quiet_s * 1000 >= self._settings.sign_interval_ms:
+            await self._proposer.propose(SignalLiveness())
+
+    async def _fence_expired(self, own: Session) -> None:
+        """Fence the sessions that have committed nothing for their timeout.
+
+        Time is counted on this node's own clock, from when it folded their last commit; no two machines' clocks are
+        compared. A wrong guess is harmless: the fenced node notices at its next commit, and joins again.
+        """
+        now = self._runtime.monotonic()
+        for session in list(self._tip.state.sessions.live.values()):
+            if session.epoch == own.epoch:
+                continue
+            number = self._tip.state.sessions.signs[session.epoch]
+            seen, since = self._signs.get(session.epoch, (number, now))
+            if seen != number:
+                since = now
+            self._signs[session.epoch] = (number, since)
+            if (now - since) * 1000 > session.timeout_ms and self.is_in_touch():
+                log.info("session.fenced", epoch=session.epoch, node_id=session.node_id)
+                await self._proposer.propose(FenceSession(session.epoch, number))
