@@ -22,17 +22,18 @@ class Follower:
         self._runtime = runtime
         self._tip = tip
         self._follow_s = store.traits.follow_ms / 1000
-        self._watchers = 0
+        self.watchers = 0
+        """How many wait for what another node may commit."""
         self._watched = trio.Event()
 
     def watch(self) -> None:
         """Something begins to wait for what another node may commit; `unwatch` ends it."""
-        self._watchers += 1
+        self.watchers += 1
         self._watched.set()
 
     def unwatch(self) -> None:
         """Something has stopped waiting."""
-        self._watchers -= 1
+        self.watchers -= 1
 
     async def run(self) -> None:
         """Follow until cancelled. Raises: Corrupt."""
@@ -50,7 +51,7 @@ class Follower:
             await trio.sleep(ALONE_INTERVAL_S)
         else:
             # A watcher that arrives in the middle of a long pause ends it.
-            with trio.move_on_after(0 if self._watchers else ALONE_INTERVAL_S):
+            with trio.move_on_after(0 if self.watchers else ALONE_INTERVAL_S):
                 await self._watched.wait()
             await trio.sleep(self._follow_s)
         self._watched = trio.Event()

@@ -88,6 +88,11 @@ class Ledger:
         """Call `listener` with every commit right after it is folded; it must be quick and must not fail."""
         self._tip.subscribe(listener)
 
+    @property
+    def watchers(self) -> int:
+        """How many wait for what another node may commit."""
+        return self._follower.watchers
+
     def watch(self) -> None:
         """Something begins to wait for what another node may commit; `unwatch` ends it."""
         self._follower.watch()

@@ -158,6 +158,13 @@ def decode_snapshot(data: memoryview) -> tuple[SnapshotHead, memoryview]:
     return head, body[_PREFIX.size + length :]
 
 
+def empty_state(head: SnapshotHead) -> State:
+    """A State at the commit of a snapshot, without any rows yet."""
+    state = State()
+    state.number, state.hash, state.time_ms = head.number, head.hash, head.time_ms
+    return state
+
+
 def digest(state: State) -> str:
     """A digest on which two nodes at the same commit must agree."""
     hasher = hashlib.sha256(b"%d %b %d" % (state.number, state.hash, state.time_ms))
@@ -180,8 +187,7 @@ async def load_newest(runtime: Runtime, store: Store) -> State:
 
 async def _load(runtime: Runtime, store: Store, key: ObjectKey) -> State:
     head, blocks = await runtime.offload("snapshot", decode_snapshot, await store.get(key))
-    state = State()
-    state.number, state.hash, state.time_ms = head.number, head.hash, head.time_ms
+    state = empty_state(head)
     await runtime.offload("snapshot", restore_blocks, state, blocks)
     for part in head.parts:
         await runtime.offload("snapshot", _restore_part, state, part, await store.get(ObjectKey(part.key)))

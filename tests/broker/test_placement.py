@@ -8,20 +8,22 @@ from typing import Any
 import pytest
 
 from higgins.kafka.placement import Placement
-from higgins.ledger.state.base import Moment
-from higgins.ledger.state.sessions import SessionEnded, SessionJoined, Sessions
+from higgins.ledger.state.base import Moment, fold_fact
+from higgins.ledger.state.sessions import SessionEnded, SessionJoined
+from higgins.ledger.state.state import State
 from higgins.ledger.state.topics import Topic
 from higgins.model.names import TopicId
 from higgins_protocol.messages.metadata import MetadataResponseTopic
 
-MOMENT = Moment(1, 0, 1)
+MOMENT = Moment(1, 0)
 
 
 class Cluster:
     """A ledger as far as placement looks at it."""
 
     def __init__(self, *node_ids: int) -> None:
-        self.sessions = Sessions({}, {}, {})
+        self._facets = State()
+        self.sessions = self._facets.sessions
         for node_id in node_ids:
             self.join(node_id)
         self.session = next(iter(self.sessions.live.values()), None)
@@ -29,10 +31,10 @@ class Cluster:
         self.state = SimpleNamespace(sessions=self.sessions, topics=SimpleNamespace(by_name={}))
 
     def join(self, node_id: int) -> None:
-        self.sessions.fold(SessionJoined(node_id, node_id, (), 10_000), MOMENT)
+        fold_fact(self._facets, SessionJoined(node_id, node_id, (), 10_000), MOMENT)
 
     def leave(self, node_id: int) -> None:
-        self.sessions.fold(SessionEnded(node_id, "left"), MOMENT)
+        fold_fact(self._facets, SessionEnded(node_id, "left"), MOMENT)
 
     @property
     def ledger(self) -> Any:

@@ -12,13 +12,13 @@ import trio.testing
 
 from higgins.ledger.snapshot import freeze, save
 from higgins.ledger.state.configs import ConfigureResource
-from higgins.ledger.state.groups import SaveGroup, group_resource
-from higgins.ledger.state.offsets import CommitOffsets, DeleteOffsets, OffsetToCommit
+from higgins.ledger.state.groups import SaveGroup
+from higgins.ledger.state.offsets import CommitOffsets, DeleteOffsets, OffsetToCommit, group_resource
 from higgins.ledger.state.partitions import AddPartitions
 from higgins.ledger.state.runs import DeleteRecords
 from higgins.ledger.state.sessions import TakeLease
 from higgins.ledger.state.topics import ConfigureTopic
-from higgins.operators.growth import extensible_readers
+from higgins.operators.growth import growth_of
 from tests.golden.story import FOLDER, GROUP, GoldenRuntime, open_store, order
 from tests.operators.world import Node, running_node
 
@@ -61,17 +61,17 @@ async def _change(node: Node, name: str, number: int) -> None:
     await ledger.propose(DeleteRecords(topic.id, 0, 4))
     await ledger.propose(AddPartitions(topic.id, 5))
     orders = node.topic("orders")
-    await ledger.propose(AddPartitions(orders.id, number + 2, extensible_readers(ledger.state, orders.id)))
+    await ledger.propose(AddPartitions(orders.id, number + 2, growth_of(ledger.state, orders.id, number + 2)))
     await node.produce("orders", [order(n) for n in range(10)], partition=number + 1)
     await node.caught_up("large")
     for group, stays in ((f"{name}-stays", True), (f"{name}-goes", False)):
-        lease = await ledger.propose(TakeLease(group_resource(group), session.epoch))
+        lease = await ledger.propose(TakeLease(group_resource(group)))
         entries = (OffsetToCommit(topic.id, 0, 3, 0, "kept"), OffsetToCommit(topic.id, 1, 7, 0, "taken back"))
-        await ledger.propose(CommitOffsets(group, session.epoch, lease, entries))
-        await ledger.propose(DeleteOffsets(group, session.epoch, lease, ((topic.id, 1),)))
-        await ledger.propose(SaveGroup(group, session.epoch, lease, GROUP))
+        await ledger.propose(CommitOffsets(group, lease, entries))
+        await ledger.propose(DeleteOffsets(group, lease, ((topic.id, 1),)))
+        await ledger.propose(SaveGroup(group, lease, GROUP))
         if not stays:
-            await ledger.propose(SaveGroup(group, session.epoch, lease, None, True))
+            await ledger.propose(SaveGroup(group, lease, forgets=True, with_offsets=True))
 
 
 def main() -> None:

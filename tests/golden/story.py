@@ -10,8 +10,9 @@ import trio.testing
 from higgins.ledger.ledger import Ledger, open_ledger
 from higgins.ledger.settings import LedgerSettings
 from higgins.ledger.snapshot import freeze, save
-from higgins.ledger.state.groups import GroupRecord, MemberRecord, SaveGroup, group_resource
-from higgins.ledger.state.offsets import CommitOffsets, OffsetToCommit
+from higgins.ledger.state.group_records import ClassicGroupRecord, ClassicMember
+from higgins.ledger.state.groups import SaveGroup
+from higgins.ledger.state.offsets import CommitOffsets, OffsetToCommit, group_resource
 from higgins.ledger.state.producers import GrantProducerIds
 from higgins.ledger.state.sessions import TakeLease
 from higgins.ledger.state.topics import CreateTopic, DeleteTopic
@@ -39,8 +40,8 @@ where = "qty <= 5"
 """
 ORDERS = 40
 SECOND_GENERATION = b"of the second topic of this name"
-MEMBER = MemberRecord("m-1", "instance", "client", "10.0.0.1", 60_000, 45_000, b"subscription", b"assignment")
-GROUP = GroupRecord("consumer", 7, "range", "m-1", (MEMBER,), NOON_MS)
+MEMBER = ClassicMember("m-1", "instance", "client", "10.0.0.1", 60_000, 45_000, b"subscription", b"assignment")
+GROUP = ClassicGroupRecord("consumer", 7, "range", "m-1", (MEMBER,), NOON_MS)
 HEADERS = (("trace", b"\x00\xff"), ("empty", None))
 
 
@@ -138,16 +139,16 @@ async def _groups(node: Node) -> None:
     assert session is not None
 
     async def lease(group_id: str) -> Any:
-        return await node.ledger.propose(TakeLease(group_resource(group_id), session.epoch))
+        return await node.ledger.propose(TakeLease(group_resource(group_id)))
 
     held = await lease("readers")
-    await node.ledger.propose(SaveGroup("readers", session.epoch, held, GROUP))
+    await node.ledger.propose(SaveGroup("readers", held, GROUP))
     plain, again = node.topic("plain").id, node.topic("again").id
     entries = (OffsetToCommit(plain, 0, 3, 0, "three"), OffsetToCommit(again, 0, 1, -1, ""))
-    await node.ledger.propose(CommitOffsets("readers", session.epoch, held, entries))
+    await node.ledger.propose(CommitOffsets("readers", held, entries))
     forgotten = await lease("forgotten")
-    await node.ledger.propose(SaveGroup("forgotten", session.epoch, forgotten, GROUP))
-    await node.ledger.propose(SaveGroup("forgotten", session.epoch, forgotten, None))
+    await node.ledger.propose(SaveGroup("forgotten", forgotten, GROUP))
+    await node.ledger.propose(SaveGroup("forgotten", forgotten, forgets=True))
 
 
 def write(folder: Path) -> None:

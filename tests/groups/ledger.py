@@ -4,12 +4,12 @@ Commits happen at once, unless they are held; a node cut off from the store comm
 """
 
 from collections.abc import Callable
+from typing import Any
 
 from higgins.ledger.committer import Done, Outcome
 from higgins.ledger.state.base import Proposal, Result
 from higgins.ledger.state.sessions import Endpoint, JoinSession, LeaveSession, Session
 from higgins.ledger.state.state import State
-from higgins.ledger.state.validate import validate
 from higgins.model.errors import Fenced, Refused, StorageUnavailable
 
 
@@ -20,12 +20,14 @@ class FakeBucket:
         self.state = State()
         self.time_ms = 0
 
-    def commit(self, epoch: int, proposal: Proposal) -> Result:
+    def commit(self, epoch: int, proposal: Proposal[Any]) -> Result:
         """Raises: Refused."""
-        draft = self.state.draft(epoch, self.time_ms)
-        result = validate(draft, proposal)
+        draft = self.state.draft(self.time_ms)
+        result = draft.validate(proposal, epoch)
         if draft.facts:
-            self.state.fold(tuple(draft.facts), draft.moment, 0, ())  # type: ignore[arg-type]
+            moment = draft.moment
+            for _ in self.state.fold(moment.number, moment.time_ms, epoch, (), draft.facts, 0):
+                pass
         return result
 
     def node(self, port: int) -> "FakeLedger":
@@ -43,8 +45,8 @@ class FakeLedger:
         self.alone = False
         self.is_cut_off = False
         self.holds = False
-        self.held: list[tuple[Proposal, Done]] = []
-        self.proposals: list[Proposal] = []
+        self.held: list[tuple[Proposal[Any], Done]] = []
+        self.proposals: list[Proposal[Any]] = []
 
     @property
     def state(self) -> State:
@@ -57,13 +59,13 @@ class FakeLedger:
         if self.is_cut_off:
             raise StorageUnavailable("cut off")
 
-    def submit(self, proposal: Proposal, done: Done) -> None:
+    def submit(self, proposal: Proposal[Any], done: Done) -> None:
         if self.holds or self.is_cut_off:
             self.held.append((proposal, done))
         else:
             self._commit(proposal, done)
 
-    def release(self, make_outcome: Callable[[Proposal], Outcome] | None = None) -> None:
+    def release(self, make_outcome: Callable[[Proposal[Any]], Outcome] | None = None) -> None:
         """Let what was held happen, or not happen."""
         self.holds = self.is_cut_off = False
         held, self.held = self.held, []
@@ -76,10 +78,10 @@ class FakeLedger:
     def leave(self) -> None:
         """The session ends, as all must know."""
         assert self.session is not None
-        self._bucket.commit(self.session.epoch, LeaveSession(self.session.epoch))
+        self._bucket.commit(self.session.epoch, LeaveSession())
         self.session = None
 
-    def _commit(self, proposal: Proposal, done: Done) -> None:
+    def _commit(self, proposal: Proposal[Any], done: Done) -> None:
         if self.session is None or self.session.epoch not in self.state.sessions.live:
             done(Outcome(error=Fenced("no session")))
             return

@@ -6,7 +6,7 @@ from higgins.groups.classic import ClassicGroup
 from higgins.groups.events import Delete, Departure, Leave, Persist, Restored, Stalled
 from higgins.groups.rebalance import GroupState
 from higgins.groups.settings import GroupSettings
-from higgins.ledger.state.groups import GroupRecord
+from higgins.ledger.state.group_records import ClassicGroupRecord
 from higgins_protocol.errors import ErrorCode
 from tests.groups.playbook import (
     NO_DELAY,
@@ -253,7 +253,7 @@ def test_an_assignment_too_large_to_commit_is_refused() -> None:
     )
 
 
-def committed(story: Playbook) -> GroupRecord:
+def committed(story: Playbook) -> ClassicGroupRecord:
     return story.group.record()
 
 

@@ -23,7 +23,7 @@ from higgins.groups.events import (
     Wake,
 )
 from higgins.groups.settings import GroupSettings
-from higgins.ledger.state.groups import GroupRecord
+from higgins.ledger.state.group_records import ClassicGroupRecord
 from higgins_protocol.errors import ErrorCode
 
 CLIENTS = 6
@@ -56,7 +56,7 @@ class Crowd:
         self.wake_ms: int | None = None
         self.tokens = 0
         self.open: dict[int, tuple[Client, Any]] = {}
-        self.record: GroupRecord | None = None
+        self.record: ClassicGroupRecord | None = None
         self.rosters: dict[int, frozenset[str]] = {}
         self.assigned = 0
 
@@ -159,7 +159,7 @@ class Crowd:
                     client, question = self.open.pop(instruction.token)
                     self.judge_reply(client, question, instruction.result)
 
-    def judge_record(self, record: GroupRecord) -> None:
+    def judge_record(self, record: ClassicGroupRecord) -> None:
         before = self.record.generation if self.record is not None else 0
         assert record.generation in {before, before + 1}, "generations only grow, one by one"
         if record.generation != before:

@@ -23,7 +23,7 @@ from higgins.ledger.committer import Outcome
 from higgins.ledger.state.groups import SaveGroup
 from higgins.ledger.state.offsets import OffsetToCommit
 from higgins.ledger.state.sessions import TakeLease
-from higgins.ledger.state.tasks import ApplyAssembly, AttachTasks
+from higgins.ledger.state.tasks import ApplyTopography, AttachTasks, InputPosition
 from higgins.ledger.state.topics import CreateTopic
 from higgins.model.errors import StorageUnavailable
 from higgins.model.names import TopicId
@@ -429,14 +429,15 @@ async def test_groups_that_hold_nothing_are_forgotten_in_the_end(
 @pytest.fixture
 def with_operator(node: Node, bucket: FakeBucket) -> Node:
     out = TopicId(b"topic-large-0000")
-    assembly = ApplyAssembly(
+    positions = tuple((InputPosition(TOPIC, partition, offset),) for partition, offset in enumerate((3, 4)))
+    topography = ApplyTopography(
         base_version=0,
         topics=(CreateTopic("large", out, 2, {}),),
-        attach=(AttachTasks("large", 1, TOPIC, out, b"", (3, 4)),),
+        attach=(AttachTasks("large", 1, (TOPIC,), (out,), b"", positions),),
         detach=(),
         document=b"",
     )
-    bucket.commit(0, assembly)
+    bucket.commit(0, topography)
     return node
 
 
@@ -449,7 +450,7 @@ async def test_an_operators_group_shows_its_progress(with_operator: Node, bucket
     assert not isinstance(view, ErrorCode | None)
     assert (view.state, view.protocol_type, view.members) == ("Empty", "higgins", ())
     assert node.ledger.session is not None
-    bucket.commit(node.ledger.session.epoch, TakeLease("task/large/0", node.ledger.session.epoch))
+    bucket.commit(node.ledger.session.epoch, TakeLease("task/large/0"))
     running = (await node.coordinator.describe("higgins.op.large"))[0]
     assert not isinstance(running, ErrorCode | None)
     assert (running.state, [member.member_id for member in running.members]) == ("Stable", ["node-1"])

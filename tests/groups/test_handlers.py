@@ -11,7 +11,7 @@ from higgins.groups.settings import GroupSettings
 from higgins.kafka.configs.live import LiveConfigs
 from higgins.kafka.context import Node
 from higgins.kafka.router import Router
-from higgins.ledger.state.tasks import ApplyAssembly, AttachTasks
+from higgins.ledger.state.tasks import ApplyTopography, AttachTasks, InputPosition
 from higgins.ledger.state.topics import CreateTopic, DeleteTopic
 from higgins.model.future import Future
 from higgins.model.names import TopicId
@@ -450,8 +450,9 @@ async def test_offsets_of_a_deleted_topic_are_gone(wire: Wire) -> None:
 
 async def test_an_operators_progress_is_fetched_like_a_groups(wire: Wire) -> None:
     out = TopicId(b"topic-large-0000")
-    attach = AttachTasks("large", 1, TOPIC, out, b"", (3, 4))
-    wire.bucket.commit(0, ApplyAssembly(0, (CreateTopic("large", out, 2, {}),), (attach,), (), b""))
+    positions = tuple((InputPosition(TOPIC, partition, offset),) for partition, offset in enumerate((3, 4)))
+    attach = AttachTasks("large", 1, (TOPIC,), (out,), b"", positions)
+    wire.bucket.commit(0, ApplyTopography(0, (CreateTopic("large", out, 2, {}),), (attach,), (), b""))
     request = OffsetFetchRequest(group_id="higgins.op.large", topics=None)
     fetched: OffsetFetchResponse = await wire.ask(FETCH, 7, request)
     assert [each.committed_offset for each in fetched.topics[0].partitions] == [3, 4]

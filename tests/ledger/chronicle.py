@@ -5,14 +5,25 @@ from typing import Any
 
 import msgspec
 
-from higgins.ledger.snapshot import decode, digest, encode, freeze, thaw
+from higgins.ledger.snapshot import (
+    decode_snapshot,
+    digest,
+    empty_state,
+    encode_snapshot,
+    freeze,
+    restore_blocks,
+    take_blocks,
+)
+from higgins.ledger.state.append import INLINE, BatchEntry
 from higgins.ledger.state.base import Fact, Moment, Proposal
-from higgins.ledger.state.identities import Resolved
-from higgins.ledger.state.runs import INLINE, Append, BatchEntry
-from higgins.ledger.state.sessions import Endpoint, JoinSession, TakeLease
+from higgins.ledger.state.cluster import FormCluster
+from higgins.ledger.state.facets import decode_proposal, encode_proposal
+from higgins.ledger.state.identities import Part, Resolved
+from higgins.ledger.state.runs import Append
+from higgins.ledger.state.sessions import Endpoint, JoinSession, LeaveSession, TakeLease
 from higgins.ledger.state.state import State
+from higgins.ledger.state.tasks import TaskStep
 from higgins.ledger.state.topics import CreateTopic
-from higgins.ledger.state.validate import FormCluster, validate
 from higgins.model.errors import Refused
 from higgins.model.names import TopicId
 from higgins.model.pointer import ObjectId
@@ -32,38 +43,45 @@ class Chronicle:
         self.commit(FormCluster("cluster"))
         self.epoch = self.join(9092)
 
-    def commit(self, *proposals: Proposal, payload_bytes: Sequence[int] = ()) -> list[Any]:
+    def commit(self, *proposals: Proposal[Any], payload_bytes: Sequence[int] = ()) -> list[Any]:
         """One commit of all proposals: their results, with a Refused in the place of what was refused."""
-        draft = self.state.draft(self.epoch, self.now_ms)
+        draft = self.state.draft(self.now_ms)
         results: list[Any] = []
         resolved: list[Resolved] = []
         for i, proposal in enumerate(proposals):
             self.counter += 1
             before = digest(self.state)
             try:
-                result = validate(draft, proposal, payload_bytes[i] if payload_bytes else 0)
+                # As it travels: what cannot be sent cannot be proposed.
+                sent = decode_proposal(encode_proposal(proposal))
+                assert sent == proposal
+                stored = payload_bytes[i] if payload_bytes else payload_of(proposal)
+                result = draft.validate(sent, self.epoch, stored)
             except Refused as refusal:
                 results.append(refusal)
             else:
                 results.append(result)
                 resolved.append(Resolved(self.counter, result))
             assert digest(self.state) == before, "validation touched State itself"
-        self.fold(draft.facts, draft.moment, tuple(resolved))
+        self.fold(draft.facts, draft.moment, tuple(resolved), draft.payload_bytes)
         return results
 
-    def fold(self, facts: Sequence[Fact], moment: Moment, resolved: tuple[Resolved, ...] = ()) -> None:
-        floor = self.counter - len(resolved) + 1
-        self.state.fold(tuple(facts), moment, floor, resolved)  # type: ignore[arg-type]
+    def fold(
+        self, facts: Sequence[Fact], moment: Moment, resolved: tuple[Resolved, ...] = (), payload_bytes: int = 0
+    ) -> None:
+        part = Part(self.epoch, self.counter - len(resolved) + 1, resolved)
+        for _ in self.state.fold(moment.number, moment.time_ms, self.epoch, (part,), facts, payload_bytes):
+            pass
         self.state.hash = moment.number.to_bytes(32, "big")
 
-    def one(self, proposal: Proposal, payload_bytes: int = 0) -> Any:
+    def one(self, proposal: Proposal[Any], payload_bytes: int | None = None) -> Any:
         """The result of a proposal committed alone. Raises: Refused."""
-        (result,) = self.commit(proposal, payload_bytes=(payload_bytes,))
+        (result,) = self.commit(proposal, payload_bytes=() if payload_bytes is None else (payload_bytes,))
         if isinstance(result, Refused):
             raise result
         return result
 
-    def refusal(self, proposal: Proposal) -> ErrorCode:
+    def refusal(self, proposal: Proposal[Any]) -> ErrorCode:
         """The code with which a proposal is refused."""
         (result,) = self.commit(proposal)
         assert isinstance(result, Refused), f"{proposal!r} was not refused but gave {result!r}"
@@ -74,8 +92,14 @@ class Chronicle:
         epoch: int = self.one(JoinSession(node_id, (Endpoint("PLAIN", host, port),), 10_000))
         return epoch
 
+    def leave(self, epoch: int) -> None:
+        """The node of a session leaves."""
+        own, self.epoch = self.epoch, epoch
+        self.one(LeaveSession())
+        self.epoch = own
+
     def lease(self, resource: str) -> int:
-        lease_epoch: int = self.one(TakeLease(resource, self.epoch))
+        lease_epoch: int = self.one(TakeLease(resource))
         return lease_epoch
 
     def topic(self, name: str, partitions: int = 1, **rest: Any) -> TopicId:
@@ -85,11 +109,37 @@ class Chronicle:
 
     def restored(self) -> "Chronicle":
         """The same, after a restart from a snapshot."""
-        data = encode(freeze(self.state))
         again = Chronicle.__new__(Chronicle)
-        again.state = thaw(decode(memoryview(data)))
+        again.state = state_from(snapshot_of(self.state))
         again.now_ms, again.epoch, again.counter = self.now_ms, self.epoch, self.counter
         return again
+
+
+def payload_of(proposal: Proposal[Any]) -> int:
+    """How many bytes of inline payload come with a proposal."""
+    appends = {Append: lambda: (proposal,), TaskStep: lambda: proposal.appends}.get(type(proposal), tuple)()
+    return sum(batch.length for append in appends if append.object_id == INLINE for batch in append.batches)
+
+
+def snapshot_of(state: State) -> bytes:
+    """A snapshot object without parts."""
+    frozen = freeze(state)
+    return encode_snapshot(frozen, (), take_blocks(frozen, 1 << 40))
+
+
+def state_from(data: bytes) -> State:
+    """State from a snapshot object without parts."""
+    head, blocks = decode_snapshot(memoryview(data))
+    assert not head.parts
+    state = empty_state(head)
+    restore_blocks(state, blocks)
+    return state
+
+
+def live_of(chronicle: Chronicle, object_id: ObjectId) -> int:
+    """How many pointers lead into an object."""
+    record = chronicle.state.objects.get(object_id)
+    return record.live if record is not None else 0
 
 
 def plain(count: int, position: int = 0, length: int = 100, max_timestamp: int = NOON_MS) -> BatchEntry:

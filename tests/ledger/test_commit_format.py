@@ -15,15 +15,17 @@ from higgins.ledger.commit import (
     encode_commit,
     payload_checksum,
 )
-from higgins.ledger.state.identities import Resolved
+from higgins.ledger.state.facets import FACTS, PROPOSALS, tag_of
+from higgins.ledger.state.identities import Part, Resolved
+from higgins.ledger.state.index import Run
 from higgins.ledger.state.runs import RunAppended
-from higgins.ledger.state.sessions import SignOfLife
-from higgins.ledger.state.state import AnyFact
+from higgins.ledger.state.sessions import LivenessSignalled
 from higgins.model.errors import Corrupt
 from higgins.model.names import TopicId
 from higgins.model.pointer import ObjectId
 
 PAYLOAD = (b"some ", b"batches")
+RUN = Run(10, 12, ObjectId(99), 0, 12, 1_700_000_000_000, 11, 1)
 
 
 def head(**changes: object) -> CommitHead:
@@ -34,14 +36,13 @@ def head(**changes: object) -> CommitHead:
         cluster_id="cluster",
         number=7,
         previous=bytes(32),
-        epoch=3,
+        writer=3,
         nonce=b"nonce-nonce!",
         time_ms=1_700_000_000_000,
-        floor=5,
-        resolved=(Resolved(5, [0, 3]), Resolved(6, None)),
+        parts=(Part(3, 5, (Resolved(5, [0, 3]), Resolved(6, None))), Part(8, 1, ())),
         facts=(
-            RunAppended(TopicId(b"t" * 16), 2, 10, 12, ObjectId(99), 0, 12, 1_700_000_000_000, (1, 0, 0, 0, 3)),
-            SignOfLife(),
+            RunAppended(TopicId(b"t" * 16), 2, RUN, (1, 0, 0, 0, 3, 0)),
+            LivenessSignalled(),
         ),
         payload_length=12,
         payload_crc=payload_checksum(PAYLOAD),
@@ -67,13 +68,13 @@ def test_the_layout_is_what_the_module_says() -> None:
     data = encoded()
     length = int.from_bytes(data[4:8], "big")
     body = data[12 : 12 + length]
-    assert data[:4] == b"HGC1"
+    assert data[:4] == b"HGC2"
     assert int.from_bytes(data[8:12], "big") == crc32c(body)
     assert data[12 + length :] == b"some batches"
     assert msgspec.msgpack.decode(body) == [
-        1, 1, 1, "cluster", 7, bytes(32), 3, b"nonce-nonce!", 1_700_000_000_000, 5,
-        [[5, [0, 3]], [6, None]],
-        [[21, b"t" * 16, 2, 10, 12, 99, 0, 12, 1_700_000_000_000, [1, 0, 0, 0, 3]], [43]],
+        2, 1, 1, "cluster", 7, bytes(32), 3, b"nonce-nonce!", 1_700_000_000_000,
+        [[3, 5, [[5, [0, 3]], [6, None]]], [8, 1, []]],
+        [[21, b"t" * 16, 2, [10, 12, 99, 0, 12, 1_700_000_000_000, 11, 1], [1, 0, 0, 0, 3, 0]], [43]],
         12, payload_checksum(PAYLOAD),
     ]  # fmt: skip
 
@@ -111,7 +112,7 @@ def test_a_fact_nobody_knows_is_not_passed_over() -> None:
 
 
 def test_tags_of_facts_are_fixed_for_ever() -> None:
-    tags = {fact.__name__: fact.__struct_config__.tag for fact in AnyFact.__args__}
+    tags = {fact.__name__: tag_of(fact) for fact in FACTS}
     assert tags == {
         "ClusterFormed": 1,
         "TopicCreated": 10,
@@ -122,22 +123,55 @@ def test_tags_of_facts_are_fixed_for_ever() -> None:
         "RecordsDeleted": 15,
         "ObjectPut": 20,
         "RunAppended": 21,
+        "RunsReplaced": 22,
         "ProducerIdsGranted": 30,
         "SessionJoined": 40,
         "SessionEnded": 41,
         "LeaseTaken": 42,
-        "SignOfLife": 43,
+        "LivenessSignalled": 43,
         "GroupSaved": 50,
         "GroupForgotten": 51,
+        "GroupMemberSaved": 52,
+        "GroupMemberForgotten": 53,
         "OffsetsCommitted": 60,
         "OffsetsDeleted": 61,
-        "AssemblyApplied": 70,
+        "TopographyApplied": 70,
         "TasksAttached": 71,
         "TasksDetached": 72,
         "TaskAdvanced": 73,
         "TasksExtended": 74,
         "ResourceConfigured": 80,
     }
+
+
+def test_tags_of_proposals_are_fixed_for_ever() -> None:
+    assert {proposal.__name__: tag_of(proposal) for proposal in PROPOSALS} == {
+        "FormCluster": 1,
+        "CreateTopic": 10,
+        "DeleteTopic": 11,
+        "ConfigureTopic": 12,
+        "AddPartitions": 13,
+        "Append": 20,
+        "DeleteRecords": 21,
+        "ReplaceRuns": 22,
+        "GrantProducerIds": 30,
+        "JoinSession": 40,
+        "LeaveSession": 41,
+        "FenceSession": 42,
+        "TakeLease": 43,
+        "SignalLiveness": 44,
+        "SaveGroup": 50,
+        "CommitOffsets": 60,
+        "DeleteOffsets": 61,
+        "ApplyTopography": 70,
+        "TaskStep": 71,
+        "ConfigureResource": 80,
+    }
+
+
+def test_a_bucket_of_format_1_is_refused_with_the_way_out() -> None:
+    with pytest.raises(Corrupt, match=r"format 1.*Start with an empty"):
+        decode_commit(memoryview(b"HGC1" + encoded()[4:]))
 
 
 def test_keys_sort_as_numbers_do_and_a_thousand_share_a_folder() -> None:

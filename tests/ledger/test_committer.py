@@ -68,7 +68,7 @@ async def test_one_commit_takes_only_so_much(autojump_clock: MockClock) -> None:
         async with trio.open_nursery() as nursery:
             for _ in range(20):
                 nursery.start_soon(put, ledger)
-        sizes = [len(commit.head.resolved) for commit in commits(store)[before:]]
+        sizes = [len(commit.head.parts[0].resolved) for commit in commits(store)[before:]]
         assert max(sizes) <= 8 and sum(sizes) == 20
 
 
@@ -126,7 +126,7 @@ async def test_an_effect_that_comes_late_is_the_same_commit(autojump_clock: Mock
         assert len(set(tried)) == 1, "another commit was tried under a number whose outcome was not known"
         assert await put(ledger) == 1
         await trio.sleep(10)
-    assert [fact.base_offset for fact in facts(store, RunAppended)] == [0, 1]
+    assert [fact.run.base_offset for fact in facts(store, RunAppended)] == [0, 1]
 
 
 async def test_a_race_lost_is_judged_again_behind_the_winner(autojump_clock: MockClock) -> None:

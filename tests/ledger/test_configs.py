@@ -2,13 +2,12 @@
 
 import pytest
 
-from higgins.ledger.snapshot import freeze, thaw
 from higgins.ledger.state import configs
 from higgins.ledger.state.configs import ConfigureResource
 from higgins.ledger.state.topics import ConfigureTopic, CreateTopic, DeleteTopic
 from higgins.model.names import TopicId
 from higgins_protocol.errors import ErrorCode
-from tests.ledger.chronicle import Chronicle
+from tests.ledger.chronicle import Chronicle, snapshot_of, state_from
 
 BROKER = 4
 OTHER = TopicId(b"o" * 16)
@@ -74,6 +73,6 @@ def test_configs_survive_a_snapshot(chronicle: Chronicle) -> None:
     topic_id = chronicle.topic("t")
     chronicle.one(ConfigureTopic(topic_id, {}, {"a": "1"}))
     chronicle.one(ConfigureResource(BROKER, "", {}, {"b": "2"}))
-    again = thaw(freeze(chronicle.state))
+    again = state_from(snapshot_of(chronicle.state))
     assert again.topics.by_name["t"].configs == {"a": "1"}
     assert (again.configs.get(BROKER, ""), again.configs.revision) == ({"b": "2"}, chronicle.state.configs.revision)

@@ -2,21 +2,25 @@
 
 import pytest
 
-from higgins.ledger.state.groups import GroupRecord, MemberRecord, SaveGroup, group_resource
+from higgins.ledger.state.append import RUN_BYTES_MAX
+from higgins.ledger.state.cluster import FormCluster
+from higgins.ledger.state.group_records import ClassicGroupRecord, ClassicMember
+from higgins.ledger.state.groups import SaveGroup
+from higgins.ledger.state.identities import Identity
 from higgins.ledger.state.index import Run
-from higgins.ledger.state.offsets import CommitOffsets, OffsetToCommit
-from higgins.ledger.state.runs import RUN_BYTES_MAX
-from higgins.ledger.state.sessions import FenceSession, JoinSession, LeaveSession, TakeLease
+from higgins.ledger.state.objects import ObjectRecord
+from higgins.ledger.state.offsets import CommitOffsets, OffsetToCommit, group_resource
+from higgins.ledger.state.sessions import FenceSession, JoinSession, LeaveSession, SignalLiveness, TakeLease
 from higgins.ledger.state.topics import PARTITIONS_MAX, CreateTopic, DeleteTopic
-from higgins.ledger.state.validate import FormCluster, Say
 from higgins.model.errors import Refused
 from higgins.model.names import TopicId
 from higgins.model.pointer import data_object, inline_payload
 from higgins_protocol.errors import ErrorCode
-from tests.ledger.chronicle import NOON_MS, Chronicle, append, plain
+from tests.ledger.chronicle import NOON_MS, Chronicle, append, live_of, plain
 
 OTHER = TopicId(b"o" * 16)
-RECORD = GroupRecord("consumer", 3, "range", "m", (MemberRecord("m", None, "c", "h", 1, 2, b"s", b"a"),), NOON_MS)
+MEMBER = ClassicMember("m", None, "c", "h", 1, 2, b"s", b"a")
+RECORD = ClassicGroupRecord("consumer", 3, "range", "m", (MEMBER,), NOON_MS)
 
 
 @pytest.fixture
@@ -78,7 +82,7 @@ def test_batches_side_by_side_are_one_run(chronicle: Chronicle) -> None:
     topic_id, an_object = chronicle.topic("t"), data_object(1, 1)
     batches = [plain(count, max_timestamp=NOON_MS + late) for count, late in ((3, 0), (2, 9), (1, 1))]
     assert chronicle.one(append(topic_id, *batches, object_id=an_object, length=300)) == [0, 3, 5]
-    assert runs_of(chronicle, topic_id) == [Run(0, 5, an_object, 0, 300, NOON_MS + 9)]
+    assert runs_of(chronicle, topic_id) == [Run(0, 5, an_object, 0, 300, NOON_MS + 9, max_timestamp_offset=3)]
     assert chronicle.state.runs.high_watermark(topic_id, 0) == 6
 
 
@@ -94,23 +98,23 @@ def test_inline_payloads_of_one_commit_lie_behind_each_other(chronicle: Chronicl
     refused = append(OTHER, plain(1))
     chronicle.commit(append(one, plain(1), plain(1)), refused, append(two, plain(1)), payload_bytes=(200, 100, 100))
     here = inline_payload(chronicle.state.number)
-    assert runs_of(chronicle, one) == [Run(0, 1, here, 0, 200, NOON_MS)]
-    assert runs_of(chronicle, two) == [Run(0, 0, here, 200, 100, NOON_MS)]
-    assert chronicle.state.objects.records == {}
+    assert runs_of(chronicle, one) == [Run(0, 1, here, 0, 200, NOON_MS, 0)]
+    assert runs_of(chronicle, two) == [Run(0, 0, here, 200, 100, NOON_MS, 0)]
+    assert chronicle.state.objects.get(here) == ObjectRecord(300, 2), "every run counts, inline payloads included"
 
 
 def test_an_object_lives_while_a_run_points_into_it(chronicle: Chronicle) -> None:
     one, two, shared = chronicle.topic("one"), chronicle.topic("two", 2), data_object(1, 1)
 
     def live() -> int:
-        return chronicle.state.objects.records[shared].live
+        return live_of(chronicle, shared)
 
     chronicle.commit(
         append(one, plain(1), object_id=shared, length=300),
         append(two, plain(1, 100), object_id=shared, length=300),
         append(two, plain(1, 200), object_id=shared, length=300, partition=1),
     )
-    assert live() == 3 and chronicle.state.objects.records[shared].length == 300
+    assert live() == 3 and dict(chronicle.state.objects.data())[shared].length == 300
     chronicle.one(DeleteTopic(two))
     assert live() == 1
     chronicle.one(DeleteTopic(one))
@@ -119,11 +123,10 @@ def test_an_object_lives_while_a_run_points_into_it(chronicle: Chronicle) -> Non
 
 def test_an_append_nobody_may_make_changes_nothing(chronicle: Chronicle) -> None:
     topic_id = chronicle.topic("t")
-    number_of_facts = len(chronicle.state.objects.records)
     unknown = [-ErrorCode.UNKNOWN_TOPIC_OR_PARTITION]
     for partition in (-1, 1):
         assert chronicle.one(append(topic_id, plain(1), partition=partition, object_id=data_object(1, 1))) == unknown
-    assert len(chronicle.state.objects.records) == number_of_facts
+    assert list(chronicle.state.objects.data()) == []
 
 
 # ---- sessions and leases --------------------------------------------------------------------------------------------
@@ -133,7 +136,7 @@ def test_every_join_is_a_new_epoch_and_a_free_id(chronicle: Chronicle) -> None:
     second, third = chronicle.join(9093), chronicle.join(9094)
     live = chronicle.state.sessions.live
     assert [live[epoch].node_id for epoch in (chronicle.epoch, second, third)] == [1, 2, 3]
-    chronicle.one(LeaveSession(second))
+    chronicle.leave(second)
     fourth = chronicle.join(9095)
     assert fourth > third and live[fourth].node_id == 2
 
@@ -155,7 +158,7 @@ def test_a_session_is_fenced_only_while_it_is_silent(chronicle: Chronicle) -> No
     other = chronicle.join(9093)
     seen = chronicle.state.sessions.signs[other]
     observer, chronicle.epoch = chronicle.epoch, other
-    chronicle.one(Say())
+    chronicle.one(SignalLiveness())
     chronicle.epoch = observer
     assert chronicle.refusal(FenceSession(other, seen)) == ErrorCode.INVALID_REQUEST
     chronicle.one(FenceSession(other, chronicle.state.sessions.signs[other]))
@@ -178,13 +181,14 @@ def test_only_the_owner_may_take_a_lease_and_it_keeps_it(chronicle: Chronicle) -
     for i in range(50):
         owner = sessions.owner(f"group/{i}")
         assert owner is not None
-        for epoch in sessions.live:
+        for epoch in list(sessions.live):
+            chronicle.epoch = epoch
             if epoch == owner.epoch:
-                lease_epoch = chronicle.one(TakeLease(f"group/{i}", epoch))
-                assert chronicle.one(TakeLease(f"group/{i}", epoch)) == lease_epoch
+                lease_epoch = chronicle.one(TakeLease(f"group/{i}"))
+                assert chronicle.one(TakeLease(f"group/{i}")) == lease_epoch
                 assert sessions.holds(epoch, f"group/{i}", lease_epoch)
             else:
-                assert chronicle.refusal(TakeLease(f"group/{i}", epoch)) == ErrorCode.NOT_COORDINATOR
+                assert chronicle.refusal(TakeLease(f"group/{i}")) == ErrorCode.NOT_COORDINATOR
 
 
 def test_a_new_node_takes_only_its_share_and_a_gone_one_leaves_only_its_own(chronicle: Chronicle) -> None:
@@ -197,7 +201,7 @@ def test_a_new_node_takes_only_its_share_and_a_gone_one_leaves_only_its_own(chro
     before = owners()
     third = chronicle.join(9094)
     assert all(owner in {before[name], third} for name, owner in owners().items())
-    chronicle.one(LeaveSession(third))
+    chronicle.leave(third)
     assert owners() == before
 
 
@@ -214,15 +218,18 @@ def test_leases_end_with_their_session_and_lease_epochs_only_grow(chronicle: Chr
 
 def test_a_group_is_saved_under_its_lease_only(chronicle: Chronicle) -> None:
     lease = chronicle.lease(group_resource("g"))
-    epoch = chronicle.epoch
-    chronicle.one(SaveGroup("g", epoch, lease, RECORD))
+    chronicle.one(SaveGroup("g", lease, RECORD))
     assert chronicle.state.groups.get("g") == RECORD
-    for wrong in (SaveGroup("g", epoch, lease - 1, None), SaveGroup("g", epoch + 1, lease, None)):
-        assert chronicle.refusal(wrong) == ErrorCode.NOT_COORDINATOR
+    forget = SaveGroup("g", lease, forgets=True)
+    assert chronicle.refusal(SaveGroup("g", lease - 1, forgets=True)) == ErrorCode.NOT_COORDINATOR
+    own, chronicle.epoch = chronicle.epoch, chronicle.join(9093)
+    assert chronicle.refusal(forget) == ErrorCode.NOT_COORDINATOR, "the epoch is that of the proposer"
+    chronicle.leave(chronicle.epoch)
+    chronicle.epoch = own
     chronicle.epoch = chronicle.join(9092)
-    assert chronicle.refusal(SaveGroup("g", epoch, lease, None)) == ErrorCode.NOT_COORDINATOR
+    assert chronicle.refusal(forget) == ErrorCode.NOT_COORDINATOR
     assert chronicle.state.groups.get("g") == RECORD
-    chronicle.one(SaveGroup("g", chronicle.epoch, chronicle.lease(group_resource("g")), None))
+    chronicle.one(SaveGroup("g", chronicle.lease(group_resource("g")), forgets=True))
     assert chronicle.state.groups.get("g") is None and list(chronicle.state.groups.names()) == []
 
 
@@ -234,18 +241,18 @@ def test_offsets_are_committed_for_what_exists_and_under_the_lease(chronicle: Ch
         OffsetToCommit(OTHER, 0, 5, 1, ""),
     )
     unknown = ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
-    assert chronicle.one(CommitOffsets("g", chronicle.epoch, lease, entries)) == [ErrorCode.NONE, unknown, unknown]
+    assert chronicle.one(CommitOffsets("g", lease, entries)) == [ErrorCode.NONE, unknown, unknown]
     entry = chronicle.state.offsets.get("g", topic_id, 0)
     assert entry is not None and (entry.offset, entry.leader_epoch, entry.metadata) == (5, 1, "note")
     assert entry.commit_ms == chronicle.state.time_ms
-    stale = CommitOffsets("g", chronicle.epoch, lease - 1, entries[:1])
+    stale = CommitOffsets("g", lease - 1, entries[:1])
     assert chronicle.refusal(stale) == ErrorCode.NOT_COORDINATOR
 
 
 def test_a_committed_offset_may_go_back_and_goes_with_its_topic(chronicle: Chronicle) -> None:
     topic_id, lease = chronicle.topic("t"), chronicle.lease(group_resource("g"))
     for offset in (9, 3):
-        chronicle.one(CommitOffsets("g", chronicle.epoch, lease, (OffsetToCommit(topic_id, 0, offset, -1, ""),)))
+        chronicle.one(CommitOffsets("g", lease, (OffsetToCommit(topic_id, 0, offset, -1, ""),)))
     assert [entry.offset for _, _, entry in chronicle.state.offsets.of_group("g")] == [3]
     chronicle.one(DeleteTopic(topic_id))
     assert chronicle.state.offsets.get("g", topic_id, 0) is None
@@ -256,18 +263,20 @@ def test_a_committed_offset_may_go_back_and_goes_with_its_topic(chronicle: Chron
 
 def test_the_results_of_a_node_are_known_until_its_floor_passes_them(chronicle: Chronicle) -> None:
     identities = chronicle.state.identities
-    chronicle.commit(Say(), CreateTopic("t", OTHER, 1))
+    chronicle.commit(SignalLiveness(), CreateTopic("t", OTHER, 1))
     last = chronicle.counter
-    assert identities.result(chronicle.epoch, last) == (True, None)
-    assert identities.result(chronicle.epoch, last + 1) == (False, None)
-    chronicle.one(Say())
-    assert identities.result(chronicle.epoch, last) == (False, None)
+    assert identities.is_known(Identity(chronicle.epoch, last))
+    assert not identities.is_known(Identity(chronicle.epoch, last + 1))
+    assert not identities.is_known(Identity(chronicle.epoch + 1, last))
+    chronicle.one(SignalLiveness())
+    assert identities.is_known(Identity(chronicle.epoch, last)), "below the floor everything is resolved"
+    assert [row.results for row in next(identities.freeze())] == [[(last + 1, None)]]
 
 
 def test_nothing_is_kept_of_sessions_that_ended(chronicle: Chronicle) -> None:
     for _ in range(5):
         chronicle.epoch = chronicle.join(9092)
-        chronicle.one(LeaveSession(chronicle.epoch))
+        chronicle.one(LeaveSession())
     chronicle.epoch = 0
     chronicle.one(JoinSession(None, (), 10_000))
-    assert {epoch for epoch, _ in chronicle.state.identities.freeze()} <= set(chronicle.state.sessions.live)
+    assert {row.epoch for row in next(chronicle.state.identities.freeze())} <= set(chronicle.state.sessions.live)

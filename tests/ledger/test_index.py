@@ -2,11 +2,12 @@
 
 import random
 from collections import Counter
+from collections.abc import Iterable
 
 import pytest
 
 from higgins.ledger.state import index as index_module
-from higgins.ledger.state.index import Run, RunIndex
+from higgins.ledger.state.index import CONTROL, STORED_OFFSETS, TRANSACTIONAL, Run, RunIndex
 from higgins.model.pointer import ObjectId
 
 
@@ -24,7 +25,14 @@ def grown(seed: int, runs: int) -> tuple[RunIndex, list[Run]]:
         offset += chance.choice((0, 0, 0, 5))
         count = chance.randint(1, 50)
         place = (ObjectId(chance.randrange(5)), i * 10, chance.randint(1, 999))
-        run = Run(offset, offset + count - 1, *place, chance.randrange(40))
+        run = Run(
+            offset,
+            offset + count - 1,
+            *place,
+            chance.randrange(40),
+            offset + chance.randrange(count),
+            chance.choice((0, 0, TRANSACTIONAL, CONTROL | TRANSACTIONAL, STORED_OFFSETS)),
+        )
         made.append(run)
         model.append(run)
         offset += count
@@ -66,33 +74,40 @@ def test_the_index_finds_by_time_what_a_list_would() -> None:
             assert index.newest(from_offset) == newest
 
 
+def restored(chunks: Iterable[list[memoryview]]) -> RunIndex:
+    index = RunIndex()
+    for columns in chunks:
+        index.restore([memoryview(bytes(column)) for column in columns])
+    return index
+
+
 @pytest.mark.parametrize("runs", [0, 1, 3, 4, 5, 8, 9])
-def test_a_frozen_index_thaws_as_it_was_and_grows_on(runs: int) -> None:
+def test_an_index_is_restored_as_it_was_and_grows_on(runs: int) -> None:
     index, model = grown(1, runs)
-    frozen = [[bytes(column) for column in chunk] for chunk in index.freeze()]
-    thawed = RunIndex.restore(frozen)
-    assert thawed.find(0, 1000, 10**9) == model and thawed.bytes == index.bytes
-    following = Run(10_000, 10_000, ObjectId(1), 0, 1, 1)
-    for one in (index, thawed):
+    again = restored(index.freeze())
+    assert again.find(0, 1000, 10**9) == model and again.bytes == index.bytes
+    following = Run(10_000, 10_000, ObjectId(1), 0, 1, 1, 10_000)
+    for one in (index, again):
         one.append(following)
         assert one.find(0, 1000, 10**9) == [*model, following]
 
 
 def test_what_was_frozen_does_not_grow() -> None:
     index, model = grown(1, 6)
-    frozen = index.freeze()
+    frozen = list(index.freeze())
     for i in range(9):
-        index.append(Run(10_000 + i, 10_000 + i, ObjectId(1), 0, 1, 1))
-    thawed = RunIndex.restore([[bytes(column) for column in chunk] for chunk in frozen])
-    assert thawed.find(0, 1000, 10**9) == model
+        index.append(Run(10_000 + i, 10_000 + i, ObjectId(1), 0, 1, 1, 10_000 + i))
+    again = restored(frozen)
+    assert again.find(0, 1000, 10**9) == model
 
 
 def test_columns_that_do_not_fit_together_are_refused() -> None:
     index, _ = grown(1, 3)
-    frozen = [[bytes(column) for column in chunk] for chunk in index.freeze()]
-    for damaged in (frozen[0][:4], [*frozen[0][:4], b""], [b""] * 5):
+    (columns,) = index.freeze()
+    empty = memoryview(b"")
+    for damaged in (columns[:-1], [*columns[:-1], empty], [empty] * len(columns)):
         with pytest.raises(ValueError, match="length"):
-            RunIndex.restore([damaged])
+            RunIndex().restore(damaged)
 
 
 def test_a_run_must_lie_behind_all_others() -> None:
@@ -106,21 +121,58 @@ def test_a_run_must_lie_behind_all_others() -> None:
 def test_what_lies_below_an_offset_is_dropped_and_the_rest_is_found_as_before(seed: int, runs: int) -> None:
     chance = random.Random(seed)
     index, model = grown(seed, runs)
-    shared = index.freeze()
+    shared = list(index.freeze())
     for offset in sorted(chance.sample(range(model[-1].last_offset + 2), min(5, model[-1].last_offset))):
         gone = [run for run in model if run.last_offset < offset]
         model = [run for run in model if run.last_offset >= offset]
         assert index.drop_below(offset) == Counter(run.object_id for run in gone)
-        thawed = RunIndex.restore([[bytes(column) for column in chunk] for chunk in index.freeze()])
-        for one in (index, thawed):
+        again = restored(index.freeze())
+        for one in (index, again):
             assert (one.find(0, 1000, 10**9), len(one)) == (model, len(model))
             assert one.bytes == sum(run.length for run in model)
             assert one.objects() == Counter(run.object_id for run in model)
             for run in model:
                 assert one.find(run.last_offset, 1, 1) == [run]
                 assert one.first_not_before(run.max_timestamp, run.base_offset) == [run]
-        following = Run(100_000 + offset, 100_000 + offset, ObjectId(1), 0, 1, 1)
+        following = Run(100_000 + offset, 100_000 + offset, ObjectId(1), 0, 1, 1, 100_000 + offset)
         index.append(following)
         model.append(following)
-    frozen = RunIndex.restore([[bytes(column) for column in chunk] for chunk in shared])
+    frozen = restored(shared)
     assert frozen.find(0, 1000, 10**9) == grown(seed, runs)[1], "what was frozen before stays as it was"
+
+
+@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("runs", [1, 4, 5, 9, 23])
+def test_runs_are_replaced_and_the_rest_is_found_as_before(seed: int, runs: int) -> None:
+    chance = random.Random(seed)
+    index, model = grown(seed, runs)
+    shared = list(index.freeze())
+    for _ in range(4):
+        first = chance.randrange(len(model))
+        replaced = model[first : first + chance.choice((1, 2, 5, 12))]
+        new = replacement(chance, replaced)
+        bounds = replaced[0].base_offset, replaced[-1].last_offset
+        assert index.between(*bounds) == replaced
+        assert index.replace(*bounds, new) == Counter(run.object_id for run in replaced)
+        model[first : first + len(replaced)] = new
+        for one in (index, restored(index.freeze())):
+            assert (one.find(0, 1000, 10**9), len(one)) == (model, len(model))
+            assert one.bytes == sum(run.length for run in model)
+            assert one.objects() == Counter(run.object_id for run in model)
+            for run in model:
+                assert one.find(run.last_offset, 1, 1) == [run]
+                assert one.first_not_before(run.max_timestamp, run.base_offset) == [run]
+    end = model[-1].last_offset + 1
+    following = Run(end, end, ObjectId(1), 0, 1, 1, end)
+    index.append(following)
+    assert index.find(0, 1000, 10**9) == [*model, following]
+    assert restored(shared).find(0, 1000, 10**9) == grown(seed, runs)[1], "a snapshot taken before does not change"
+
+
+def replacement(chance: random.Random, replaced: list[Run]) -> list[Run]:
+    """Runs that a merge (one for all) or a compaction (some left out, the last offset kept) would put there."""
+    base, last = replaced[0].base_offset, replaced[-1].last_offset
+    if chance.random() < 0.5:
+        return [Run(base, last, ObjectId(77), chance.randrange(99), chance.randint(1, 99), 39, base)]
+    kept = [run for run in replaced[:-1] if chance.random() < 0.5]
+    return [*kept, Run(last, last, ObjectId(78), 0, 1, 38, last, STORED_OFFSETS)]

@@ -9,7 +9,7 @@ from trio.testing import MockClock
 from higgins.ledger.committer import Outcome
 from higgins.ledger.ledger import Ledger
 from higgins.ledger.snapshot import digest
-from higgins.ledger.state.sessions import FenceSession, LeaveSession, SessionEnded, SessionJoined, TakeLease
+from higgins.ledger.state.sessions import FenceSession, SessionEnded, SessionJoined, SignalLiveness, TakeLease
 from higgins.ledger.state.topics import CreateTopic, DeleteTopic
 from higgins.model.errors import Fenced, StorageUnavailable
 from higgins.model.names import TopicId
@@ -204,7 +204,7 @@ async def test_a_node_that_died_is_fenced_after_its_timeout_and_its_leases_go(au
             assert dead.session is not None
             epoch = dead.session.epoch
             resource = next(f"r{i}" for i in range(99) if dead.state.sessions.owner(f"r{i}") == dead.session)
-            await dead.propose(TakeLease(resource, epoch))
+            await dead.propose(TakeLease(resource))
         await survivor.barrier()
         died_at = trio.current_time()
         await until(lambda: epoch not in survivor.state.sessions.live)
@@ -246,7 +246,7 @@ async def test_a_node_that_was_away_commits_nothing_of_its_old_life_and_joins_ag
         assert outcomes == ["fenced"]
         heads = [commit.head for commit in commits(store)]
         (ended_in,) = [head.number for head in heads if SessionEnded(old, "expired") in head.facts]
-        assert max(head.number for head in heads if head.epoch == old) < ended_in
+        assert max(head.number for head in heads if head.writer == old) < ended_in
         assert await put(sleeper) == 2
 
 
@@ -291,6 +291,6 @@ async def test_a_lively_session_cannot_be_fenced(autojump_clock: MockClock) -> N
         await one.barrier()
         seen = one.state.sessions.signs[other.session.epoch]
         await other.propose(CreateTopic("x", TopicId(b"x" * 16), 1))
-        outcome = (await one.propose_all([FenceSession(other.session.epoch, seen), LeaveSession(99)]))[0]
+        outcome = (await one.propose_all([FenceSession(other.session.epoch, seen), SignalLiveness()]))[0]
         assert outcome.error is not None
         assert other.session.epoch in one.state.sessions.live

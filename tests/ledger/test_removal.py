@@ -1,18 +1,20 @@
 """What is added to topics and taken away: partitions, records, committed offsets, groups."""
 
+import msgspec
 import pytest
 
 from higgins.ledger.snapshot import digest
-from higgins.ledger.state.groups import GroupRecord, SaveGroup, group_resource
-from higgins.ledger.state.offsets import CommitOffsets, DeleteOffsets, OffsetToCommit
-from higgins.ledger.state.partitions import AddPartitions
+from higgins.ledger.state.group_records import ClassicGroupRecord
+from higgins.ledger.state.groups import SaveGroup
+from higgins.ledger.state.offsets import CommitOffsets, DeleteOffsets, OffsetToCommit, group_resource
+from higgins.ledger.state.partitions import AddPartitions, TaskGrowth
 from higgins.ledger.state.runs import HIGH_WATERMARK, DeleteRecords
-from higgins.ledger.state.tasks import ApplyAssembly, AttachTasks
+from higgins.ledger.state.tasks import ApplyTopography, AttachTasks, InputPosition
 from higgins.ledger.state.topics import PARTITIONS_MAX, CreateTopic, DeleteTopic
 from higgins.model.names import TopicId
 from higgins.model.pointer import data_object
 from higgins_protocol.errors import ErrorCode
-from tests.ledger.chronicle import NOON_MS, Chronicle, append, plain
+from tests.ledger.chronicle import NOON_MS, Chronicle, append, live_of, plain
 
 OTHER = TopicId(b"o" * 16)
 
@@ -42,37 +44,50 @@ def test_of_two_who_add_the_same_partitions_one_does(chronicle: Chronicle) -> No
     assert first is None and second.code == ErrorCode.INVALID_PARTITIONS
 
 
+def positions(topic_id: TopicId, first: int, end: int) -> tuple[tuple[InputPosition, ...], ...]:
+    return tuple((InputPosition(topic_id, partition, 0),) for partition in range(first, end))
+
+
 def apply_chain(chronicle: Chronicle) -> tuple[TopicId, TopicId, TopicId]:
     """source → one → two, each of two partitions."""
     source, one, two = chronicle.topic("source", 2), TopicId(b"1" * 16), TopicId(b"2" * 16)
-    attach = (AttachTasks("one", 1, source, one, b""), AttachTasks("two", 1, one, two, b""))
+    attach = (
+        AttachTasks("one", 1, (source,), (one,), b"", positions(source, 0, 2)),
+        AttachTasks("two", 1, (one,), (two,), b"", positions(one, 0, 2)),
+    )
     creations = (CreateTopic("one", one, 2), CreateTopic("two", two, 2))
-    chronicle.one(ApplyAssembly(0, creations, attach, (), b"document"))
+    chronicle.one(ApplyTopography(0, creations, attach, (), b"document"))
     return source, one, two
 
 
 def test_what_derives_from_a_topic_grows_with_it(chronicle: Chronicle) -> None:
     source, one, two = apply_chain(chronicle)
-    assert chronicle.refusal(AddPartitions(source, 4)) == ErrorCode.INVALID_REQUEST, "nobody looked at its operators"
-    assert chronicle.refusal(AddPartitions(source, 4, ("one",))) == ErrorCode.INVALID_REQUEST
-    assert chronicle.refusal(AddPartitions(one, 4, ("one", "two"))) == ErrorCode.POLICY_VIOLATION
-    chronicle.one(AddPartitions(source, 4, ("one", "two")))
+    first = TaskGrowth("one", 1, ((one, 4),), positions(source, 2, 4))
+    second = TaskGrowth("two", 1, ((two, 4),), positions(one, 2, 4))
+    assert chronicle.refusal(AddPartitions(source, 4)) == ErrorCode.INVALID_REQUEST, "its operators do not grow"
+    assert chronicle.refusal(AddPartitions(source, 4, (first,))) == ErrorCode.INVALID_REQUEST, "nor does the second"
+    changed = msgspec.structs.replace(first, generation=2)
+    assert chronicle.refusal(AddPartitions(source, 4, (changed, second))) == ErrorCode.INVALID_REQUEST
+    assert chronicle.refusal(AddPartitions(one, 4, (first, second))) == ErrorCode.POLICY_VIOLATION
+    chronicle.one(AddPartitions(source, 4, (first, second)))
     state = chronicle.state
     assert [state.topics.by_id[each].partitions for each in (source, one, two)] == [4, 4, 4]
-    assert [state.tasks.sets[name].partitions for name in ("one", "two")] == [4, 4]
-    assert [state.tasks.position("two", partition) for partition in range(4)] == [0] * 4
+    assert [state.tasks.sets[name].tasks for name in ("one", "two")] == [4, 4]
+    assert [(each.partition, each.next_offset) for each in state.tasks.positions("two")] == [(i, 0) for i in range(4)]
     assert digest(chronicle.restored().state) == digest(state)
 
 
 def test_a_topography_planned_for_fewer_partitions_is_planned_again(chronicle: Chronicle) -> None:
-    source, _, _ = apply_chain(chronicle)
+    source, one, two = apply_chain(chronicle)
     before = chronicle.state.tasks.version
-    chronicle.one(AddPartitions(source, 3, ("one", "two")))
-    assert chronicle.refusal(ApplyAssembly(before, (), (), (), b"")) == ErrorCode.INVALID_REQUEST
+    first = TaskGrowth("one", 1, ((one, 3),), positions(source, 2, 3))
+    second = TaskGrowth("two", 1, ((two, 3),), positions(one, 2, 3))
+    chronicle.one(AddPartitions(source, 3, (first, second)))
+    assert chronicle.refusal(ApplyTopography(before, (), (), (), b"")) == ErrorCode.INVALID_REQUEST
     plain_topic, output = chronicle.topic("u", 1), TopicId(b"3" * 16)
     chronicle.one(AddPartitions(plain_topic, 2))
-    attach = (AttachTasks("three", 9, plain_topic, output, b""),)
-    late = ApplyAssembly(chronicle.state.tasks.version, (CreateTopic("three", output, 1),), attach, (), b"")
+    attach = (AttachTasks("three", 9, (plain_topic,), (output,), b"", positions(plain_topic, 0, 1)),)
+    late = ApplyTopography(chronicle.state.tasks.version, (CreateTopic("three", output, 1),), attach, (), b"")
     assert chronicle.refusal(late) == ErrorCode.INVALID_REQUEST
 
 
@@ -89,13 +104,13 @@ def test_the_log_starts_where_records_were_deleted_up_to(chronicle: Chronicle) -
     index = state.runs.index(topic_id, 0)
     assert index is not None
     assert [run.base_offset for run in index.find(0, 9, 1 << 40)] == [10, 20], "a run it lies in stays whole"
-    assert [state.objects.records[each].live for each in objects] == [0, 1, 1]
+    assert [live_of(chronicle, each) for each in objects] == [0, 1, 1]
     assert (state.runs.log_start(topic_id, 0), state.runs.high_watermark(topic_id, 0)) == (15, 30)
     assert chronicle.one(DeleteRecords(topic_id, 0, 3)) == 15, "it never goes back"
     assert digest(chronicle.restored().state) == digest(state)
     assert chronicle.restored().state.runs.log_start(topic_id, 0) == 15
     assert chronicle.one(DeleteRecords(topic_id, 0, HIGH_WATERMARK)) == 30
-    assert [state.objects.records[each].live for each in objects] == [0, 0, 0]
+    assert [live_of(chronicle, each) for each in objects] == [0, 0, 0]
     assert chronicle.one(append(topic_id, plain(1))) == [30]
     assert state.runs.log_start(topic_id, 1) == 0
 
@@ -123,7 +138,7 @@ def test_a_log_start_goes_with_its_topic(chronicle: Chronicle) -> None:
     chronicle.one(append(topic_id, plain(3)))
     chronicle.one(DeleteRecords(topic_id, 0, 3))
     chronicle.one(DeleteTopic(topic_id))
-    assert chronicle.state.runs.freeze_starts() == []
+    assert list(chronicle.state.runs.freeze()) == []
 
 
 # ---- offsets and groups ----------------------------------------------------------------------------------------------
@@ -131,30 +146,28 @@ def test_a_log_start_goes_with_its_topic(chronicle: Chronicle) -> None:
 
 def committed(chronicle: Chronicle, lease: int, *partitions: tuple[TopicId, int]) -> None:
     entries = tuple(OffsetToCommit(*each, 5, 0, "") for each in partitions)
-    assert set(chronicle.one(CommitOffsets("g", chronicle.epoch, lease, entries))) == {0}
+    assert set(chronicle.one(CommitOffsets("g", lease, entries))) == {0}
 
 
 def test_offsets_are_taken_back_one_by_one(chronicle: Chronicle) -> None:
     topic_id, lease = chronicle.topic("t", 2), chronicle.lease(group_resource("g"))
     committed(chronicle, lease, (topic_id, 0), (topic_id, 1))
-    epoch = chronicle.epoch
-    stale = DeleteOffsets("g", epoch, lease - 1, ((topic_id, 0),))
+    stale = DeleteOffsets("g", lease - 1, ((topic_id, 0),))
     assert chronicle.refusal(stale) == ErrorCode.NOT_COORDINATOR
-    chronicle.one(DeleteOffsets("g", epoch, lease, ((topic_id, 0), (OTHER, 7))))
+    chronicle.one(DeleteOffsets("g", lease, ((topic_id, 0), (OTHER, 7))))
     assert [partition for _, partition, _ in chronicle.state.offsets.of_group("g")] == [1]
-    chronicle.one(DeleteOffsets("g", epoch, lease, ()))
+    chronicle.one(DeleteOffsets("g", lease, ()))
     assert [partition for _, partition, _ in chronicle.state.offsets.of_group("g")] == [1]
-    chronicle.one(DeleteOffsets("g", epoch, lease, ((topic_id, 1),)))
+    chronicle.one(DeleteOffsets("g", lease, ((topic_id, 1),)))
     assert list(chronicle.state.offsets.groups()) == []
 
 
 def test_a_group_is_forgotten_with_what_it_committed_or_without(chronicle: Chronicle) -> None:
     topic_id, lease = chronicle.topic("t"), chronicle.lease(group_resource("g"))
-    record = GroupRecord("consumer", 3, None, None, (), NOON_MS)
-    epoch = chronicle.epoch
+    record = ClassicGroupRecord("consumer", 3, None, None, (), NOON_MS)
     for with_offsets in (False, True):
         committed(chronicle, lease, (topic_id, 0))
-        chronicle.one(SaveGroup("g", epoch, lease, record))
-        chronicle.one(SaveGroup("g", epoch, lease, None, with_offsets))
+        chronicle.one(SaveGroup("g", lease, record))
+        chronicle.one(SaveGroup("g", lease, forgets=True, with_offsets=with_offsets))
         assert chronicle.state.groups.get("g") is None
         assert list(chronicle.state.offsets.groups()) == ([] if with_offsets else ["g"])

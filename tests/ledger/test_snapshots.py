@@ -10,17 +10,27 @@ from trio.testing import MockClock
 from higgins.ledger.commit import commit_key, encode_commit
 from higgins.ledger.ledger import open_ledger
 from higgins.ledger.settings import LedgerSettings
-from higgins.ledger.snapshot import FOLDER, KEPT, decode, digest, encode, freeze, load_newest, save, snapshot_key
-from higgins.ledger.state.groups import GroupRecord, SaveGroup, group_resource
-from higgins.ledger.state.offsets import CommitOffsets, OffsetToCommit
+from higgins.ledger.snapshot import (
+    FOLDER,
+    KEPT,
+    decode_snapshot,
+    digest,
+    freeze,
+    load_newest,
+    save,
+    snapshot_key,
+)
+from higgins.ledger.state.group_records import ClassicGroupRecord
+from higgins.ledger.state.groups import SaveGroup
+from higgins.ledger.state.offsets import CommitOffsets, OffsetToCommit, group_resource
 from higgins.ledger.state.producers import GrantProducerIds
 from higgins.ledger.state.state import State
-from higgins.ledger.state.tasks import ApplyAssembly, AttachTasks, TaskStep, task_resource
+from higgins.ledger.state.tasks import ApplyTopography, AttachTasks, InputPosition, InputRange, TaskStep, task_resource
 from higgins.ledger.state.topics import CreateTopic, DeleteTopic
 from higgins.model.errors import Corrupt, StorageUnavailable
 from higgins.model.names import TopicId
-from higgins.model.pointer import data_object
-from tests.ledger.chronicle import Chronicle, append, idempotent, plain
+from higgins.model.pointer import Pointer, data_object
+from tests.ledger.chronicle import Chronicle, append, idempotent, plain, snapshot_of
 from tests.ledger.nodes import StillRuntime, beside, commits, make_topic, put, running
 from tests.storage.fakes import FakeStore
 
@@ -30,59 +40,73 @@ def history(seed: int) -> Chronicle:
     chance, chronicle = random.Random(seed), Chronicle()
     source, other, out = chronicle.topic("in", 3), chronicle.topic("other"), TopicId(b"out".ljust(16, b"."))
     creation = CreateTopic("out", out, 3, {"cleanup.policy": "delete"}, "", 2)
-    chronicle.one(ApplyAssembly(0, (creation,), (AttachTasks("op", 1, source, out, b"spec"),), (), b"text"))
+    positions = tuple((InputPosition(source, partition, 0),) for partition in range(3))
+    attach = AttachTasks("op", 1, (source,), (out,), b"spec", positions)
+    chronicle.one(ApplyTopography(0, (creation,), (attach,), (), b"text"))
     chronicle.join(9093)
     producer = chronicle.one(GrantProducerIds(5))
     for n in range(chance.randint(5, 40)):
         chronicle.now_ms += chance.randint(0, 1000)
         shared = data_object(chronicle.epoch, n + 1)
         chronicle.one(append(source, plain(chance.randint(1, 5)), plain(2), object_id=shared, length=200))
-        chronicle.one(append(other, idempotent(producer, n), partition=0), payload_bytes=100)
+        chronicle.one(append(other, idempotent(producer, n), partition=0))
     for name in ("g", "h"):
         owner = chronicle.state.sessions.owner(group_resource(name))
         assert owner is not None
         chronicle.epoch = owner.epoch
         lease = chronicle.lease(group_resource(name))
-        record = GroupRecord("consumer", 1, None, None, (), 0)
-        chronicle.one(SaveGroup(name, owner.epoch, lease, record))
-        chronicle.one(CommitOffsets(name, owner.epoch, lease, (OffsetToCommit(other, 0, 3, -1, "note"),)))
+        record = ClassicGroupRecord("consumer", 1, None, None, (), 0)
+        chronicle.one(SaveGroup(name, lease, record))
+        chronicle.one(CommitOffsets(name, lease, (OffsetToCommit(other, 0, 3, -1, "note"),)))
     owner = chronicle.state.sessions.owner(task_resource("op", 1))
     assert owner is not None
     chronicle.epoch = owner.epoch
     lease = chronicle.lease(task_resource("op", 1))
-    step = TaskStep("op", 1, 1, owner.epoch, lease, 0, 7, (append(out, plain(3)),), (("kept", 3),), b"state")
-    chronicle.one(step, payload_bytes=100)
+    chronicle.one(
+        TaskStep(
+            name="op",
+            generation=1,
+            task=1,
+            lease_epoch=lease,
+            inputs=(InputRange(source, 1, 0, 7),),
+            appends=(append(out, plain(3)),),
+            counters=(("kept", 3),),
+            progress=b"watermark",
+            state_added=(Pointer(data_object(9, 9), 0, 40),),
+            object_length=40,
+        )
+    )
     if chance.random() < 0.5:
         chronicle.one(DeleteTopic(other))
     return chronicle
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_state_thaws_as_it_was_frozen_and_goes_on_alike(seed: int) -> None:
+def test_state_is_restored_as_it_was_and_goes_on_alike(seed: int) -> None:
     here = history(seed)
     there = here.restored()
     assert digest(there.state) == digest(here.state)
     for chronicle in (here, there):
         topic_id = chronicle.state.topics.by_name["in"].id
-        assert chronicle.one(append(topic_id, plain(1), object_id=data_object(9, 1), length=100))[0] > 0
-        chronicle.one(ApplyAssembly(1, (), (), ("op",), b""))
+        assert chronicle.one(append(topic_id, plain(1), object_id=data_object(99, 1), length=100))[0] > 0
+        chronicle.one(ApplyTopography(1, (), (), ("op",), b""))
         chronicle.one(DeleteTopic(topic_id))
     assert digest(there.state) == digest(here.state)
 
 
-def test_an_empty_state_thaws_too() -> None:
+def test_an_empty_state_is_restored_too() -> None:
     chronicle = Chronicle()
     chronicle.state = State()
     assert digest(chronicle.restored().state) == digest(State())
 
 
 def test_every_flipped_byte_of_a_snapshot_is_noticed() -> None:
-    data = encode(freeze(Chronicle().state))
+    data = snapshot_of(Chronicle().state)
     for at in range(len(data)):
         damaged = bytearray(data)
         damaged[at] ^= 0x41
         with pytest.raises(Corrupt):
-            decode(memoryview(damaged))
+            decode_snapshot(memoryview(damaged))
 
 
 async def test_a_restart_reads_snapshot_and_tail_and_comes_to_the_same_state(autojump_clock: MockClock) -> None:
@@ -199,7 +223,7 @@ async def test_a_commit_in_the_wrong_place_is_noticed(autojump_clock: MockClock)
     store = FakeStore()
     await short_ledger(store)
     store.objects[commit_key(4)] = store.objects[commit_key(3)]
-    with pytest.raises(Corrupt, match="says that it is number 3"):
+    with pytest.raises(Corrupt, match="its number is 3"):
         await open_ledger(StillRuntime(), store, LedgerSettings())
 
 

@@ -28,7 +28,7 @@ class Stored:
     def __init__(self, *sizes: int, value_bytes: int = 10, base: int = 100, position: int = 1000) -> None:
         self.batches = [batch(*[bytes(value_bytes)] * size) for size in sizes]
         self.data = memoryview(b"".join(self.batches))
-        self.run = Run(base, base + sum(sizes) - 1, OBJECT, position, len(self.data), NOON_MS)
+        self.run = Run(base, base + sum(sizes) - 1, OBJECT, position, len(self.data), NOON_MS, base)
 
     def serve(
         self, offset: int, bytes_max: int = 1 << 20, *, first: bool = True, cursor: Cursor | None = None
@@ -86,7 +86,7 @@ def test_bytes_that_end_early_are_corruption(cut: int) -> None:
 
 def test_bytes_that_hold_other_offsets_than_the_run_are_corruption() -> None:
     stored = Stored(1, 2)
-    stored.run = Run(100, 107, OBJECT, 1000, len(stored.data), NOON_MS)
+    stored.run = Run(100, 107, OBJECT, 1000, len(stored.data), NOON_MS, 100)
     with pytest.raises(Corrupt):
         stored.serve(100)
 
@@ -94,7 +94,7 @@ def test_bytes_that_hold_other_offsets_than_the_run_are_corruption() -> None:
 def test_bytes_that_are_no_batches_are_corruption() -> None:
     for filling in (b"\0", b"\xff"):
         with pytest.raises(Corrupt):
-            serve(Run(0, 9, OBJECT, 0, 500, 0), None, [memoryview(filling * 500)], 0, 1 << 20, True)
+            serve(Run(0, 9, OBJECT, 0, 500, 0, 0), None, [memoryview(filling * 500)], 0, 1 << 20, True)
 
 
 # ---- the reader -----------------------------------------------------------------------------------------------------

@@ -21,7 +21,7 @@ def test_a_footer_is_read_from_the_end_of_its_segment() -> None:
 
 def test_the_footers_layout_is_fixed() -> None:
     row = footer(ROWS[1:2])
-    assert row == bytes.fromhex("91 95 c4 10" + "01" * 16 + "01 64 64 01" + "00000018") + b"HGD1"
+    assert row == bytes.fromhex("91 95 c4 10" + "01" * 16 + "01 64 64 01" + "00000018") + b"HGD2"
 
 
 def test_a_damaged_footer_is_noticed() -> None:

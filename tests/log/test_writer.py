@@ -28,7 +28,8 @@ async def new_producer(log: Log) -> int:
 async def test_a_small_flush_rides_in_its_commit(autojump_clock: MockClock) -> None:
     async with running_log() as log:
         assert await log.put().offset() == 0
-        (run,) = facts(log.store, RunAppended)
+        (fact,) = facts(log.store, RunAppended)
+        run = fact.run
         assert is_inline(run.object_id) and commit_number_of(run.object_id) == log.ledger.state.number
         assert log.objects() == []
 
@@ -41,9 +42,9 @@ async def test_a_large_flush_is_one_object_of_all_partitions_with_a_footer(autoj
         (key,) = log.objects()
         rows = read_footer(log.store.objects[key])
         assert [(row.partition, row.records) for row in rows] == [(0, 1), (1, 1), (2, 1)]
-        for row, run in zip(rows, facts(log.store, RunAppended), strict=True):
-            assert (row.position, row.length, row.partition) == (run.position, run.length, run.partition)
-        (record,) = log.ledger.state.objects.records.values()
+        for row, fact in zip(rows, facts(log.store, RunAppended), strict=True):
+            assert (row.position, row.length, row.partition) == (fact.run.position, fact.run.length, fact.partition)
+        ((_, record),) = log.ledger.state.objects.data()
         assert record.length == len(log.store.objects[key]) and record.live == 3
 
 

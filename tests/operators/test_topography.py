@@ -3,13 +3,13 @@
 import itertools
 import random
 from collections.abc import Mapping
+from typing import Any
 
 import pytest
 
-from higgins.ledger.state.base import Moment
+from higgins.ledger.state.base import Proposal
 from higgins.ledger.state.state import State
-from higgins.ledger.state.tasks import apply_assembly
-from higgins.ledger.state.topics import CreateTopic, create_topic
+from higgins.ledger.state.topics import CreateTopic
 from higgins.model.errors import Refused
 from higgins.model.names import TopicId
 from higgins.operators.specification import decode as decode_specification
@@ -67,15 +67,17 @@ class World:
 
     def commit(self, plan: Plan) -> tuple[str, ...]:
         if plan.proposal is not None:
-            facts, _ = apply_assembly(self.state.tasks, self.state.topics, plan.proposal)
-            self._fold(facts)
+            self._commit(plan.proposal)
         return plan.changes
 
     def create(self, name: str, partitions: int) -> None:
-        self._fold(create_topic(self.state.topics, CreateTopic(name, self.new_topic_id(), partitions)))
+        self._commit(CreateTopic(name, self.new_topic_id(), partitions))
 
-    def _fold(self, facts: list) -> None:  # type: ignore[type-arg]
-        self.state.fold(tuple(facts), Moment(self.state.number + 1, 0, 0), 0, ())
+    def _commit(self, proposal: Proposal[Any]) -> None:
+        draft = self.state.draft(0)
+        draft.validate(proposal, 0)
+        for _ in self.state.fold(draft.moment.number, draft.moment.time_ms, 0, (), draft.facts, 0):
+            pass
 
     def partitions(self) -> dict[str, int]:
         return {topic.name: topic.partitions for topic in self.state.topics.by_id.values()}
@@ -244,10 +246,10 @@ def test_a_first_application_makes_topics_and_operators_in_one_proposal() -> Non
     topics = world.state.topics.by_name
     assert (topics["orders"].owner, topics["large"].owner, topics["huge"].owner) == ("", "large", "huge")
     large, huge = world.state.tasks.sets["large"], world.state.tasks.sets["huge"]
-    assert (large.input, large.output, large.partitions) == (topics["orders"].id, topics["large"].id, 2)
-    assert (huge.input, huge.output) == (topics["large"].id, topics["huge"].id)
+    assert (large.inputs, large.outputs, large.tasks) == ((topics["orders"].id,), (topics["large"].id,), 2)
+    assert (huge.inputs, huge.outputs) == ((topics["large"].id,), (topics["huge"].id,))
     assert decode_specification(large.specification).where == "qty * price > 100"
-    assert world.state.tasks.position("large", 1) == 0
+    assert [each.next_offset for each in world.state.tasks.positions("large")] == [0, 0]
     assert any("Topic 'orders' is made, with 2 partitions." in change for change in changes)
     assert any("Operator 'large' begins" in change for change in changes)
 
@@ -276,7 +278,7 @@ def test_a_changed_condition_is_a_new_generation_of_the_same_tasks() -> None:
     after = world.state.tasks.sets["large"]
     assert "where qty * price > 100 becomes where qty * price > 200" in change
     assert after.generation > before.generation
-    assert (after.input, after.output) == (before.input, before.output)
+    assert (after.inputs, after.outputs) == (before.inputs, before.outputs)
 
 
 def test_a_changed_format_of_a_source_changes_what_derives_from_it() -> None:

@@ -118,17 +118,17 @@ class Node:
         return [record.value for record in await self.records(topic, partition)]
 
     def position(self, operator: str, partition: int = 0) -> int:
-        return self.ledger.state.tasks.position(operator, partition)
+        tasks = self.ledger.state.tasks
+        return tasks.position(operator, partition, tasks.sets[operator].inputs[0], partition)
 
     async def caught_up(self, operator: str) -> None:
         """Wait until the operator has committed all of its input."""
         state = self.ledger.state
 
         def is_done() -> bool:
-            tasks = state.tasks.sets[operator]
             return all(
-                state.tasks.position(operator, partition) == state.runs.high_watermark(tasks.input, partition)
-                for partition in range(tasks.partitions)
+                each.next_offset == state.runs.high_watermark(each.topic_id, each.partition)
+                for each in state.tasks.positions(operator)
             )
 
         await until(is_done)

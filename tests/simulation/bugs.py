@@ -8,13 +8,14 @@ from contextlib import contextmanager
 from typing import Any
 
 from higgins.ledger.commit import Commit
-from higgins.ledger.committer import Committer, Outcome, _Entry
+from higgins.ledger.committer import Committer, Outcome, Submission
 from higgins.ledger.ledger import Ledger
-from higgins.ledger.state import runs, tasks, topics
-from higgins.ledger.state.base import Moment
 from higgins.ledger.state.objects import ObjectPut
+from higgins.ledger.state.offsets import CommitOffsets
 from higgins.ledger.state.producers import PastBatch, ProducerKey, Producers
-from higgins.ledger.state.runs import DeleteRecords, RecordsDeleted
+from higgins.ledger.state.runs import Append, DeleteRecords, RecordsDeleted
+from higgins.ledger.state.state import State
+from higgins.ledger.state.tasks import Tasks, TaskStep
 from higgins.ledger.state.topics import ConfigureTopic, TopicConfigured
 from higgins.model.errors import StorageUnavailable
 from higgins.model.pointer import object_key
@@ -28,17 +29,17 @@ def _acknowledge_before_commit() -> list[tuple[object, str, Any]]:
     take = Committer._take_queued
     draft = Committer._draft
 
-    def take_queued(self: Committer) -> list[_Entry]:
-        entries = take(self)
-        for entry in entries:
-            entry.done = _once(entry.done)
-        return entries
+    def take_queued(self: Committer) -> list[Submission]:
+        submissions = take(self)
+        for submission in submissions:
+            submission.done = _once(submission.done)
+        return submissions
 
-    def drafted(self: Committer, entries: list[_Entry]) -> Any:
-        made = draft(self, entries)
-        for entry, outcome in zip(entries, made[1], strict=True):
-            if outcome.error is None and entry.proposal.lingers:
-                entry.done(outcome)
+    def drafted(self: Committer, submissions: list[Submission]) -> Any:
+        made = draft(self, submissions)
+        for submission, outcome in zip(submissions, made[1], strict=True):
+            if outcome.error is None and isinstance(submission.proposal, Append | TaskStep | CommitOffsets):
+                submission.done(outcome)
         return made
 
     return [(Committer, "_take_queued", take_queued), (Committer, "_draft", drafted)]
@@ -76,16 +77,23 @@ def _refusals_from_memory() -> list[tuple[object, str, Any]]:
 
 def _dedupe_in_memory() -> list[tuple[object, str, Any]]:
     """A node remembers the sequences of what it has committed itself, in this life, and of nothing else."""
-    note, verdict = Producers.note, Producers.verdict
+    note, verdict, fold = Producers.note, Producers.verdict, State.fold
+    writer = 0
 
-    def noted(self: Producers, key: ProducerKey, epoch: int, batch: PastBatch, moment: Moment) -> None:
-        if not moment.epoch or moment.epoch == own_session_epoch():
-            note(self, key, epoch, batch, moment)
+    def folded(self: State, number: int, time_ms: int, writer_epoch: int, *rest: Any) -> Iterator[None]:
+        nonlocal writer
+        writer = writer_epoch
+        yield from fold(self, number, time_ms, writer_epoch, *rest)
+        writer = 0
+
+    def noted(self: Producers, key: ProducerKey, epoch: int, batch: PastBatch, now_ms: int) -> None:
+        if not writer or writer == own_session_epoch():
+            note(self, key, epoch, batch, now_ms)
 
     def judged(self: Producers, key: ProducerKey, *rest: Any) -> int | None:
         return None if self.records.get(key) is None else verdict(self, key, *rest)
 
-    return [(Producers, "note", noted), (Producers, "verdict", judged)]
+    return [(State, "fold", folded), (Producers, "note", noted), (Producers, "verdict", judged)]
 
 
 def _object_deleted_on_ambiguous_commit() -> list[tuple[object, str, Any]]:
@@ -106,30 +114,30 @@ def _object_deleted_on_ambiguous_commit() -> list[tuple[object, str, Any]]:
 
 def _task_compares_nothing() -> list[tuple[object, str, Any]]:
     """A task's epoch is taken whoever holds the lease and wherever it begins."""
-    return [(tasks, "check_step", lambda tasks, sessions, proposal: None)]
+    return [(TaskStep, "_check", lambda self, draft: None)]
 
 
 def _log_starts_go_back() -> list[tuple[object, str, Any]]:
     """Whoever deletes last says where a log starts, though more was deleted before."""
 
-    def deleted(topics: Any, runs: Any, proposal: DeleteRecords) -> tuple[list[Any], int]:
-        return [RecordsDeleted(proposal.topic_id, proposal.partition, proposal.offset)], proposal.offset
+    def validated(self: DeleteRecords, draft: Any) -> tuple[list[Any], int]:
+        return [RecordsDeleted(self.topic_id, self.partition, self.offset)], self.offset
 
-    return [(runs, "delete_records", deleted)]
+    return [(DeleteRecords, "validate", validated)]
 
 
 def _operators_do_not_grow() -> list[tuple[object, str, Any]]:
     """Partitions are added to a topic alone, whoever derives from it."""
-    return [(tasks.Tasks, "readers_of", lambda self, topic_id: [])]
+    return [(Tasks, "readers_of", lambda self, topic_id: [])]
 
 
 def _configs_overwritten() -> list[tuple[object, str, Any]]:
     """A change of configs replaces what was there, though it was made from something older."""
 
-    def configured(topics: Any, proposal: ConfigureTopic) -> tuple[list[Any], bool]:
-        return [TopicConfigured(proposal.topic_id, proposal.after)], True
+    def validated(self: ConfigureTopic, draft: Any) -> tuple[list[Any], bool]:
+        return [TopicConfigured(self.topic_id, self.after)], True
 
-    return [(topics, "configure_topic", configured)]
+    return [(ConfigureTopic, "validate", validated)]
 
 
 BUGS: dict[str, Patch] = {

@@ -43,7 +43,7 @@ async def test_a_whole_object_is_read_once_and_served_from_the_cache() -> None:
     await world.read(100, 50, found)
     assert found == [BYTES[10:15], BYTES[100:150]]
     assert world.store.count("get_range") == 1
-    assert world.dereferencer.now(Pointer(OBJECT, 0, 3)) is not None
+    assert world.dereferencer.fetch_nowait(Pointer(OBJECT, 0, 3)) is not None
 
 
 async def test_a_near_store_is_read_by_ranges_and_not_cached() -> None:
@@ -53,14 +53,14 @@ async def test_a_near_store_is_read_by_ranges_and_not_cached() -> None:
     await world.read(10, 5, found)
     assert found == [BYTES[10:15]] * 2
     assert world.store.count("get_range") == 2
-    assert world.dereferencer.now(Pointer(OBJECT, 10, 5)) is None
+    assert world.dereferencer.fetch_nowait(Pointer(OBJECT, 10, 5)) is None
 
 
 async def test_a_large_object_is_read_by_ranges_from_afar_too() -> None:
     world = World()
     views = await world.dereferencer.fetch(Pointer(OBJECT, 10, 5), WHOLE_OBJECT_BYTES_MAX + 1)
     assert b"".join(views) == BYTES[10:15]
-    assert world.dereferencer.now(Pointer(OBJECT, 10, 5)) is None
+    assert world.dereferencer.fetch_nowait(Pointer(OBJECT, 10, 5)) is None
 
 
 async def test_many_who_want_the_same_object_share_one_read() -> None:
@@ -130,7 +130,7 @@ async def test_a_failed_read_fails_all_who_waited_and_nobody_who_comes_later() -
 async def test_an_inline_payload_comes_from_its_commit_and_is_kept() -> None:
     world = World(is_remote=False)
     pointer = Pointer(inline_payload(7), 0, 6)
-    assert world.dereferencer.now(pointer) is None
+    assert world.dereferencer.fetch_nowait(pointer) is None
     for _ in range(2):
         assert b"".join(await world.dereferencer.fetch(pointer, 0)) == b"inline"
     assert world.inline_reads == 1 and world.store.calls == []

@@ -11,7 +11,7 @@ from typing import cast
 
 import msgspec
 
-from higgins.model.pointer import Buffer, ObjectId
+from higgins.model.pointer import ObjectId
 
 CHUNK_RUNS = 4096
 COLUMNS = 6
@@ -238,15 +238,15 @@ class RunIndex:
             counts.update(cast("Iterable[ObjectId]", chunk.object))
         return counts
 
-    def freeze(self) -> list[list[Buffer]]:
+    def freeze(self) -> Iterator[list[memoryview]]:
         """Chunks of `COLUMNS` columns of 64-bit integers each. Full chunks are shared, the last one is copied."""
         *full, last = self._chunks
-        frozen: list[list[Buffer]] = [[memoryview(column).cast("B") for column in chunk.columns()] for chunk in full]
+        for chunk in full:
+            yield [memoryview(column).cast("B") for column in chunk.columns()]
         if last.base:
-            frozen.append([column.tobytes() for column in last.columns()])
-        return frozen
+            yield [memoryview(column.tobytes()) for column in last.columns()]
 
-    def restore(self, columns: Sequence[Buffer]) -> None:
+    def restore(self, columns: Sequence[memoryview]) -> None:
         """Add a chunk behind those that are there. Raises: ValueError when its columns differ in length."""
         if len(columns) != COLUMNS or len({len(column) for column in columns}) != 1 or not columns[0]:
             raise ValueError("the columns of an index differ in length")

@@ -13,7 +13,7 @@ import msgspec
 
 from higgins.ledger.state.base import Facet, Facets, Fact, Moment, folds, slices
 from higgins.ledger.state.overlay import Overlay
-from higgins.model.pointer import Buffer, ObjectId, commit_number_of, is_inline
+from higgins.model.pointer import ObjectId, commit_number_of, is_inline
 
 
 class ObjectPut(Fact, frozen=True, tag=20):
@@ -41,9 +41,9 @@ class DataRow(msgspec.Struct, frozen=True, array_like=True, tag="data"):
 class PayloadRow(msgspec.Struct, frozen=True, array_like=True, tag="payload"):
     """A snapshot row: inline payloads, as three columns of little-endian 64-bit integers."""
 
-    numbers: Buffer
-    lengths: Buffer
-    counts: Buffer
+    numbers: memoryview
+    lengths: memoryview
+    counts: memoryview
 
 
 CHUNK_PAYLOADS = 4096
@@ -115,7 +115,8 @@ class InlinePayloads:
     def freeze(self) -> Iterator[PayloadRow]:
         """Rows for a snapshot."""
         for chunk in self._chunks:
-            yield PayloadRow(chunk.numbers.tobytes(), chunk.lengths.tobytes(), chunk.counts.tobytes())
+            columns = (chunk.numbers, chunk.lengths, chunk.counts)
+            yield PayloadRow(*(memoryview(column.tobytes()) for column in columns))
 
     def restore(self, row: PayloadRow) -> None:
         """Add the payloads of a row. Raises: ValueError when its columns differ in length."""

@@ -26,7 +26,7 @@ from higgins.ledger.state.producers import SEQUENCE_MODULUS, PastBatch, Producer
 from higgins.ledger.state.topics import Topic, TopicDeleted, Topics
 from higgins.model.errors import Refused
 from higgins.model.names import TopicId
-from higgins.model.pointer import Buffer, ObjectId
+from higgins.model.pointer import ObjectId
 from higgins_protocol.errors import ErrorCode
 
 TopicPartition: TypeAlias = tuple[TopicId, int]
@@ -208,7 +208,7 @@ class IndexRow(msgspec.Struct, frozen=True, array_like=True, tag="index"):
 
     topic_id: TopicId
     partition: int
-    columns: list[Buffer]
+    columns: list[memoryview]
 
 
 INDEX_CHUNKS_PER_SLICE = 50

@@ -72,7 +72,7 @@ def check_growth(events: Iterable[dict[str, Any]], replayed: Replayed, report: R
     partitions = state.topics.by_name[GROWN].partitions
     if not promised <= partitions <= asked:
         report("growth-count", f"{partitions} partitions; {promised} were promised, {asked} asked for")
-    alike = (state.topics.by_name[GROWN_LARGE].partitions, state.tasks.sets[GROWN_LARGE].partitions)
+    alike = (state.topics.by_name[GROWN_LARGE].partitions, state.tasks.sets[GROWN_LARGE].tasks)
     if alike != (partitions, partitions):
         report("growth-uneven", f"{partitions} partitions of input; output and tasks {alike}")
         return
@@ -85,7 +85,7 @@ def check_growth(events: Iterable[dict[str, Any]], replayed: Replayed, report: R
 
 def _check_output(replayed: Replayed, partition: int, report: Report) -> None:
     taken = replayed.records.get(f"{GROWN}:{partition}", [])
-    position = replayed.state.tasks.position(GROWN_LARGE, partition)
+    position = replayed.state.tasks.progress(GROWN_LARGE, partition).inputs[0].next_offset
     if position != len(taken):
         report("growth-behind", f"{GROWN}:{partition} is processed up to {position} of {len(taken)}")
     expected = [value for offset, value in taken if offset < position and _keeps(value)]

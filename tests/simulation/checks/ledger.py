@@ -1,15 +1,15 @@
 """The bucket itself: the chain of commits, pointers and their bytes, snapshots, and whether all nodes agreed."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import msgspec
 
 from higgins.ledger.commit import Commit, commit_key, decode_commit
-from higgins.ledger.snapshot import FOLDER, decode, digest, thaw
+from higgins.ledger.snapshot import FOLDER, decode_snapshot, digest, empty_state, restore_blocks
 from higgins.ledger.state.index import Run
 from higgins.ledger.state.state import State
-from higgins.ledger.state.tasks import TaskAdvanced, TasksAttached, TasksExtended
+from higgins.ledger.state.tasks import InputPosition, TaskAdvanced, TasksAttached, TasksExtended
 from higgins.ledger.tip import Tip
 from higgins.model.errors import HigginsError
 from higgins.model.names import TopicId
@@ -67,7 +67,7 @@ def check_ledger(
     snapshots = {int(key.rpartition("/")[2]): data for key, data in objects.items() if key.startswith(FOLDER)}
     for commit in commits:
         try:
-            tip.fold(commit)
+            tip.fold_nowait(commit)
         except (HigginsError, AssertionError) as error:
             report("ledger-broken", f"commit {commit.head.number}: {error!r}")
             break
@@ -77,10 +77,10 @@ def check_ledger(
             truth = digest(tip.state)
             if said.get(number, {truth}) != {truth}:
                 report("state-diverged", f"commit {number}")
-            if number in snapshots and digest(_thawed(snapshots[number])) != truth:
+            if number in snapshots and digest(_loaded(snapshots[number], objects)) != truth:
                 report("snapshot-wrong", f"commit {number}")
     state = tip.state
-    _check_restart(commits, snapshots, state, report)
+    _check_restart(commits, snapshots, objects, state, report)
     _check_states(states, state, report)
     return Replayed(state.number, state, steps.taken, _check_pointers(objects, state, report))
 
@@ -109,28 +109,38 @@ class _Steps:
             if isinstance(fact, TasksAttached):
                 name = fact.tasks.name
                 self._where[name] = decode_specification(fact.tasks.specification).where
-                self._positions |= {(name, i): offset for i, offset in enumerate(fact.start_offsets)}
+                self._begin(name, fact.positions)
             elif isinstance(fact, TasksExtended):
-                for partition in range(fact.partitions):
-                    self._positions.setdefault((fact.name, partition), 0)
+                self._begin(fact.name, fact.positions)
             elif isinstance(fact, TaskAdvanced):
-                key = (fact.name, fact.partition)
-                self.taken.append(Step(*key, self._positions[key], fact.position, self._where[fact.name]))
-                self._positions[key] = fact.position
+                for each in fact.inputs:
+                    key = (fact.name, each.partition)
+                    self.taken.append(Step(*key, self._positions[key], each.next_offset, self._where[fact.name]))
+                    self._positions[key] = each.next_offset
+
+    def _begin(self, name: str, positions: Sequence[Sequence[InputPosition]]) -> None:
+        self._positions |= {(name, each.partition): each.next_offset for task in positions for each in task}
 
 
-def _thawed(data: bytes) -> State:
-    return thaw(decode(memoryview(data)))
+def _loaded(data: bytes, objects: dict[Any, bytes]) -> State:
+    head, blocks = decode_snapshot(memoryview(data))
+    state = empty_state(head)
+    restore_blocks(state, blocks)
+    for part in head.parts:
+        restore_blocks(state, objects[part.key])
+    return state
 
 
-def _check_restart(commits: list[Commit], snapshots: dict[int, bytes], live: State, report: Report) -> None:
+def _check_restart(
+    commits: list[Commit], snapshots: dict[int, bytes], objects: dict[Any, bytes], live: State, report: Report
+) -> None:
     """The newest snapshot and the tail say the same as all commits."""
     if not snapshots or live.number < len(commits):
         return
-    tip = _empty_tip(_thawed(snapshots[max(snapshots)]))
+    tip = _empty_tip(_loaded(snapshots[max(snapshots)], objects))
     try:
         for commit in commits[tip.state.number :]:
-            tip.fold(commit)
+            tip.fold_nowait(commit)
     except (HigginsError, AssertionError) as error:
         report("restart-differs", repr(error))
         return
