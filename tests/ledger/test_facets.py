@@ -3,14 +3,23 @@
 import pytest
 
 from higgins.ledger.state.append import RUN_BYTES_MAX
+from higgins.ledger.state.base import Moment
 from higgins.ledger.state.cluster import FormCluster
-from higgins.ledger.state.group_records import ClassicGroupRecord, ClassicMember
-from higgins.ledger.state.groups import SaveGroup
+from higgins.ledger.state.group_records import ClassicGroupRecord, ClassicMember, GroupMemberRecord
+from higgins.ledger.state.groups import (
+    GroupForgotten,
+    GroupMemberForgotten,
+    GroupMemberSaved,
+    Groups,
+    GroupSaved,
+    SaveGroup,
+)
 from higgins.ledger.state.identities import Identity
 from higgins.ledger.state.index import Run
 from higgins.ledger.state.objects import ObjectRecord
 from higgins.ledger.state.offsets import CommitOffsets, OffsetToCommit, group_resource
 from higgins.ledger.state.sessions import FenceSession, JoinSession, LeaveSession, SignalLiveness, TakeLease
+from higgins.ledger.state.state import State
 from higgins.ledger.state.topics import PARTITIONS_MAX, CreateTopic, DeleteTopic
 from higgins.model.errors import Refused
 from higgins.model.names import TopicId
@@ -231,6 +240,44 @@ def test_a_group_is_saved_under_its_lease_only(chronicle: Chronicle) -> None:
     assert chronicle.state.groups.get("g") == RECORD
     chronicle.one(SaveGroup("g", chronicle.lease(group_resource("g")), forgets=True))
     assert chronicle.state.groups.get("g") is None and list(chronicle.state.groups.names()) == []
+
+
+class ToyMember(GroupMemberRecord, frozen=True, array_like=True, tag="toy"):
+    """The member record of a protocol that commits one fact for each member."""
+
+    topics: tuple[str, ...]
+
+
+def test_a_protocol_may_commit_one_member_without_rewriting_the_group() -> None:
+    groups, moment, state = Groups(), Moment(1, NOON_MS), State()
+    groups._save(GroupSaved("g", RECORD), moment, state)
+    for member in ("a", "b"):
+        groups._save_member(GroupMemberSaved("g", member, ToyMember((member,))), moment, state)
+    draft = groups.draft()
+    draft._save_member(GroupMemberSaved("g", "a", ToyMember(("changed",))), moment, state)
+    draft._forget_member(GroupMemberForgotten("g", "b"), moment, state)
+    assert dict(draft.members("g")) == {"a": ToyMember(("changed",))}
+    assert dict(groups.members("g")) == {"a": ToyMember(("a",)), "b": ToyMember(("b",))}, "a draft changes nothing"
+    again = Groups()
+    for rows in groups.freeze():
+        again.restore(1, rows)
+    assert (again.get("g"), dict(again.members("g"))) == (RECORD, dict(groups.members("g")))
+    groups._forget(GroupForgotten("g"), moment, state)
+    assert groups.get("g") is None and not groups.members("g")
+
+
+def test_members_are_saved_and_removed_under_the_groups_lease(chronicle: Chronicle) -> None:
+    lease = chronicle.lease(group_resource("g"))
+    draft = chronicle.state.draft(NOON_MS)
+    draft.validate(SaveGroup("g", lease, RECORD, (("a", ToyMember(())), ("b", ToyMember(())))), chronicle.epoch)
+    draft.validate(SaveGroup("g", lease, members_saved=(("c", ToyMember(())),)), chronicle.epoch)
+    draft.validate(SaveGroup("g", lease, members_removed=("a", "nobody")), chronicle.epoch)
+    assert [type(fact).__name__ for fact in draft.facts] == [
+        "GroupSaved", "GroupMemberSaved", "GroupMemberSaved", "GroupMemberSaved", "GroupMemberForgotten",
+    ]  # fmt: skip
+    with pytest.raises(Refused) as refusal:
+        draft.validate(SaveGroup("g", lease - 1, members_removed=("b",)), chronicle.epoch)
+    assert refusal.value.code == ErrorCode.NOT_COORDINATOR
 
 
 def test_offsets_are_committed_for_what_exists_and_under_the_lease(chronicle: Chronicle) -> None:

@@ -13,10 +13,13 @@ from higgins.ledger.settings import LedgerSettings
 from higgins.ledger.snapshot import (
     FOLDER,
     KEPT,
+    PARTS_FOLDER,
     decode_snapshot,
     digest,
     freeze,
+    freeze_at_tip,
     load_newest,
+    restore_blocks,
     save,
     snapshot_key,
 )
@@ -29,7 +32,7 @@ from higgins.ledger.state.tasks import ApplyTopography, AttachTasks, InputPositi
 from higgins.ledger.state.topics import CreateTopic, DeleteTopic
 from higgins.model.errors import Corrupt, StorageUnavailable
 from higgins.model.names import TopicId
-from higgins.model.pointer import Pointer, data_object
+from higgins.model.pointer import ObjectKey, Pointer, data_object
 from tests.ledger.chronicle import Chronicle, append, idempotent, plain, snapshot_of
 from tests.ledger.nodes import StillRuntime, beside, commits, make_topic, put, running
 from tests.storage.fakes import FakeStore
@@ -241,3 +244,88 @@ async def test_a_ledger_whose_beginning_is_gone_is_not_taken_for_an_empty_one(au
     del store.objects[commit_key(1)]
     with pytest.raises(Corrupt):
         await open_ledger(StillRuntime(), store, LedgerSettings())
+
+
+# ---- parts ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("part_bytes_max", [1, 100, 1000])
+async def test_a_large_snapshot_lies_in_parts_and_is_loaded_from_them(
+    autojump_clock: MockClock, part_bytes_max: int
+) -> None:
+    chronicle, store = history(3), FakeStore()
+    await save(StillRuntime(), store, freeze(chronicle.state), part_bytes_max)
+    parts = await store.list(PARTS_FOLDER)
+    assert len(parts) > 1
+    assert digest(await load_newest(StillRuntime(), store)) == digest(chronicle.state)
+
+
+async def test_a_small_snapshot_is_one_object(autojump_clock: MockClock) -> None:
+    store = FakeStore()
+    await save(StillRuntime(), store, freeze(history(3).state))
+    assert [row.key for row in await store.list("ledger/")] == [snapshot_key(history(3).state.number)]
+
+
+@pytest.mark.parametrize("damage", ["missing", "flipped", "short"])
+async def test_a_snapshot_with_a_bad_part_falls_back_to_the_one_before(autojump_clock: MockClock, damage: str) -> None:
+    chronicle, store = history(3), FakeStore()
+    await save(StillRuntime(), store, freeze(chronicle.state))
+    older = digest(chronicle.state)
+    chronicle.topic("newer")
+    await save(StillRuntime(), store, freeze(chronicle.state), 100)
+    key = (await store.list(PARTS_FOLDER))[1].key
+    data = store.objects[key]
+    if damage == "missing":
+        del store.objects[key]
+    else:
+        store.objects[key] = data[:-1] if damage == "short" else bytes([data[0] ^ 1]) + data[1:]
+    assert digest(await load_newest(StillRuntime(), store)) == older
+
+
+async def test_parts_go_with_their_snapshot_and_parts_of_a_failed_one_too(autojump_clock: MockClock) -> None:
+    chronicle, store = history(3), FakeStore()
+    runtime = StillRuntime()
+    await store.put(ObjectKey(f"{PARTS_FOLDER}{1:012d}/failed-000000"), [b"of a node that died"])
+    numbers = []
+    for i in range(4):
+        chronicle.topic(f"more-{i}")
+        numbers.append(chronicle.state.number)
+        await save(runtime, store, freeze(chronicle.state), 100)
+    kept = {int(row.key.removeprefix(PARTS_FOLDER).split("/")[0]) for row in await store.list(PARTS_FOLDER)}
+    assert kept == set(numbers[-KEPT:])
+    assert digest(await load_newest(runtime, store)) == digest(chronicle.state)
+
+
+async def test_two_nodes_that_snapshot_the_same_commit_do_not_disturb_each_other(autojump_clock: MockClock) -> None:
+    chronicle, store = history(3), FakeStore()
+    async with trio.open_nursery() as nursery:
+        for _ in range(2):
+            nursery.start_soon(save, StillRuntime(), store, freeze(chronicle.state), 100)
+    assert digest(await load_newest(StillRuntime(), store)) == digest(chronicle.state)
+
+
+async def test_folding_waits_while_state_is_copied_and_goes_on_after(autojump_clock: MockClock) -> None:
+    store = FakeStore()
+    async with running(store) as ledger:
+        await make_topic(ledger)
+        await put(ledger)
+        at_freeze, number = digest(ledger.state), ledger.state.number
+        frozen = []
+
+        async def copy() -> None:
+            frozen.append(await freeze_at_tip(ledger._tip))
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(copy)
+            nursery.start_soon(put, ledger)
+        assert frozen[0].number == number and ledger.state.number == number + 1
+        await save(StillRuntime(), store, frozen[0])
+    assert digest(await load_newest(StillRuntime(), store)) == at_freeze
+
+
+def test_a_facet_that_this_version_does_not_know_is_not_skipped() -> None:
+    unknown = msgspec.msgpack.encode(("unheard", 1, [1]))
+    newer = msgspec.msgpack.encode(("topics", 2, []))
+    for block in (unknown, newer):
+        with pytest.raises(Corrupt, match="newer Higgins"):
+            restore_blocks(State(), len(block).to_bytes(4, "big") + block)

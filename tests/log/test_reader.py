@@ -1,9 +1,10 @@
 """The reader: whole batches from the one that holds an offset, as they were stored, in answers of a bounded size."""
 
+import msgspec
 import pytest
 from trio.testing import MockClock
 
-from higgins.ledger.state.index import Run
+from higgins.ledger.state.index import STORED_OFFSETS, Run
 from higgins.ledger.state.runs import DeleteRecords
 from higgins.ledger.state.topics import CreateTopic, DeleteTopic
 from higgins.log.planner import Cursor, Served, pointer_from, serve
@@ -50,6 +51,40 @@ def test_serving_begins_with_the_batch_that_holds_the_offset(value_bytes: int, o
     served = Stored(1, 3, 2, value_bytes=value_bytes).serve(offset)
     assert offsets_in(served.pieces) == list(range(first_served, 106)) and served.next is None
     assert served.length == sum(len(piece) for piece in served.pieces)
+
+
+def compacted(*bases: int, last: int) -> Stored:
+    """A run whose batches carry their own offsets, with gaps between them; one record each."""
+    stored = Stored(*[1] * len(bases), base=bases[0])
+    data = bytearray(stored.data)
+    for i, base in enumerate(bases):
+        at = i * len(stored.batches[0])
+        data[at : at + 8] = base.to_bytes(8, "big")
+    stored.data = memoryview(data)
+    stored.run = msgspec.structs.replace(stored.run, last_offset=last, flags=STORED_OFFSETS)
+    return stored
+
+
+@pytest.mark.parametrize(
+    ("offset", "expected"), [(0, [100, 105, 130]), (101, [105, 130]), (105, [105, 130]), (106, [130]), (140, [])]
+)
+def test_a_compacted_run_is_served_with_its_stored_offsets(offset: int, expected: list[int]) -> None:
+    served = compacted(100, 105, 130, last=150).serve(offset)
+    assert offsets_in(served.pieces) == expected and served.next is None
+
+
+def test_a_compacted_run_goes_on_from_its_cursor() -> None:
+    stored = compacted(100, 105, 130, last=150)
+    one = len(stored.batches[0])
+    served = stored.serve(0, one)
+    assert offsets_in(served.pieces) == [100]
+    assert served.next is not None and served.next.position == stored.run.position + one
+    assert offsets_in(stored.serve(101, one, cursor=served.next).pieces) == [105]
+
+
+def test_a_compacted_run_that_goes_beyond_its_bounds_is_corruption() -> None:
+    with pytest.raises(Corrupt):
+        compacted(100, 105, 130, last=129).serve(0)
 
 
 def test_large_batches_are_served_without_copying_them() -> None:
