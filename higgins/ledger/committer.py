@@ -73,11 +73,17 @@ class Submission:
     __slots__ = ("done", "floor", "identity", "payload", "payload_bytes", "proposal")
 
     def __init__(
-        self, identity: Identity, data: bytes, done: Done, *, payload: tuple[Buffer, ...] = (), floor: int = 0
+        self,
+        identity: Identity,
+        data: bytes,
+        done: Done,
+        payload: tuple[Buffer, ...] = (),
+        floor: int | None = None,
     ) -> None:
         """`data` is the encoded proposal; `payload` is stored in the commit if any fact of it is accepted.
 
-        All proposals of the same session below `floor` are resolved. Raises: msgspec.MsgspecError.
+        All proposals of the same session below `floor` are resolved. None means that all proposals of the session come
+        through this committer in the order of their counters: then it knows by itself. Raises: msgspec.MsgspecError.
         """
         self.identity = identity
         self.proposal: Proposal[Any] = decode_proposal(data)
@@ -97,8 +103,6 @@ class Committer:
         self._settings = settings
         self.counts = CommitCounts()
         self._queue: deque[Submission] = deque()
-        self._urgent = 0
-        """How many queued proposals do not linger."""
         self._wake = trio.Event()
         # A random prefix and a count are as unique as fresh random bytes, and cost no system call for each commit.
         self._nonce_prefix = runtime.token(NONCE_PREFIX_BYTES)
@@ -119,14 +123,19 @@ class Committer:
         tip.subscribe(self._notice)
 
     def propose(
-        self, identity: Identity, data: bytes, done: Done, *, payload: tuple[Buffer, ...] = (), floor: int = 0
+        self,
+        identity: Identity,
+        data: bytes,
+        done: Done,
+        payload: tuple[Buffer, ...] = (),
+        floor: int | None = None,
     ) -> None:
         """Queue an encoded proposal; `done` is called once its outcome is known. Arguments as of `Submission`.
 
         A proposal may be repeated, here or on any node, with the same identity: it takes effect once, and a repeat is
         answered with the first result.
         """
-        self.propose_all([Submission(identity, data, done, payload=payload, floor=floor)])
+        self.propose_all([Submission(identity, data, done, payload, floor)])
 
     def propose_all(self, submissions: Sequence[Submission]) -> None:
         """Queue several proposals at once, to go into one commit where they fit."""
@@ -136,8 +145,6 @@ class Committer:
                 submission.done(Outcome(error=busy))
             return
         self._queue += submissions
-        for submission in submissions:
-            self._urgent += not submission.proposal.lingers
         if not self._commits_at_once or not self._commit_nowait():
             self._wake.set()
 
@@ -173,7 +180,7 @@ class Committer:
                 self._tip.fold_nowait(commit)
                 self._count(outcomes, begun)
                 return submissions, outcomes
-        self._put_back(submissions)
+        self._queue.extendleft(reversed(submissions))
         return [], []
 
     async def run(self) -> None:
@@ -183,7 +190,7 @@ class Committer:
             if not self._queue:
                 await self._wake.wait()
                 continue
-            if not self._urgent and await self._linger():
+            if self._linger_s and await self._linger():
                 continue
             self._busy = True
             await self._yield_after_win()
@@ -191,12 +198,12 @@ class Committer:
             self._busy = False
 
     async def _linger(self) -> bool:
-        """Wait for company, while all queued proposals may; whether something arrived meanwhile.
+        """Wait for company, if all queued proposals may; whether something arrived meanwhile.
 
         The linger counts from the last commit of this node, so that a lone consumer's commit never waits.
         """
         due = self.committed_at + self._linger_s
-        if due <= self._runtime.monotonic():
+        if due <= self._runtime.monotonic() or not all(each.proposal.lingers for each in self._queue):
             return False
         with trio.move_on_at(due):
             await self._wake.wait()
@@ -266,15 +273,7 @@ class Committer:
 
     def _take_queued(self) -> list[Submission]:
         count = min(len(self._queue), self._settings.proposals_per_commit_max)
-        submissions = [self._queue.popleft() for _ in range(count)]
-        for submission in submissions:
-            self._urgent -= not submission.proposal.lingers
-        return submissions
-
-    def _put_back(self, submissions: list[Submission]) -> None:
-        self._queue.extendleft(reversed(submissions))
-        for submission in submissions:
-            self._urgent += not submission.proposal.lingers
+        return [self._queue.popleft() for _ in range(count)]
 
     def _draft(self, submissions: list[Submission]) -> tuple[Draft, list[Outcome], list[Buffer]]:
         draft = self._tip.state.draft(self._runtime.now_ms())
@@ -380,16 +379,16 @@ class Committer:
 
 def _parts(submissions: Sequence[Submission], outcomes: Sequence[Outcome]) -> tuple[Part, ...]:
     """A part for each session with its floor and its accepted proposals; none for proposals without a session."""
-    floors: dict[int, int] = {}
-    resolved: dict[int, list[Resolved]] = {}
+    parts: dict[int, tuple[int, list[Resolved]]] = {}
     for submission, outcome in zip(submissions, outcomes, strict=True):
-        epoch = submission.identity.epoch
-        if not epoch or isinstance(outcome.error, Fenced):
+        identity, error = submission.identity, outcome.error
+        if not identity.epoch or isinstance(error, Fenced):
             continue
-        floors[epoch] = max(floors.get(epoch, 0), submission.floor)
-        rows = resolved.setdefault(epoch, [])
-        if outcome.error is None:
-            rows.append(Resolved(submission.identity.counter, outcome.result))
-    return tuple([Part(epoch, floor, tuple(resolved[epoch])) for epoch, floor in floors.items()])
-
-
+        part = parts.get(identity.epoch)
+        if part is None:
+            # Only one commit is in flight, so with proposals in order, all before the first one here are resolved.
+            floor = identity.counter if submission.floor is None else submission.floor
+            part = parts[identity.epoch] = (floor, [])
+        if error is None:
+            part[1].append(Resolved(identity.counter, outcome.result))
+    return tuple([Part(epoch, floor, tuple(resolved)) for epoch, (floor, resolved) in parts.items()])

@@ -4,8 +4,7 @@ A node that commits through another one will send the same identities and bytes 
 is the only thing that changes.
 """
 
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Sequence
 from typing import Any, TypeVar
 
 from higgins.ledger.committer import Committer, Done, Outcome, Submission
@@ -26,7 +25,6 @@ class Proposer:
         self._committer = committer
         self._session: Session | None = None
         self._next_counter = 1
-        self._outstanding = 0
 
     @property
     def session(self) -> Session | None:
@@ -41,22 +39,14 @@ class Proposer:
     def submit_all(self, proposals: Sequence[tuple[Proposal[Any], Done, tuple[Buffer, ...]]]) -> None:
         """Propose several changes, each with its own outcome, to go into one commit where they fit."""
         epoch = 0 if self._session is None else self._session.epoch
-        # Proposals are resolved in the order of their counters, so everything below the oldest outstanding one is.
-        floor = self._next_counter - self._outstanding
-        submissions: list[Submission] = []
-        for proposal, done, payload in proposals:
-            identity = Identity(epoch, self._next_counter)
-            self._next_counter += 1
-            data = encode_proposal(proposal)
-            submissions.append(
-                Submission(identity, data, partial(self._finish, done), payload=payload, floor=floor)
-            )
-        self._outstanding += len(submissions)
-        self._committer.propose_all(submissions)
-
-    def _finish(self, done: Callable[[Outcome], None], outcome: Outcome) -> None:
-        self._outstanding -= 1
-        done(outcome)
+        counter = self._next_counter
+        self._next_counter += len(proposals)
+        self._committer.propose_all(
+            [
+                Submission(Identity(epoch, number), encode_proposal(proposal), done, payload)
+                for number, (proposal, done, payload) in enumerate(proposals, counter)
+            ]
+        )
 
     async def propose(self, proposal: Proposal[R]) -> R:
         """Commit a proposal and return its result.

@@ -118,10 +118,12 @@ class SessionKeeper:
                     self._proposer.session = None
                     # A node that leaves in good order does not join again.
                     self._ended = None if fact.reason == LEFT else fact
-        now = self._runtime.monotonic()
-        for epoch in {commit.head.writer, *(part.epoch for part in commit.head.parts)}:
-            if epoch and (own is None or epoch != own.epoch):
-                self._signs[epoch] = (commit.head.number, now)
+        head, own_epoch = commit.head, 0 if own is None else own.epoch
+        if head.writer and head.writer != own_epoch:
+            self._signs[head.writer] = (head.number, self._runtime.monotonic())
+        for part in head.parts:
+            if part.epoch != own_epoch:
+                self._signs[part.epoch] = (head.number, self._runtime.monotonic())
 
     async def _signal_liveness(self) -> None:
         quiet_s = self._runtime.monotonic() - self._committer.committed_at

@@ -86,7 +86,7 @@ def snapshot_key(number: int) -> ObjectKey:
 def freeze_in_slices(state: State, frozen: FrozenState) -> Iterator[None]:
     """Copy the rows of all facets into `frozen`; pauses after each slice. Nothing may be folded meanwhile."""
     for name in sorted(FACETS):
-        for rows in state.__dict__[name].freeze():
+        for rows in state.by_name[name].freeze():
             frozen.slices.append((name, rows))
             yield
 
@@ -129,7 +129,7 @@ def restore_blocks(state: State, data: Buffer) -> None:
                     "newer Higgins."
                 )
             rows = msgspec.msgpack.decode(block.rows, type=list[facet.ROW])  # type: ignore[name-defined]
-            state.__dict__[block.facet].restore(block.level, rows)
+            state.by_name[block.facet].restore(block.level, rows)
         except (msgspec.MsgspecError, ValueError, KeyError) as error:
             raise Corrupt(f"A block of a snapshot cannot be read ({error}).") from error
         at += length
@@ -155,6 +155,8 @@ def decode_snapshot(data: memoryview) -> tuple[SnapshotHead, memoryview]:
         head = _HEAD_DECODER.decode(body[_PREFIX.size : _PREFIX.size + length])
     except msgspec.MsgspecError as error:
         raise Corrupt(f"A snapshot cannot be read ({error}).") from error
+    if head.format != FORMAT:
+        raise Corrupt(f"A snapshot has format {head.format}; this version reads {FORMAT}: run a newer Higgins.")
     return head, body[_PREFIX.size + length :]
 
 

@@ -4,11 +4,12 @@ All folding happens here, one commit at a time, by the task that holds the turn.
 missing, the tip was N at that moment.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
 import trio
 
 from higgins.ledger.commit import COMMITS_PER_FOLDER, Commit, commit_key, decode_commit
+from higgins.ledger.state.base import Moment
 from higgins.ledger.state.state import State
 from higgins.model.errors import Corrupt, HigginsError, ObjectMissing, StorageUnavailable
 from higgins.runtime import Runtime
@@ -52,7 +53,8 @@ class Tip:
     def give_turn(self) -> None:
         """Give back the right to fold."""
         self._taken = False
-        self._waiting.unpark()
+        if self._waiting:
+            self._waiting.unpark()
 
     async def fold(self, commit: Commit) -> None:
         """Fold the next commit; other tasks get a turn after every thousand facts. Holds the turn.
@@ -61,17 +63,21 @@ class Tip:
         """
         with trio.CancelScope(shield=True):
             # A State folded by half would be worth nothing, so cancellation waits until the end.
-            for _ in self._begin(commit):
+            self._check_chain(commit)
+            head = commit.head
+            moment = Moment(head.number, head.time_ms)
+            for _ in self.state.fold_in_slices(moment, head.writer, head.parts, head.facts, head.payload_length):
                 await trio.lowlevel.checkpoint()
         self._finish(commit)
 
     def fold_nowait(self, commit: Commit) -> None:
         """Fold the next commit in one step, for one of at most `FACTS_PER_SLICE` facts. Raises: as `fold`."""
-        for _ in self._begin(commit):
-            pass
+        self._check_chain(commit)
+        head = commit.head
+        self.state.fold(Moment(head.number, head.time_ms), head.writer, head.parts, head.facts, head.payload_length)
         self._finish(commit)
 
-    def _begin(self, commit: Commit) -> Iterator[None]:
+    def _check_chain(self, commit: Commit) -> None:
         head, state = commit.head, self.state
         assert head.number == state.number + 1, (head.number, state.number)
         if head.previous != state.hash or (state.number and head.cluster_id != state.cluster_id):
@@ -79,7 +85,6 @@ class Tip:
                 f"Commit {head.number} does not follow commit {state.number}: the hash chain is broken. Objects of the "
                 "bucket were changed or deleted, or two clusters share it. Restore the bucket, or start from a copy."
             )
-        return state.fold(head.number, head.time_ms, head.writer, head.parts, head.facts, head.payload_length)
 
     def _finish(self, commit: Commit) -> None:
         self.state.hash = commit.hash

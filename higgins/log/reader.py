@@ -222,7 +222,7 @@ class Reader:
 
     def _keep_payload(self, commit: Commit) -> None:
         if commit.payload:
-            self._cache.put(inline_payload(commit.head.number), Blob(commit.payload))
+            self._cache.put(inline_payload(commit.head.number), Blob(commit.payload, commit.head.payload_length))
 
     async def _read_inline(self, object_id: ObjectId) -> Blob:
         assert is_inline(object_id)

@@ -19,7 +19,7 @@ _TAIL = struct.Struct(">I4s")
 
 
 class FooterRow(msgspec.Struct, frozen=True, array_like=True):
-    """Consecutive batches of one partition: where they lie, and how many records they hold.
+    """Consecutive batches of one partition: where they lie, and how many offsets they take.
 
     A block of operator state has a topic id of zeros, the number of its task, and no records.
     """

@@ -16,10 +16,11 @@ class Blob:
 
     __slots__ = ("_pieces", "_starts", "length")
 
-    def __init__(self, pieces: Sequence[Buffer]) -> None:
+    def __init__(self, pieces: Sequence[Buffer], length: int | None = None) -> None:
+        """`length` is that of all pieces together, where the caller knows it already."""
         self._pieces = pieces
         self._starts: list[int] | None = None
-        self.length = len(pieces[0]) if len(pieces) == 1 else sum(len(piece) for piece in pieces)
+        self.length = sum(map(len, pieces)) if length is None else length
 
     def slice(self, position: int, length: int) -> list[memoryview]:
         """Views of [position, position + length), one for each piece it touches. The range must lie inside."""

@@ -81,9 +81,10 @@ class MemoryStore:
         self._blobs.pop(key, None)
 
     def _kept(self, pieces: Sequence[Buffer]) -> Blob:
-        if sum(map(len, pieces)) > KEPT_AS_GIVEN_BYTES_MAX:
-            return Blob([self._arena.keep(pieces)])
-        return Blob([bytes(piece) if isinstance(piece, bytearray) else piece for piece in pieces])
+        length = sum(map(len, pieces))
+        if length > KEPT_AS_GIVEN_BYTES_MAX:
+            return Blob([self._arena.keep(pieces)], length)
+        return Blob([bytes(piece) if isinstance(piece, bytearray) else piece for piece in pieces], length)
 
     def _blob(self, key: ObjectKey) -> Blob:
         try:

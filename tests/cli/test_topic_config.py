@@ -40,7 +40,7 @@ def test_json_carries_source_and_documentation(broker):
 @pytest.mark.parametrize(
     "arguments, told",
     [
-        (("set", "t", "retenton.ms=5"), "did you mean 'retention.ms'?"),
+        (("set", "t", "retenton.ms=5"), "Did you mean 'retention.ms'?"),
         (("set", "t", "retention.ms=soon"), "'soon' is not a whole number"),
         (("set", "t", "retention.ms"), "is not KEY=VALUE"),
         (("set", "t"), "Nothing was given to change"),

@@ -25,9 +25,7 @@ class FakeBucket:
         draft = self.state.draft(self.time_ms)
         result = draft.validate(proposal, epoch)
         if draft.facts:
-            moment = draft.moment
-            for _ in self.state.fold(moment.number, moment.time_ms, epoch, (), draft.facts, 0):
-                pass
+            self.state.fold(draft.moment, epoch, (), draft.facts, 0)
         return result
 
     def node(self, port: int) -> "FakeLedger":

@@ -70,8 +70,7 @@ class Chronicle:
         self, facts: Sequence[Fact], moment: Moment, resolved: tuple[Resolved, ...] = (), payload_bytes: int = 0
     ) -> None:
         part = Part(self.epoch, self.counter - len(resolved) + 1, resolved)
-        for _ in self.state.fold(moment.number, moment.time_ms, self.epoch, (part,), facts, payload_bytes):
-            pass
+        self.state.fold(moment, self.epoch, (part,), facts, payload_bytes)
         self.state.hash = moment.number.to_bytes(32, "big")
 
     def one(self, proposal: Proposal[Any], payload_bytes: int | None = None) -> Any:

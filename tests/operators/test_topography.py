@@ -76,8 +76,7 @@ class World:
     def _commit(self, proposal: Proposal[Any]) -> None:
         draft = self.state.draft(0)
         draft.validate(proposal, 0)
-        for _ in self.state.fold(draft.moment.number, draft.moment.time_ms, 0, (), draft.facts, 0):
-            pass
+        self.state.fold(draft.moment, 0, (), draft.facts, 0)
 
     def partitions(self) -> dict[str, int]:
         return {topic.name: topic.partitions for topic in self.state.topics.by_id.values()}

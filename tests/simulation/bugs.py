@@ -80,10 +80,10 @@ def _dedupe_in_memory() -> list[tuple[object, str, Any]]:
     note, verdict, fold = Producers.note, Producers.verdict, State.fold
     writer = 0
 
-    def folded(self: State, number: int, time_ms: int, writer_epoch: int, *rest: Any) -> Iterator[None]:
+    def folded(self: State, moment: Any, writer_epoch: int, *rest: Any) -> None:
         nonlocal writer
         writer = writer_epoch
-        yield from fold(self, number, time_ms, writer_epoch, *rest)
+        fold(self, moment, writer_epoch, *rest)
         writer = 0
 
     def noted(self: Producers, key: ProducerKey, epoch: int, batch: PastBatch, now_ms: int) -> None:

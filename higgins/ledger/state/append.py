@@ -1,6 +1,7 @@
 """From the batches of an append to the runs that a commit records. Pure."""
 
 from collections.abc import Sequence
+from typing import TypeAlias
 
 import msgspec
 
@@ -23,7 +24,7 @@ ABORT_MARKER = 3
 PRODUCER_COLUMNS = 6
 
 
-class BatchEntry(msgspec.Struct, frozen=True, array_like=True):
+class BatchEntry(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One record batch of an append: where it lies, and what its header says."""
 
     position: int
@@ -38,76 +39,56 @@ class BatchEntry(msgspec.Struct, frozen=True, array_like=True):
     """What it is, if it has a producer id: IDEMPOTENT, TRANSACTIONAL_DATA, COMMIT_MARKER or ABORT_MARKER."""
 
 
-class AppendedRun(msgspec.Struct, frozen=True, array_like=True):
-    """A run, and its batches with a producer id as rows of `PRODUCER_COLUMNS` integers.
+AppendedRun: TypeAlias = tuple[Run, tuple[int, ...]]
+"""A run, and its batches with a producer id as rows of `PRODUCER_COLUMNS` integers.
 
-    A row: producer id, epoch, first sequence, offset relative to the run's base offset, record count, kind.
+A row: producer id, epoch, first sequence, offset relative to the run's base offset, record count, kind.
+"""
+
+
+def runs_of(
+    object_id: ObjectId, place: PayloadPlace, base_offset: int, entries: Sequence[BatchEntry]
+) -> list[AppendedRun]:
+    """Accepted batches as few runs as their positions allow; the first batch has `base_offset`.
+
+    `object_id` and `place` are those of the proposal: an inline one's bytes lie at its place.
     """
-
-    run: Run
-    producers: tuple[int, ...] = ()
-
-
-class RunBuilder:
-    """Gathers accepted batches into as few runs as their positions allow."""
-
-    def __init__(self, object_id: ObjectId, place: PayloadPlace) -> None:
-        """`object_id` and `place` are those of the proposal; an inline one's bytes lie at its place."""
-        is_inline = object_id == INLINE
-        self._object_id = place.object_id if is_inline else object_id
-        self._shift = place.position if is_inline else 0
-        self._entries: list[BatchEntry] = []
-        self._base = 0
-        self._runs: list[AppendedRun] = []
-
-    def add(self, entry: BatchEntry, offset: int) -> None:
-        """Add a batch behind the others, with its base offset."""
-        if self._entries:
-            previous = self._entries[-1]
+    runs: list[AppendedRun] = []
+    start, at, offset = 0, base_offset, base_offset
+    for i, entry in enumerate(entries):
+        if i > start:
+            previous = entries[i - 1]
             end = previous.position + previous.length
-            if end != entry.position or end - self._entries[0].position >= RUN_BYTES_MAX:
-                self._close()
-        if not self._entries:
-            self._base = offset
-        self._entries.append(entry)
+            if end != entry.position or end - entries[start].position >= RUN_BYTES_MAX:
+                runs.append(_run(object_id, place, at, entries[start:i]))
+                start, at = i, offset
+        offset += entry.count
+    if entries:
+        runs.append(_run(object_id, place, at, entries[start:] if start else entries))
+    return runs
 
-    def finish(self) -> Sequence[AppendedRun]:
-        """The runs."""
-        self._close()
-        return self._runs
 
-    def _close(self) -> None:
-        entries = self._entries
-        if not entries:
-            return
-        self._entries = []
-        columns: list[int] = []
-        base = offset = greatest_at = self._base
-        greatest, flags = entries[0].max_timestamp, 0
-        for entry in entries:
-            if entry.producer_id >= 0:
-                columns += (
-                    entry.producer_id,
-                    entry.producer_epoch,
-                    entry.base_sequence,
-                    offset - base,
-                    entry.count,
-                    entry.kind,
-                )
-                if entry.kind:
-                    flags |= TRANSACTIONAL if entry.kind == TRANSACTIONAL_DATA else TRANSACTIONAL | CONTROL
-            if entry.max_timestamp > greatest:
-                greatest, greatest_at = entry.max_timestamp, offset
-            offset += entry.count
-        first, last = entries[0], entries[-1]
-        run = Run(
-            base,
-            offset - 1,
-            self._object_id,
-            self._shift + first.position,
-            last.position + last.length - first.position,
-            greatest,
-            greatest_at,
-            flags,
-        )
-        self._runs.append(AppendedRun(run, tuple(columns)))
+def _run(object_id: ObjectId, place: PayloadPlace, base: int, entries: Sequence[BatchEntry]) -> AppendedRun:
+    columns: list[int] = []
+    offset = greatest_at = base
+    first, last = entries[0], entries[-1]
+    greatest, flags = first.max_timestamp, 0
+    for entry in entries:
+        if entry.producer_id >= 0:
+            columns += (
+                entry.producer_id,
+                entry.producer_epoch,
+                entry.base_sequence,
+                offset - base,
+                entry.count,
+                entry.kind,
+            )
+            if entry.kind:
+                flags |= TRANSACTIONAL if entry.kind == TRANSACTIONAL_DATA else TRANSACTIONAL | CONTROL
+        if entry.max_timestamp > greatest:
+            greatest, greatest_at = entry.max_timestamp, offset
+        offset += entry.count
+    position, length = first.position, last.position + last.length - first.position
+    if object_id == INLINE:
+        object_id, position = place.object_id, position + place.position
+    return Run(base, offset - 1, object_id, position, length, greatest, greatest_at, flags), tuple(columns)

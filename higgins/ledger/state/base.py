@@ -16,7 +16,7 @@ dispatch of folds and the sections of snapshots are derived from the classes.
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
-from typing import Any, ClassVar, Generic, TypeAlias, TypeVar, cast
+from typing import Any, ClassVar, Generic, TypeAlias, TypeVar
 
 import msgspec
 
@@ -39,14 +39,14 @@ class Fact(msgspec.Struct, frozen=True, array_like=True):
     """One change, as written in a commit. Fields are only ever added at the end, with a default."""
 
 
-class Moment(msgspec.Struct, frozen=True):
+class Moment(msgspec.Struct, frozen=True, gc=False):
     """Where a fact stands: the number and the time of its commit."""
 
     number: int
     time_ms: int
 
 
-class PayloadPlace(msgspec.Struct, frozen=True):
+class PayloadPlace(msgspec.Struct, frozen=True, gc=False):
     """Where the inline payload of a proposal lies: the commit's own id as an object, and the first byte's position."""
 
     object_id: ObjectId
@@ -74,12 +74,12 @@ class Proposal(msgspec.Struct, Generic[R], frozen=True, array_like=True):
 class Facets:
     """State, or a draft of it: facets, by class."""
 
-    def __getitem__(self, facet: type[F]) -> F:
-        return cast(F, self.__dict__[facet.name])
+    def __init__(self, by_name: "dict[str, Facet]") -> None:
+        self.by_name = by_name
+        """All facets, by name."""
 
-    def facets(self) -> "Iterable[Facet]":
-        """All of them."""
-        return (self.__dict__[name] for name in FACETS)
+    def __getitem__(self, facet: type[F]) -> F:
+        return self.by_name[facet.name]  # type: ignore[return-value]  # a cast would cost a call
 
 
 class Draft(Facets):
@@ -91,6 +91,7 @@ class Draft(Facets):
 
     def __init__(self, state: Facets, moment: Moment, payload: ObjectId) -> None:
         """`payload` is the object id of the commit's own inline payload."""
+        self.by_name = state.by_name
         self._is_overlay = False
         self._unfolded: list[Fact] = []
         self.moment = moment
@@ -100,8 +101,6 @@ class Draft(Facets):
         self.payload_bytes = 0
         """Inline payload accepted so far."""
         self._payload = payload
-        for name in FACETS:
-            self.__dict__[name] = state.__dict__[name]
 
     @property
     def place(self) -> PayloadPlace:
@@ -113,7 +112,8 @@ class Draft(Facets):
 
         `payload_bytes` is the inline payload that comes with the proposal, and is stored if any fact is accepted.
         """
-        self._fold_accepted()
+        if self._unfolded:
+            self._fold_accepted()
         self.epoch = epoch
         facts, result = proposal.validate(self)
         if facts:
@@ -123,12 +123,9 @@ class Draft(Facets):
         return result
 
     def _fold_accepted(self) -> None:
-        if not self._unfolded:
-            return
         if not self._is_overlay:
             self._is_overlay = True
-            for name in FACETS:
-                self.__dict__[name] = self.__dict__[name].draft()
+            self.by_name = {name: facet.draft() for name, facet in self.by_name.items()}
         unfolded, self._unfolded = self._unfolded, []
         for fact in unfolded:
             fold_fact(self, fact, self.moment)
@@ -182,7 +179,7 @@ class Facet:
 
 
 FACETS: dict[str, type[Facet]] = {}
-"""Every facet by its name. The name is its attribute in State and its section in snapshots."""
+"""Every facet by its name. The name is its section in snapshots."""
 
 FOLDED_BY_COMMIT: list[str] = []
 """The facets that define `commit_folded`."""
@@ -212,7 +209,7 @@ def _register_fold(fact: type[Fact], facet: type[Facet], fold: Fold) -> None:
 
 def fold_fact(into: Facets, fact: Fact, moment: Moment) -> None:
     """Hand a fact to the facets it concerns."""
-    facets = into.__dict__
+    facets = into.by_name
     for name, fold in FOLDS[type(fact)]:
         fold(facets[name], fact, moment, into)
 

@@ -15,7 +15,7 @@ RESULTS_MAX = 1000
 """Results remembered for each live session, above its floor."""
 
 
-class Identity(msgspec.Struct, frozen=True, array_like=True):
+class Identity(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Who proposed: the session epoch of the node, and the proposal's number within that session."""
 
     epoch: int

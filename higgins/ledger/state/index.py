@@ -29,7 +29,7 @@ STORED_OFFSETS = 4
 they are when they come from a producer; compaction leaves gaps, which only stored offsets can express."""
 
 
-class Run(msgspec.Struct, frozen=True, array_like=True):
+class Run(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Consecutive batches of one partition that lie side by side in one object."""
 
     base_offset: int

@@ -93,16 +93,22 @@ class InlinePayloads:
 
     def count(self, number: int, change: int) -> None:
         """Change the number of pointers into a payload that was added."""
-        place = self._find(number)
-        assert place is not None, f"commit {number} has no known payload"
-        chunk, i = place
+        chunk, i = self._chunks[-1], -1
+        if chunk.numbers[-1] != number:
+            # Rarely: nearly all pointers lead into the payload of the commit that is being folded.
+            place = self._find(number)
+            assert place is not None, f"commit {number} has no known payload"
+            chunk, i = place
         before = chunk.counts[i]
-        chunk.counts[i] = before + change
-        assert before + change >= 0, f"payload of commit {number}: count {before + change}"
-        chunk.live += bool(before + change) - bool(before)
-        if not chunk.live and chunk is not self._chunks[-1]:
-            c = self._chunks.index(chunk)
-            del self._chunks[c], self._firsts[c]
+        after = chunk.counts[i] = before + change
+        assert after >= 0, f"payload of commit {number}: count {after}"
+        if not before:
+            chunk.live += 1
+        if not after:
+            chunk.live -= 1
+            if not chunk.live and chunk is not self._chunks[-1]:
+                c = self._chunks.index(chunk)
+                del self._chunks[c], self._firsts[c]
 
     def lowest(self) -> int | None:
         """The lowest commit whose payload has pointers; no commit from there on may be swept. None when none has."""

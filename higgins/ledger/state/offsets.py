@@ -140,9 +140,11 @@ class Offsets(Facet, name="offsets"):
 
     @folds(TopicDeleted)
     def _delete_topic(self, fact: TopicDeleted, moment: Moment, state: Facets) -> None:
-        for offsets in self._groups.values():
+        for group_id, offsets in list(self._groups.items()):
             for key in [key for key in offsets if key[0] == fact.topic_id]:
                 del offsets[key]
+            if not offsets:
+                del self._groups[group_id]
 
     def freeze(self) -> Iterator[Sequence[GroupOffsets]]:
         return slices((GroupOffsets(group_id, list(self.of_group(group_id))) for group_id in self._groups), size=500)

@@ -16,7 +16,7 @@ from higgins.ledger.state.append import (
     PRODUCER_COLUMNS,
     TRANSACTIONAL_DATA,
     BatchEntry,
-    RunBuilder,
+    runs_of,
 )
 from higgins.ledger.state.base import Draft, Facet, Facets, Fact, Moment, Proposal, folds, slices
 from higgins.ledger.state.index import Run, RunIndex
@@ -109,8 +109,8 @@ class Append(Proposal[list[int]], frozen=True, tag=20):
         producers = draft[Producers]
         # Only a batch that follows another can depend on what this append itself changes.
         scratch = producers.draft() if len(self.batches) > 1 else None
-        offset = draft[Runs].high_watermark(self.topic_id, self.partition)
-        builder = RunBuilder(self.object_id, draft.place)
+        base_offset = offset = draft[Runs].high_watermark(self.topic_id, self.partition)
+        accepted: list[BatchEntry] = []
         now_ms = draft.moment.time_ms
         results: list[int] = []
         for entry in self.batches:
@@ -126,11 +126,11 @@ class Append(Proposal[list[int]], frozen=True, tag=20):
                     final = (entry.base_sequence + entry.count - 1) % SEQUENCE_MODULUS
                     scratch.note(key, entry.producer_epoch, PastBatch(entry.base_sequence, final, offset), now_ms)
             results.append(offset)
-            builder.add(entry, offset)
+            accepted.append(entry)
             offset += entry.count
         facts: list[Fact] = [
-            RunAppended(self.topic_id, self.partition, appended.run, appended.producers)
-            for appended in builder.finish()
+            RunAppended(self.topic_id, self.partition, run, producers_columns)
+            for run, producers_columns in runs_of(self.object_id, draft.place, base_offset, accepted)
         ]
         if facts and self.object_id != INLINE and draft[Objects].get(self.object_id) is None:
             facts.insert(0, ObjectPut(self.object_id, self.object_length))

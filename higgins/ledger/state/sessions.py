@@ -225,11 +225,6 @@ class Sessions(Facet, name="sessions"):
             and epoch in self.live
         )
 
-    def note_sign(self, epoch: int, number: int) -> None:
-        """A commit with a part of a session is a sign that its node is alive."""
-        if epoch in self.live:
-            self.signs[epoch] = number
-
     @folds(SessionJoined)
     def _join(self, fact: SessionJoined, moment: Moment, state: Facets) -> None:
         self.live[fact.epoch] = Session(
@@ -253,7 +248,7 @@ class Sessions(Facet, name="sessions"):
 
     @folds(LivenessSignalled)
     def _signal(self, fact: LivenessSignalled, moment: Moment, state: Facets) -> None:
-        """The commit itself is the sign; see `note_sign`."""
+        """Nothing: State notes for every commit whose proposals it carries."""
 
     def freeze(self) -> Iterator[Sequence[SessionRow | LeaseRow | EpochRow]]:
         sessions = [SessionRow(session, self.signs[epoch]) for epoch, session in self.live.items()]

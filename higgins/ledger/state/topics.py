@@ -110,7 +110,7 @@ class DeleteTopic(Proposal[None], frozen=True, tag=11):
         topic = draft[Topics].by_id.get(self.topic_id)
         if topic is None:
             raise Refused(ErrorCode.UNKNOWN_TOPIC_ID, "This topic does not exist.")
-        users = (facet.user_of_topic(self.topic_id) for facet in draft.facets())
+        users = (facet.user_of_topic(self.topic_id) for facet in draft.by_name.values())
         user = next(filter(None, users), "")
         if user:
             raise Refused(
