@@ -182,5 +182,3 @@ APIS: Mapping[int, Api] = MappingProxyType({api.key: api for api in _TABLE})
 def api_versions_entries() -> list[tuple[int, int, int]]:
     """(api key, lowest, highest) of all that is advertised, sorted and unique, lowest ≤ highest."""
     return sorted((api.key, *api.advertised) for api in APIS.values() if api.advertised)
-
-

@@ -10,7 +10,9 @@ import msgspec
 from higgins_protocol.apis import API_VERSIONS, APIS, PRIVATE, Api, api_versions_entries
 from higgins_protocol.compiler import Decode, Encode, compile_decoder, compile_encoder
 from higgins_protocol.compiler.decoder import skip_tags
+from higgins_protocol.constructs import MessageStruct
 from higgins_protocol.errors import DecodeError, EncodeError, UnsupportedApi, UnsupportedVersion
+from higgins_protocol.grammar import message_grammar
 from higgins_protocol.primitives import STRING_BYTES_MAX, Buffer
 from higgins_protocol.schema import Message
 
@@ -67,26 +69,27 @@ class _Route:
         # KIP-511: a client must be able to read the answer before it knows what the broker speaks.
         return self.flexible and self.api.key != API_VERSIONS
 
+    def _grammar(self, message: type[Message]) -> MessageStruct:
+        return message_grammar(message, self.version, flexible=self.flexible)
+
     def decode_request(self) -> Decode:
         if self._decode_request is None:
-            self._decode_request = compile_decoder(self.api.request, self.version, flexible=self.flexible, bounded=True)
+            self._decode_request = compile_decoder(self._grammar(self.api.request), bounded=True)
         return self._decode_request
 
     def decode_response(self) -> Decode:
         if self._decode_response is None:
-            self._decode_response = compile_decoder(
-                self.api.response, self.version, flexible=self.flexible, bounded=False
-            )
+            self._decode_response = compile_decoder(self._grammar(self.api.response), bounded=False)
         return self._decode_response
 
     def encode_request(self) -> Encode:
         if self._encode_request is None:
-            self._encode_request = compile_encoder(self.api.request, self.version, flexible=self.flexible)
+            self._encode_request = compile_encoder(self._grammar(self.api.request))
         return self._encode_request
 
     def encode_response(self) -> Encode:
         if self._encode_response is None:
-            self._encode_response = compile_encoder(self.api.response, self.version, flexible=self.flexible)
+            self._encode_response = compile_encoder(self._grammar(self.api.response))
         return self._encode_response
 
 

@@ -1,4 +1,4 @@
-"""Read a message's declaration: its fields in wire order, and the versions in which each is there, nullable or tagged.
+"""How a message is declared: its fields in the order of the wire, and the versions in which each exists.
 
 A message is a frozen struct whose annotations carry marks:
 
@@ -6,7 +6,8 @@ A message is a frozen struct whose annotations carry marks:
     topics: Annotated[Sequence[Topic] | None, nullable_since(2), until(7)] = []
     cluster_id: Annotated[String | None, tagged(0), since(12)] = None
 
-What is declared is Kafka's layout in every version; what is read here is the layout in one. This module makes no codec.
+One declaration covers all versions, like Kafka's message definitions. This module only reads declarations; `grammar`
+turns one into the layout of a single version.
 """
 
 from collections.abc import Callable, Sequence
@@ -23,11 +24,11 @@ VERSION_MAX = 0x7FFF
 
 
 class Message(msgspec.Struct, frozen=True):
-    """A message, or a struct inside one. Every field has Kafka's default, so that only what matters is named."""
+    """A message, or a struct inside one. Every field has Kafka's default, so that callers name only what differs."""
 
 
 class Marks(msgspec.Struct, frozen=True):
-    """What the annotations of one field say beside its type."""
+    """What the annotations of one field say in addition to its type."""
 
     since: int = 0
     until: int = VERSION_MAX
@@ -41,37 +42,37 @@ Mark = Callable[[Marks], Marks]
 
 
 def since(version: int) -> Mark:
-    """The field is on the wire from this version on."""
+    """The field exists from this version on."""
     return lambda marks: msgspec.structs.replace(marks, since=version)
 
 
 def until(version: int) -> Mark:
-    """The field is on the wire up to and including this version."""
+    """The field exists up to and including this version."""
     return lambda marks: msgspec.structs.replace(marks, until=version)
 
 
 def tagged(tag: int) -> Mark:
-    """The field is in the tag buffer, under this tag, and left out at its default."""
+    """The field is in the tag buffer under this tag, and is not written when it equals its default."""
     return lambda marks: msgspec.structs.replace(marks, tag=tag)
 
 
 def nullable_since(version: int) -> Mark:
-    """A field typed `| None` may be null on the wire from this version on; without the mark, always."""
+    """A field typed `| None` may be null on the wire from this version on. Without the mark: in every version."""
     return lambda marks: msgspec.structs.replace(marks, nullable_since=version)
 
 
 def ignorable(marks: Marks) -> Marks:
-    """Where a version lacks the field, its value is dropped instead of refused."""
+    """In versions without the field its value is dropped. Without the mark, encoding such a value is an error."""
     return msgspec.structs.replace(marks, ignorable=True)
 
 
 def counted(marks: Marks) -> Marks:
-    """The array holds partitions, and counts towards the limit of partitions in a request."""
+    """The elements of the array are partitions, which have a limit of their own in a request."""
     return msgspec.structs.replace(marks, counted=True)
 
 
 class ArrayOf(msgspec.Struct, frozen=True):
-    """The shape of an array."""
+    """An array of primitives or of messages."""
 
     element: "Kind | type[Message]"
 
@@ -94,10 +95,6 @@ class Field(msgspec.Struct, frozen=True):
     def is_nullable(self, version: int) -> bool:
         return self.can_be_none and version >= self.marks.nullable_since
 
-    def is_nullable_struct(self, version: int) -> bool:
-        """A struct is preceded by a byte, below 0 for null, where it may be null."""
-        return not isinstance(self.shape, Kind | ArrayOf) and self.is_nullable(version)
-
     @property
     def is_tagged(self) -> bool:
         return self.marks.tag >= 0
@@ -105,58 +102,9 @@ class Field(msgspec.Struct, frozen=True):
 
 @cache
 def fields_of(message: type[Message]) -> tuple[Field, ...]:
-    """The declared fields, in the order of the wire, tagged ones among them."""
+    """The declared fields in the order of the wire, tagged ones included."""
     hints = get_type_hints(message, include_extras=True)
     return tuple(_field(info.name, hints[info.name], _default(info)) for info in struct_fields(message))
-
-
-def plain_fields(message: type[Message], version: int) -> list[Field]:
-    return [field for field in fields_of(message) if field.is_in(version) and not field.is_tagged]
-
-
-def tagged_fields(message: type[Message], version: int) -> list[Field]:
-    found = [field for field in fields_of(message) if field.is_in(version) and field.is_tagged]
-    return sorted(found, key=lambda field: field.marks.tag)
-
-
-def refused_fields(message: type[Message], version: int) -> list[Field]:
-    """Fields the version lacks and that may not be dropped: on encode they have to be at their default."""
-    return [field for field in fields_of(message) if not field.is_in(version) and not field.marks.ignorable]
-
-
-def bytes_min(shape: Shape, version: int, *, flexible: bool) -> int:
-    """The fewest bytes one value takes on the wire: what a count is checked against before anything is allocated."""
-    if isinstance(shape, Kind):
-        return _kind_bytes_min(shape, flexible=flexible)
-    if isinstance(shape, ArrayOf):
-        return 1 if flexible else 4
-    fields = plain_fields(shape, version)
-    # Of a struct that may be null, only the marker is sure to be there.
-    total = sum(
-        1 if field.is_nullable_struct(version) else bytes_min(field.shape, version, flexible=flexible)
-        for field in fields
-    )
-    return total + flexible
-
-
-_FIXED_BYTES = {
-    Kind.INT8: 1,
-    Kind.INT16: 2,
-    Kind.UINT16: 2,
-    Kind.INT32: 4,
-    Kind.INT64: 8,
-    Kind.FLOAT64: 8,
-    Kind.BOOL: 1,
-    Kind.UUID: 16,
-}
-
-
-def _kind_bytes_min(kind: Kind, *, flexible: bool) -> int:
-    if kind.is_fixed:
-        return _FIXED_BYTES[kind]
-    if flexible:
-        return 1
-    return 2 if kind is Kind.STRING else 4
 
 
 def _default(info: msgspec.structs.FieldInfo) -> object:
@@ -203,6 +151,6 @@ def _shape(hint: Any) -> Shape:
         element = _shape(get_args(inner)[0])
         assert not isinstance(element, ArrayOf), "Kafka has no arrays of arrays"
         return ArrayOf(element)
-    assert isinstance(inner, type), f"{inner!r} is no wire type"
-    assert issubclass(inner, Message), f"{inner!r} is no wire type"
+    assert isinstance(inner, type), f"{inner!r} is not a type of the wire"
+    assert issubclass(inner, Message), f"{inner!r} is not a type of the wire"
     return inner

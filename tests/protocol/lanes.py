@@ -1,14 +1,16 @@
-"""Every message of every served version in both directions, with its codec and its grammar."""
+"""Every message of every served version in both directions, with its grammar, its codec and the reference."""
 
 from functools import cache
 
 import msgspec
 
 from higgins_protocol.compiler import Decode, Encode, compile_decoder, compile_encoder
+from higgins_protocol.constructs import MessageStruct
 from higgins_protocol.errors import DecodeError
-from higgins_protocol.grammar import Grammar
+from higgins_protocol.grammar import message_grammar
 from higgins_protocol.registry import APIS
 from higgins_protocol.schema import Message
+from tests.protocol import reference
 
 
 class Lane(msgspec.Struct, frozen=True):
@@ -33,31 +35,41 @@ LANES = [
 
 
 @cache
+def grammar(lane: Lane) -> MessageStruct:
+    return message_grammar(lane.message, lane.version, flexible=lane.flexible)
+
+
+@cache
 def decoder(lane: Lane) -> Decode:
-    return compile_decoder(lane.message, lane.version, flexible=lane.flexible, bounded=lane.bounded)
+    return compile_decoder(grammar(lane), bounded=lane.bounded)
 
 
 @cache
 def encoder(lane: Lane) -> Encode:
-    return compile_encoder(lane.message, lane.version, flexible=lane.flexible)
-
-
-@cache
-def grammar(lane: Lane) -> Grammar:
-    return Grammar(lane.message, lane.version, flexible=lane.flexible, bounded=lane.bounded)
+    return compile_encoder(grammar(lane))
 
 
 def encode(lane: Lane, message: Message) -> bytes:
-    """The body as the emitted codec writes it, pieces joined."""
+    """The body as the generated codec writes it, pieces joined."""
     return b"".join(encoder(lane)(message, bytearray()))
 
 
 def decode(lane: Lane, body: bytes) -> Message:
-    """The body as the emitted codec reads it, which has to fill the bytes."""
+    """The body as the generated codec reads it, which has to fill the bytes."""
     message, position = decoder(lane)(memoryview(body), 0, len(body))
     if position != len(body):
         raise DecodeError("bytes left over", position=position)
     return message
+
+
+def build(lane: Lane, message: Message) -> bytes:
+    """The body as construct builds it."""
+    return reference.build(grammar(lane), message)
+
+
+def parse(lane: Lane, body: bytes) -> Message:
+    """The body as construct parses it, which has to fill the bytes."""
+    return reference.parse(grammar(lane), body, bounded=lane.bounded)
 
 
 def decode_or_none(lane: Lane, body: bytes) -> Message | None:
@@ -69,8 +81,8 @@ def decode_or_none(lane: Lane, body: bytes) -> Message | None:
 
 
 def parse_or_none(lane: Lane, body: bytes) -> Message | None:
-    """As `decode_or_none`, by the grammar."""
+    """As `decode_or_none`, by construct."""
     try:
-        return grammar(lane).parse(body)
+        return parse(lane, body)
     except DecodeError:
         return None

@@ -1,41 +1,46 @@
-"""Emit the decoder of one message in one version: straight-line code over a memoryview.
+"""Generate the decoder of a message from its construct grammar: straight-line code over a memoryview.
 
-Neighbouring fixed fields are read by one precompiled struct, together with the length or count that follows them. Every
-length and count is checked against the bytes that remain before anything is sliced or allocated. What a struct or an
-index finds missing surfaces as one DecodeError that names the field, looked up from the emitted line that failed.
+Neighbouring fixed-size fields are read by one precompiled struct, together with the length or count that follows them.
+Every length and count is checked against the bytes that remain before anything is sliced or allocated, and every array
+against the budget of the request. A read beyond the end of the frame raises struct.error or IndexError, which costs
+nothing to check for; it becomes a DecodeError that names the field, looked up from the generated line that failed.
 """
 
 from collections.abc import Callable
 from struct import Struct, calcsize, unpack_from
 from struct import error as StructError
 
+import construct
+
 from higgins_protocol.compiler.source import Source
-from higgins_protocol.errors import DecodeError
-from higgins_protocol.primitives import ELEMENTS_MAX, PARTITIONS_MAX, STRING_BYTES_MAX, TAGS_MAX, Kind
-from higgins_protocol.schema import (
-    ArrayOf,
-    Field,
-    Message,
-    Shape,
-    bytes_min,
-    fields_of,
-    plain_fields,
-    tagged_fields,
+from higgins_protocol.compiler.walk import fixed_format, is_compact, is_number, members_of
+from higgins_protocol.constructs import (
+    AbsentField,
+    Array,
+    ByteString,
+    LengthPrefixed,
+    MessageStruct,
+    NullableMessage,
+    RecordBytes,
+    String,
+    TaggedFields,
 )
+from higgins_protocol.errors import DecodeError
+from higgins_protocol.primitives import ELEMENTS_MAX, PARTITIONS_MAX, STRING_BYTES_MAX, TAGS_MAX
+from higgins_protocol.schema import Message
 from higgins_protocol.varint import continue_unsigned, read_unsigned
 
 Decode = Callable[[memoryview, int, int], tuple[Message, int]]
 """(frame, where the body begins, where the frame ends) -> (message, where the body ended)"""
 
 
-def compile_decoder(message: type[Message], version: int, *, flexible: bool, bounded: bool) -> Decode:
-    """The decoder for this version; `bounded` holds arrays to the limits of a request."""
-    emitter = _Decoder(message, version, flexible=flexible, bounded=bounded)
-    return emitter.compile()
+def compile_decoder(grammar: MessageStruct, *, bounded: bool) -> Decode:
+    """The decoder of this grammar; `bounded` applies the limits of a request to its arrays."""
+    return _Decoder(grammar, bounded=bounded).compile()
 
 
 def skip_tags(buf: memoryview, pos: int, end: int, count: int) -> int:
-    """Step over a tag buffer in which nothing is known; `count` is its first byte."""
+    """Skip a tag buffer in which no tag is known; `count` is its first byte. Returns where it ends."""
     if count >= 0x80:
         count, pos = continue_unsigned(buf, pos, count)
     if count > TAGS_MAX:
@@ -48,7 +53,7 @@ def skip_tags(buf: memoryview, pos: int, end: int, count: int) -> int:
 
 
 def read_tag(buf: memoryview, pos: int, end: int, last: int) -> tuple[int, int, int]:
-    """(tag, where its value ends, where its value begins) of the next tagged field; tags have to ascend."""
+    """(tag, where its value ends, where its value begins) of the next tagged field. Tags must ascend."""
     tag, pos = read_unsigned(buf, pos)
     size, pos = read_unsigned(buf, pos)
     if tag <= last:
@@ -81,7 +86,7 @@ def too_many(what: str, most: int, pos: int) -> DecodeError:
 
 
 def explain(error: Exception, labels: dict[int, str], title: str, pos: int, end: int) -> DecodeError:
-    """Name the field the emitted code was at when it failed: each emitted line is labelled with one."""
+    """The error with the name of the field that the code was reading: every generated line is labelled with one."""
     frame = error.__traceback__
     field = f"{title}.{labels.get(frame.tb_lineno, '')}" if frame else title
     if isinstance(error, DecodeError):
@@ -109,12 +114,13 @@ _HELPERS: dict[str, object] = {
 
 
 class _Decoder:
-    def __init__(self, message: type[Message], version: int, *, flexible: bool, bounded: bool) -> None:
-        self._message = message
-        self._version = version
-        self._flexible = flexible
+    """Walks a grammar and writes a decoder. Fixed-size fields are collected until another kind of field follows."""
+
+    def __init__(self, grammar: MessageStruct, *, bounded: bool) -> None:
+        self._grammar = grammar
         self._bounded = bounded
-        self._run: list[tuple[str, str]] = []
+        self._pending: list[tuple[str, str]] = []
+        self._pending_label = ""
         self._source = Source("def decode(buf, pos, end):")
         self._source.names.update(_HELPERS)
 
@@ -124,126 +130,125 @@ class _Decoder:
         if self._bounded:
             source.line("elements = partitions = 0")
         with source.block("try:"):
-            self._struct("message", self._message)
+            self._struct("message", self._grammar)
             source.line("return message, pos")
-        title = f"{self._message.__name__} v{self._version}"
+        title = self._grammar.title
         with source.block("except (StructError, IndexError, UnicodeDecodeError, DecodeError) as error:"):
             source.line(f"raise explain(error, LABELS, {title!r}, pos, end) from error")
         decode: Decode = source.compile("decode", f"decode {title}")
         return decode
 
-    def _struct(self, target: str, message: type[Message]) -> None:
-        outer = self._source.label
+    def _struct(self, target: str, struct: MessageStruct) -> None:
         values: dict[str, str] = {}
-        for field in plain_fields(message, self._version):
-            self._source.label = f"{outer}.{field.name}" if outer else field.name
-            values[field.name] = self._field(field)
-        if self._flexible:
-            self._tags(message, values, outer)
+        absent: dict[str, object] = {}
+        for name, layout in members_of(struct):
+            with self._source.member(name):
+                match layout:
+                    case AbsentField():
+                        absent[name] = layout.default
+                    case TaggedFields():
+                        values.update(self._tagged_fields(layout))
+                    case _:
+                        values[name] = self._field(name, layout)
         self._flush()
-        self._source.label = outer
-        self._build(target, message, values)
+        self._construct(target, struct.message, values, absent)
 
-    def _build(self, target: str, message: type[Message], values: dict[str, str]) -> None:
-        """Call the class positionally, with its defaults for what this version lacks, up to the last field it has."""
-        fields = fields_of(message)
-        while fields and fields[-1].name not in values:
-            fields = fields[:-1]
-        arguments = [values.get(field.name) or self._default(field) for field in fields]
-        name = self._source.constant(message.__name__, message)
-        self._source.line(f"{target} = {name}({', '.join(arguments)})")
+    def _construct(
+        self, target: str, message: type[Message], values: dict[str, str], absent: dict[str, object]
+    ) -> None:
+        """Call the class with positional arguments, which is faster than keywords, up to the last field it has here."""
+        names = list(message.__struct_fields__)
+        while names and names[-1] not in values:
+            names.pop()
+        arguments = [values.get(name) or self._source.literal(name, absent[name]) for name in names]
+        called = self._source.constant(message.__name__, message)
+        self._source.line(f"{target} = {called}({', '.join(arguments)})")
 
-    def _default(self, field: Field) -> str:
-        if isinstance(field.default, list):
-            return "[]"
-        if isinstance(field.default, Message):
-            return self._source.constant(f"DEFAULT_{field.name}", field.default)
-        return repr(field.default)
-
-    def _field(self, field: Field) -> str:
-        nullable = field.is_nullable(self._version)
-        target = self._source.fresh(field.name)
-        if isinstance(field.shape, ArrayOf):
-            self._array(target, field.shape, nullable=nullable, counted=field.marks.counted)
-        else:
-            self._value(target, field.shape, nullable=nullable)
+    def _field(self, name: str, layout: construct.Construct) -> str:
+        """Write the reading of one field. Returns the local name of its value."""
+        target = self._source.fresh(name)
+        self._value(target, layout)
         return target
 
-    def _value(self, target: str, shape: Shape, *, nullable: bool) -> None:
-        if isinstance(shape, Kind):
-            if shape.is_fixed:
-                self._run.append((shape.value, target))
-            else:
-                self._sized(target, shape, nullable=nullable)
-            return
-        assert not isinstance(shape, ArrayOf)
-        if nullable:
-            self._nullable_struct(target, shape)
-        else:
-            self._struct(target, shape)
+    def _value(self, target: str, layout: construct.Construct) -> None:
+        match layout:
+            case MessageStruct():
+                self._struct(target, layout)
+            case NullableMessage():
+                self._nullable_message(target, layout.subcon)
+            case Array():
+                self._array(target, layout)
+            case String() | ByteString():
+                self._sized(target, layout)
+            case _:
+                self._fixed(fixed_format(layout), target)
 
-    def _nullable_struct(self, target: str, message: type[Message]) -> None:
+    def _nullable_message(self, target: str, struct: MessageStruct) -> None:
         source = self._source
         marker = source.fresh("marker")
-        self._run.append(("b", marker))
+        self._fixed("b", marker)
         self._flush()
         with source.block(f"if {marker} < 0:"):
             source.line(f"{target} = None")
         with source.block("else:"):
-            self._struct(target, message)
+            self._struct(target, struct)
 
-    def _sized(self, target: str, kind: Kind, *, nullable: bool) -> None:
+    def _sized(self, target: str, layout: String | ByteString) -> None:
         source = self._source
-        length = self._length("h" if kind is Kind.STRING else "i")
-        read = {
-            Kind.STRING: "str(buf[pos:stop], 'utf-8')",
-            Kind.BYTES: "bytes(buf[pos:stop])",
-            Kind.RECORDS: "buf[pos:stop]",
-        }[kind]
-        too_long = f" or {length} > {STRING_BYTES_MAX}" if kind is Kind.STRING and self._flexible else ""
+        length = self._length(layout)
+        match layout:
+            case String():
+                value = "str(buf[pos:stop], 'utf-8')"
+            case RecordBytes():
+                value = "buf[pos:stop]"
+            case _:
+                value = "bytes(buf[pos:stop])"
+        # An int16 cannot exceed the limit of a string.
+        too_long = f" or {length} > {STRING_BYTES_MAX}" if isinstance(layout, String) and is_compact(layout) else ""
         with source.block(f"if {length} >= 0:"):
             source.line(f"stop = pos + {length}")
             with source.block(f"if stop > end{too_long}:"):
                 source.line(f"raise short({length}, pos, end)")
-            source.line(f"{target} = {read}")
+            source.line(f"{target} = {value}")
             source.line("pos = stop")
-        self._null(target, length, nullable=nullable)
+        self._otherwise_null(target, length, layout)
 
-    def _null(self, target: str, length: str, *, nullable: bool) -> None:
+    def _otherwise_null(self, target: str, length: str, layout: LengthPrefixed) -> None:
         source = self._source
-        if nullable:
+        if layout.nullable:
             with source.block(f"elif {length} == -1:"):
                 source.line(f"{target} = None")
         with source.block("else:"):
             source.line(f"raise bad_length({length}, pos)")
 
-    def _length(self, layout: str) -> str:
-        """Read a length or a count, together with the fixed fields before it; null is -1 in both encodings."""
+    def _length(self, layout: LengthPrefixed) -> str:
+        """Read a length or a count, together with the fixed-size fields before it; null is -1 in both encodings."""
         source = self._source
         length = source.fresh("n")
-        if not self._flexible:
-            self._run.append((layout, length))
+        if not is_compact(layout):
+            self._fixed(fixed_format(layout.length), length)
             self._flush()
             return length
-        self._run.append(("B", length))
+        # Nearly every length fits into the first byte of its varint, so that byte is read like a fixed-size field.
+        self._fixed("B", length)
         self._flush()
         with source.block(f"if {length} >= 128:"):
             source.line(f"{length}, pos = continue_unsigned(buf, pos, {length})")
         source.line(f"{length} -= 1")
         return length
 
-    def _array(self, target: str, shape: ArrayOf, *, nullable: bool, counted: bool) -> None:
+    def _array(self, target: str, layout: Array) -> None:
         source = self._source
-        count = self._length("i")
-        least = bytes_min(shape.element, self._version, flexible=self._flexible)
+        count = self._length(layout)
+        least = layout.element_bytes_min
         with source.block(f"if {count} >= 0:"):
             with source.block(f"if {count} * {least} > end - pos:"):
                 source.line(f"raise short({count} * {least}, pos, end)")
-            self._budget(count, counted=counted)
-            self._elements(target, count, shape.element)
-        self._null(target, count, nullable=nullable)
+            self._spend_budget(count, counted=layout.counted)
+            self._elements(target, count, layout.element)
+        self._otherwise_null(target, count, layout)
 
-    def _budget(self, count: str, *, counted: bool) -> None:
+    def _spend_budget(self, count: str, *, counted: bool) -> None:
         if not self._bounded:
             return
         name, most = ("partitions", PARTITIONS_MAX) if counted else ("elements", ELEMENTS_MAX)
@@ -251,64 +256,73 @@ class _Decoder:
         with self._source.block(f"if {name} > {most}:"):
             self._source.line(f"raise too_many({name!r}, {most}, pos)")
 
-    def _elements(self, target: str, count: str, element: Kind | type[Message]) -> None:
+    def _elements(self, target: str, count: str, element: construct.Construct) -> None:
         source = self._source
-        if isinstance(element, Kind) and element.is_fixed:
-            size = calcsize(">" + element.value)
-            source.line(f"{target} = list(unpack_from(f'>{{{count}}}{element.value}', buf, pos))")
-            source.line(f"pos += {count} * {size}")
+        if is_number(element):
+            # All numbers of the array in one call.
+            number = fixed_format(element)
+            source.line(f"{target} = list(unpack_from(f'>{{{count}}}{number}', buf, pos))")
+            source.line(f"pos += {count} * {calcsize('>' + number)}")
             return
         source.line(f"{target} = []")
         item = source.fresh("item")
         with source.block(f"for _ in range({count}):"):
-            self._value(item, element, nullable=False)
+            self._value(item, element)
             self._flush()
             source.line(f"{target}.append({item})")
 
-    def _tags(self, message: type[Message], values: dict[str, str], outer: str) -> None:
+    def _tagged_fields(self, layout: TaggedFields) -> dict[str, str]:
+        """Write the reading of a tag buffer. Returns the local names of its values, by field."""
         source = self._source
-        source.label = f"{outer}.tags" if outer else "tags"
-        known = tagged_fields(message, self._version)
         count = source.fresh("tags")
-        self._run.append(("B", count))
+        self._fixed("B", count)
         self._flush()
-        for field in known:
-            values[field.name] = source.fresh(field.name)
-            source.line(f"{values[field.name]} = {self._default(field)}")
+        values = {}
+        for tagged in layout.subcons:
+            values[tagged.name] = source.fresh(tagged.name)
+            source.line(f"{values[tagged.name]} = {source.literal(tagged.name, tagged.subcon.default)}")
         with source.block(f"if {count}:"):
-            if known:
-                self._known_tags(known, values, count)
+            if layout.subcons:
+                self._known_tags(layout, values, count)
             else:
                 source.line(f"pos = skip_tags(buf, pos, end, {count})")
+        return values
 
-    def _known_tags(self, known: list[Field], values: dict[str, str], count: str) -> None:
+    def _known_tags(self, layout: TaggedFields, values: dict[str, str], count: str) -> None:
         source = self._source
         stop, last = source.fresh("tag_stop"), source.fresh("tag_last")
+        # TAGS_MAX is below 128: a count of more than one byte is refused by its first byte alone.
         with source.block(f"if {count} > {TAGS_MAX}:"):
             source.line(f"raise too_many_tags({count}, pos)")
         source.line(f"{last} = -1")
         with source.block(f"for _ in range({count}):"):
             source.line(f"{last}, {stop}, pos = read_tag(buf, pos, end, {last})")
-            for field in known:
-                with source.block(f"if {last} == {field.marks.tag}:"):
-                    read = self._field(field)
+            for tagged in layout.subcons:
+                with source.block(f"if {last} == {tagged.subcon.tag}:"):
+                    value = self._field(tagged.name, tagged.subcon.subcon)
                     self._flush()
-                    source.line(f"{values[field.name]} = {read}")
+                    source.line(f"{values[tagged.name]} = {value}")
                     with source.block(f"if pos != {stop}:"):
                         source.line(f"raise bad_tag_end(pos, {stop})")
             source.line(f"pos = {stop}")
 
+    def _fixed(self, number: str, target: str) -> None:
+        """Read a fixed-size field together with its neighbours, by the next `_flush`."""
+        self._pending.append((number, target))
+        self._pending_label = self._source.label
+
     def _flush(self) -> None:
-        """Emit one read for the fixed fields gathered so far."""
-        if not self._run:
+        """Write one read for the fixed-size fields collected so far."""
+        if not self._pending:
             return
         source = self._source
-        layout = "".join(part for part, _ in self._run)
-        targets = [target for _, target in self._run]
-        self._run.clear()
-        if layout == "B":
-            source.line(f"{targets[0]} = buf[pos]")
-        else:
-            read = source.struct(layout, "unpack_from")
-            source.line(f"{', '.join(targets)}{',' if len(targets) == 1 else ''} = {read}(buf, pos)")
-        source.line(f"pos += {Struct('>' + layout).size}")
+        formats = "".join(number for number, _ in self._pending)
+        targets = [target for _, target in self._pending]
+        self._pending.clear()
+        with source.labelled(self._pending_label):
+            if formats == "B":
+                source.line(f"{targets[0]} = buf[pos]")
+            else:
+                read = source.struct(formats, "unpack_from")
+                source.line(f"{', '.join(targets)}{',' if len(targets) == 1 else ''} = {read}(buf, pos)")
+            source.line(f"pos += {Struct('>' + formats).size}")

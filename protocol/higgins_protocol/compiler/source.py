@@ -1,14 +1,19 @@
-"""Write Python source line by line, knowing of each line which field of the message it is for. Nothing is run here but
-what was written here: names come from our declarations, never from the wire."""
+"""The source text of one generated function, written line by line, with the field of the message that each line is for.
+
+What is compiled and executed here consists of names and numbers from our own declarations; nothing in it comes from the
+wire.
+"""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from struct import Struct
 from typing import Any
 
+import msgspec
+
 
 class Source:
-    """The body of one emitted function, with the constants it needs."""
+    """One function in the making: its lines, the label of each line, and the constants and helpers it uses."""
 
     def __init__(self, header: str) -> None:
         self._lines = [header]
@@ -17,6 +22,17 @@ class Source:
         self.labels: dict[int, str] = {}
         self.names: dict[str, Any] = {}
         self.label = ""
+
+    @contextmanager
+    def labelled(self, label: str) -> Iterator[None]:
+        """Lines written inside have this label."""
+        outer, self.label = self.label, label
+        yield
+        self.label = outer
+
+    def member(self, name: str) -> AbstractContextManager[None]:
+        """Lines written inside are labelled with this member of the field that is the current label."""
+        return self.labelled(f"{self.label}.{name}" if self.label else name)
 
     def line(self, text: str) -> None:
         self._lines.append("    " * self._indent + text)
@@ -30,12 +46,13 @@ class Source:
         self._indent -= 1
 
     def fresh(self, stem: str) -> str:
-        """A local name nobody else uses."""
+        """A local name that is not in use yet."""
         number = self._counters.get(stem, 0)
         self._counters[stem] = number + 1
         return f"{stem}_{number}"
 
     def constant(self, stem: str, value: object) -> str:
+        """The name under which the function can use this object."""
         for name, known in self.names.items():
             if known is value:
                 return name
@@ -43,14 +60,23 @@ class Source:
         self.names[name] = value
         return name
 
-    def struct(self, layout: str, method: str) -> str:
-        """The name of a bound method of a precompiled big-endian struct."""
-        name = f"{method}_{layout.replace('?', 'o')}"
+    def literal(self, name: str, default: object) -> str:
+        """An expression for a field's default. Lists are mutable, so every message gets a list of its own."""
+        if isinstance(default, list):
+            return "[]"
+        if isinstance(default, msgspec.Struct):
+            return self.constant(f"DEFAULT_{name}", default)
+        return repr(default)
+
+    def struct(self, formats: str, method: str) -> str:
+        """The name of a bound method of a precompiled big-endian `struct.Struct`."""
+        name = f"{method}_{formats.replace('?', 'o')}"
         if name not in self.names:
-            self.names[name] = getattr(Struct(">" + layout), method)
+            self.names[name] = getattr(Struct(">" + formats), method)
         return name
 
     def compile(self, function: str, title: str) -> Any:
+        """The function; tracebacks show `title` as its file."""
         text = "\n".join(self._lines)
         exec(compile(text, f"<{title}>", "exec"), self.names)
         return self.names[function]
