@@ -1,12 +1,15 @@
-"""Microseconds of the codec on the hot paths, beside kafka-python's. Run by hand: `python tests/bench/codec.py`."""
+"""Microseconds of the codec on the hot paths, beside kio's and kafka-python's. Run: `python tests/bench/codec.py`."""
 
 import timeit
+import warnings
 from collections.abc import Callable
+from importlib import import_module
+from io import BytesIO
 from typing import Any
 
-from kafka.protocol.producer import ProduceRequest as TheirProduceRequest
+from kio.serial import entity_reader, entity_writer
 
-from higgins_protocol import registry
+from higgins_protocol import apis, registry
 from higgins_protocol.messages.fetch import (
     FetchableTopicResponse,
     FetchPartition,
@@ -69,6 +72,30 @@ def report_response(name: str, key: int, version: int, response: Message) -> Non
     report(f"encode {name} response v{version}", lambda: registry.encode_response(key, version, 1, response))
 
 
+def report_others(name: str, module: str, key: int, version: int, message: Message, *, decode: bool) -> None:
+    """The same message through the codecs of kio, whose reader is written in Rust, and of kafka-python."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        kafka_python = getattr(import_module(f"kafka.protocol.{module}"), type(message).__name__)
+    side = "request" if decode else "response"
+    kio = getattr(import_module(f"kio.schema.{name}.v{version}.{side}"), type(message).__name__)
+    read, write = entity_reader(kio), entity_writer(kio)
+    if decode:
+        frame = frame_of(key, version, message)
+        body = bytes(frame[registry.decode_header(frame).position :])
+        report(f"decode {name} v{version}, body, kio (Rust)", lambda: read(body, 0))
+        report(
+            f"decode {name} v{version}, body, kafka-python",
+            lambda: kafka_python.decode(body, version=version, header=False),
+        )
+        return
+    whole = b"".join(registry.encode_response(key, version, 1, message))
+    entity, _ = read(whole[9 if version >= apis.APIS[key].flexible_from else 8 :], 0)
+    theirs = kafka_python.decode(whole, version=version, header=True, framed=True)
+    report(f"encode {name} response v{version}, kio", lambda: write(BytesIO(), entity))
+    report(f"encode {name} response v{version}, kafka-python", lambda: theirs.encode(header=True, framed=True))
+
+
 def produce_paths() -> None:
     batch = encode_batch([Record(timestamp=1, value=bytes(1024))])
     request = ProduceRequest(
@@ -79,14 +106,10 @@ def produce_paths() -> None:
     answer = PartitionProduceResponse(index=0, base_offset=7, log_start_offset=0)
     response = ProduceResponse(responses=[TopicProduceResponse(name="orders", partition_responses=[answer])])
     for version in (3, 7, 9):
-        report_request("produce", registry.PRODUCE, version, request)
-        report_response("produce", registry.PRODUCE, version, response)
-    body = bytes(frame_of(registry.PRODUCE, 9, request))
-    start = registry.decode_header(memoryview(body)).position
-    report(
-        "decode produce v9, body, kafka-python",
-        lambda: TheirProduceRequest.decode(body[start:], version=9, header=False),
-    )
+        report_request("produce", apis.PRODUCE, version, request)
+        report_response("produce", apis.PRODUCE, version, response)
+    report_others("produce", "producer", apis.PRODUCE, 9, request, decode=True)
+    report_others("produce", "producer", apis.PRODUCE, 9, response, decode=False)
     view = memoryview(batch)
     report("split one batch of 1 KiB", lambda: split(view, batch_bytes_max=1 << 20))
 
@@ -101,8 +124,9 @@ def fetch_paths() -> None:
         responses=[FetchableTopicResponse(topic="orders", partitions=[PartitionData(records=pieces)])]
     )
     for version in (11, 12):
-        report_request("fetch", registry.FETCH, version, request)
-        report_response("fetch", registry.FETCH, version, response)
+        report_request("fetch", apis.FETCH, version, request)
+        report_response("fetch", apis.FETCH, version, response)
+    report_others("fetch", "consumer", apis.FETCH, 12, request, decode=True)
 
 
 def other_paths() -> None:
@@ -111,13 +135,15 @@ def other_paths() -> None:
         member_id="member",
         topics=[OffsetCommitRequestTopic(name="orders", partitions=[OffsetCommitRequestPartition()])],
     )
-    report_request("offset commit", registry.OFFSET_COMMIT, 8, commit)
-    report_request("heartbeat", registry.HEARTBEAT, 4, HeartbeatRequest(group_id="group", member_id="member"))
-    report_response("heartbeat", registry.HEARTBEAT, 4, HeartbeatResponse())
+    report_request("offset commit", apis.OFFSET_COMMIT, 8, commit)
+    report_request("heartbeat", apis.HEARTBEAT, 4, HeartbeatRequest(group_id="group", member_id="member"))
+    report_response("heartbeat", apis.HEARTBEAT, 4, HeartbeatResponse())
     partitions = [MetadataResponsePartition(partition_index=n, replica_nodes=[0], isr_nodes=[0]) for n in range(8)]
     topics = [MetadataResponseTopic(name="orders", partitions=partitions)]
     brokers = [MetadataResponseBroker(host="127.0.0.1", port=9092)]
-    report_response("metadata (8 partitions)", registry.METADATA, 12, MetadataResponse(brokers=brokers, topics=topics))
+    response = MetadataResponse(brokers=brokers, topics=topics)
+    report_response("metadata (8 partitions)", apis.METADATA, 12, response)
+    report_others("metadata", "metadata", apis.METADATA, 12, response, decode=False)
 
 
 def record_paths() -> None:

@@ -5,6 +5,7 @@ Version notes: v1 is flexible.
 
 from collections.abc import Sequence
 
+from higgins_protocol.api import Api
 from higgins_protocol.primitives import Bool, Float64, Int16, Int32, String
 from higgins_protocol.schema import Message
 
@@ -39,3 +40,12 @@ class AlteredEntryData(Message, frozen=True):
 class AlterClientQuotasResponse(Message, frozen=True):
     throttle_time_ms: Int32 = 0
     entries: Sequence[AlteredEntryData] = []
+
+
+API = Api(
+    key=49,
+    request=AlterClientQuotasRequest,
+    response=AlterClientQuotasResponse,
+    versions=(0, 1),
+    flexible_from=1,
+)

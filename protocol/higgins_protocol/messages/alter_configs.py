@@ -5,6 +5,7 @@ Version notes: v1 is like v0; v2 is flexible.
 
 from collections.abc import Sequence
 
+from higgins_protocol.api import Api
 from higgins_protocol.primitives import Bool, Int8, Int16, Int32, String
 from higgins_protocol.schema import Message
 
@@ -35,3 +36,12 @@ class AlterConfigsResourceResponse(Message, frozen=True):
 class AlterConfigsResponse(Message, frozen=True):
     throttle_time_ms: Int32 = 0
     responses: Sequence[AlterConfigsResourceResponse] = []
+
+
+API = Api(
+    key=33,
+    request=AlterConfigsRequest,
+    response=AlterConfigsResponse,
+    versions=(0, 2),
+    flexible_from=2,
+)

@@ -6,6 +6,7 @@ Version notes: v1 says whether the replication factor may change (KIP-860).
 from collections.abc import Sequence
 from typing import Annotated
 
+from higgins_protocol.api import Api
 from higgins_protocol.primitives import Bool, Int16, Int32, String
 from higgins_protocol.schema import Message, counted, ignorable, since
 
@@ -43,3 +44,12 @@ class AlterPartitionReassignmentsResponse(Message, frozen=True):
     error_code: Int16 = 0
     error_message: String | None = ""
     responses: Sequence[ReassignableTopicResponse] = []
+
+
+API = Api(
+    key=45,
+    request=AlterPartitionReassignmentsRequest,
+    response=AlterPartitionReassignmentsResponse,
+    versions=(0, 1),
+    flexible_from=0,
+)

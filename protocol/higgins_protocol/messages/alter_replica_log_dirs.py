@@ -6,6 +6,7 @@ Version notes: v1 is the first that is served still; v2 is flexible.
 from collections.abc import Sequence
 from typing import Annotated
 
+from higgins_protocol.api import Api
 from higgins_protocol.primitives import Int16, Int32, String
 from higgins_protocol.schema import Message, counted
 
@@ -37,3 +38,12 @@ class AlterReplicaLogDirTopicResult(Message, frozen=True):
 class AlterReplicaLogDirsResponse(Message, frozen=True):
     throttle_time_ms: Int32 = 0
     results: Sequence[AlterReplicaLogDirTopicResult] = []
+
+
+API = Api(
+    key=34,
+    request=AlterReplicaLogDirsRequest,
+    response=AlterReplicaLogDirsResponse,
+    versions=(1, 2),
+    flexible_from=2,
+)

@@ -5,6 +5,7 @@ Version notes: v0 only.
 
 from collections.abc import Sequence
 
+from higgins_protocol.api import Api
 from higgins_protocol.primitives import Bytes, Int8, Int16, Int32, String
 from higgins_protocol.schema import Message
 
@@ -36,3 +37,12 @@ class AlterUserScramCredentialsResult(Message, frozen=True):
 class AlterUserScramCredentialsResponse(Message, frozen=True):
     throttle_time_ms: Int32 = 0
     results: Sequence[AlterUserScramCredentialsResult] = []
+
+
+API = Api(
+    key=51,
+    request=AlterUserScramCredentialsRequest,
+    response=AlterUserScramCredentialsResponse,
+    versions=(0, 0),
+    flexible_from=0,
+)

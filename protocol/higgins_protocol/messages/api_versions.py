@@ -7,6 +7,7 @@ header stays v0 at every version, and an unknown version is answered with error 
 from collections.abc import Sequence
 from typing import Annotated
 
+from higgins_protocol.api import Api
 from higgins_protocol.primitives import Bool, Int16, Int32, Int64, String
 from higgins_protocol.schema import Message, ignorable, since, tagged
 
@@ -42,3 +43,12 @@ class ApiVersionsResponse(Message, frozen=True):
     finalized_features_epoch: Annotated[Int64, tagged(1), since(3), ignorable] = -1
     finalized_features: Annotated[Sequence[FinalizedFeatureKey], tagged(2), since(3), ignorable] = []
     zk_migration_ready: Annotated[Bool, tagged(3), since(3), ignorable] = False
+
+
+API = Api(
+    key=18,
+    request=ApiVersionsRequest,
+    response=ApiVersionsResponse,
+    versions=(0, 4),
+    flexible_from=3,
+)

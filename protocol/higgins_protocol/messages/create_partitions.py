@@ -5,6 +5,7 @@ Version notes: v2 is flexible; v3 only promises what a throttled client may expe
 
 from collections.abc import Sequence
 
+from higgins_protocol.api import Api
 from higgins_protocol.primitives import Bool, Int16, Int32, String
 from higgins_protocol.schema import Message
 
@@ -34,3 +35,12 @@ class CreatePartitionsTopicResult(Message, frozen=True):
 class CreatePartitionsResponse(Message, frozen=True):
     throttle_time_ms: Int32 = 0
     results: Sequence[CreatePartitionsTopicResult] = []
+
+
+API = Api(
+    key=37,
+    request=CreatePartitionsRequest,
+    response=CreatePartitionsResponse,
+    versions=(0, 3),
+    flexible_from=2,
+)

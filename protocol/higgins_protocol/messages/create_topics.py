@@ -6,6 +6,7 @@ Version notes: v4 allows -1 for partitions and replicas; v5 is flexible and answ
 from collections.abc import Sequence
 from typing import Annotated
 
+from higgins_protocol.api import Api
 from higgins_protocol.primitives import ZERO_UUID, Bool, Int8, Int16, Int32, String, Uuid
 from higgins_protocol.schema import Message, ignorable, since, tagged
 
@@ -56,3 +57,12 @@ class CreatableTopicResult(Message, frozen=True):
 class CreateTopicsResponse(Message, frozen=True):
     throttle_time_ms: Int32 = 0
     topics: Sequence[CreatableTopicResult] = []
+
+
+API = Api(
+    key=19,
+    request=CreateTopicsRequest,
+    response=CreateTopicsResponse,
+    versions=(2, 7),
+    flexible_from=5,
+)

@@ -5,6 +5,7 @@ Version notes: v1 adds pattern types (KIP-290); v2 is flexible; v3 user resource
 
 from collections.abc import Sequence
 
+from higgins_protocol.api import Api
 from higgins_protocol.primitives import Int8, Int16, Int32, String
 from higgins_protocol.schema import Message
 
@@ -44,3 +45,12 @@ class DeleteAclsFilterResult(Message, frozen=True):
 class DeleteAclsResponse(Message, frozen=True):
     throttle_time_ms: Int32 = 0
     filter_results: Sequence[DeleteAclsFilterResult] = []
+
+
+API = Api(
+    key=31,
+    request=DeleteAclsRequest,
+    response=DeleteAclsResponse,
+    versions=(1, 3),
+    flexible_from=2,
+)

@@ -6,6 +6,7 @@ Version notes: v2 is flexible.
 from collections.abc import Sequence
 from typing import Annotated
 
+from higgins_protocol.api import Api
 from higgins_protocol.primitives import Int16, Int32, Int64, String
 from higgins_protocol.schema import Message, counted
 
@@ -39,3 +40,12 @@ class DeleteRecordsTopicResult(Message, frozen=True):
 class DeleteRecordsResponse(Message, frozen=True):
     throttle_time_ms: Int32 = 0
     topics: Sequence[DeleteRecordsTopicResult] = []
+
+
+API = Api(
+    key=21,
+    request=DeleteRecordsRequest,
+    response=DeleteRecordsResponse,
+    versions=(0, 2),
+    flexible_from=2,
+)

@@ -6,6 +6,7 @@ Version notes: v4 is flexible; v5 adds an error message; v6 replaces names with 
 from collections.abc import Sequence
 from typing import Annotated
 
+from higgins_protocol.api import Api
 from higgins_protocol.primitives import ZERO_UUID, Int16, Int32, String, Uuid
 from higgins_protocol.schema import Message, ignorable, nullable_since, since, until
 
@@ -31,3 +32,12 @@ class DeletableTopicResult(Message, frozen=True):
 class DeleteTopicsResponse(Message, frozen=True):
     throttle_time_ms: Int32 = 0
     responses: Sequence[DeletableTopicResult] = []
+
+
+API = Api(
+    key=20,
+    request=DeleteTopicsRequest,
+    response=DeleteTopicsResponse,
+    versions=(1, 6),
+    flexible_from=4,
+)

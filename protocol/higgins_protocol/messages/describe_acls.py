@@ -5,6 +5,7 @@ Version notes: v1 adds pattern types (KIP-290); v2 is flexible; v3 user resource
 
 from collections.abc import Sequence
 
+from higgins_protocol.api import Api
 from higgins_protocol.primitives import Int8, Int16, Int32, String
 from higgins_protocol.schema import Message
 
@@ -38,3 +39,12 @@ class DescribeAclsResponse(Message, frozen=True):
     error_code: Int16 = 0
     error_message: String | None = ""
     resources: Sequence[DescribeAclsResource] = []
+
+
+API = Api(
+    key=29,
+    request=DescribeAclsRequest,
+    response=DescribeAclsResponse,
+    versions=(1, 3),
+    flexible_from=2,
+)

@@ -5,6 +5,7 @@ Version notes: v1 is flexible.
 
 from collections.abc import Sequence
 
+from higgins_protocol.api import Api
 from higgins_protocol.primitives import Bool, Float64, Int8, Int16, Int32, String
 from higgins_protocol.schema import Message
 
@@ -40,3 +41,12 @@ class DescribeClientQuotasResponse(Message, frozen=True):
     error_code: Int16 = 0
     error_message: String | None = ""
     entries: Sequence[EntryData] | None = []
+
+
+API = Api(
+    key=48,
+    request=DescribeClientQuotasRequest,
+    response=DescribeClientQuotasResponse,
+    versions=(0, 1),
+    flexible_from=1,
+)

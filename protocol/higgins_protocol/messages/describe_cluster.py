@@ -6,6 +6,7 @@ Version notes: v1 adds the endpoint type (KIP-919); v2 fenced brokers (KIP-1073)
 from collections.abc import Sequence
 from typing import Annotated
 
+from higgins_protocol.api import Api
 from higgins_protocol.primitives import Bool, Int8, Int16, Int32, String
 from higgins_protocol.schema import Message, since
 
@@ -33,3 +34,12 @@ class DescribeClusterResponse(Message, frozen=True):
     controller_id: Int32 = -1
     brokers: Sequence[DescribeClusterBroker] = []
     cluster_authorized_operations: Int32 = -0x80000000
+
+
+API = Api(
+    key=60,
+    request=DescribeClusterRequest,
+    response=DescribeClusterResponse,
+    versions=(0, 2),
+    flexible_from=0,
+)

@@ -6,6 +6,7 @@ Version notes: v1 synonyms and sources; v3 types and documentation; v4 is flexib
 from collections.abc import Sequence
 from typing import Annotated
 
+from higgins_protocol.api import Api
 from higgins_protocol.primitives import Bool, Int8, Int16, Int32, String
 from higgins_protocol.schema import Message, ignorable, since
 
@@ -50,3 +51,12 @@ class DescribeConfigsResult(Message, frozen=True):
 class DescribeConfigsResponse(Message, frozen=True):
     throttle_time_ms: Int32 = 0
     results: Sequence[DescribeConfigsResult] = []
+
+
+API = Api(
+    key=32,
+    request=DescribeConfigsRequest,
+    response=DescribeConfigsResponse,
+    versions=(1, 4),
+    flexible_from=4,
+)

@@ -6,6 +6,7 @@ Version notes: v3 adds authorized operations; v4 static members; v5 is flexible;
 from collections.abc import Sequence
 from typing import Annotated
 
+from higgins_protocol.api import Api
 from higgins_protocol.primitives import Bool, Bytes, Int16, Int32, String
 from higgins_protocol.schema import Message, ignorable, since
 
@@ -38,3 +39,12 @@ class DescribedGroup(Message, frozen=True):
 class DescribeGroupsResponse(Message, frozen=True):
     throttle_time_ms: Annotated[Int32, since(1), ignorable] = 0
     groups: Sequence[DescribedGroup] = []
+
+
+API = Api(
+    key=15,
+    request=DescribeGroupsRequest,
+    response=DescribeGroupsResponse,
+    versions=(0, 6),
+    flexible_from=5,
+)

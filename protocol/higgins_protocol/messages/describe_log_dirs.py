@@ -6,6 +6,7 @@ Version notes: v2 is flexible; v3 adds an error of the whole answer; v4 the size
 from collections.abc import Sequence
 from typing import Annotated
 
+from higgins_protocol.api import Api
 from higgins_protocol.primitives import Bool, Int16, Int32, Int64, String
 from higgins_protocol.schema import Message, counted, ignorable, since
 
@@ -43,3 +44,12 @@ class DescribeLogDirsResponse(Message, frozen=True):
     throttle_time_ms: Int32 = 0
     error_code: Annotated[Int16, since(3), ignorable] = 0
     results: Sequence[DescribeLogDirsResult] = []
+
+
+API = Api(
+    key=35,
+    request=DescribeLogDirsRequest,
+    response=DescribeLogDirsResponse,
+    versions=(1, 4),
+    flexible_from=2,
+)

@@ -6,6 +6,7 @@ Version notes: v0 only.
 from collections.abc import Sequence
 from typing import Annotated
 
+from higgins_protocol.api import Api
 from higgins_protocol.primitives import Int16, Int32, Int64, String
 from higgins_protocol.schema import Message, counted
 
@@ -43,3 +44,12 @@ class TopicResponse(Message, frozen=True):
 class DescribeProducersResponse(Message, frozen=True):
     throttle_time_ms: Int32 = 0
     topics: Sequence[TopicResponse] = []
+
+
+API = Api(
+    key=61,
+    request=DescribeProducersRequest,
+    response=DescribeProducersResponse,
+    versions=(0, 0),
+    flexible_from=0,
+)

@@ -7,6 +7,7 @@ All versions are flexible.
 from collections.abc import Sequence
 from typing import Annotated
 
+from higgins_protocol.api import Api
 from higgins_protocol.primitives import ZERO_UUID, Int16, Int32, Int64, String, UInt16, Uuid
 from higgins_protocol.schema import Message, ignorable, since
 
@@ -64,3 +65,12 @@ class DescribeQuorumResponse(Message, frozen=True):
     error_message: Annotated[String | None, since(2), ignorable] = ""
     topics: Sequence[TopicState] = []
     nodes: Annotated[Sequence[QuorumNode], since(2)] = []
+
+
+API = Api(
+    key=55,
+    request=DescribeQuorumRequest,
+    response=DescribeQuorumResponse,
+    versions=(0, 2),
+    flexible_from=0,
+)

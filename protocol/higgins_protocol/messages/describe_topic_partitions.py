@@ -5,6 +5,7 @@ Version notes: v0 only.
 
 from collections.abc import Sequence
 
+from higgins_protocol.api import Api
 from higgins_protocol.primitives import ZERO_UUID, Bool, Int16, Int32, String, Uuid
 from higgins_protocol.schema import Message
 
@@ -49,3 +50,12 @@ class DescribeTopicPartitionsResponse(Message, frozen=True):
     throttle_time_ms: Int32 = 0
     topics: Sequence[DescribeTopicPartitionsResponseTopic] = []
     next_cursor: Cursor | None = None
+
+
+API = Api(
+    key=75,
+    request=DescribeTopicPartitionsRequest,
+    response=DescribeTopicPartitionsResponse,
+    versions=(0, 0),
+    flexible_from=0,
+)

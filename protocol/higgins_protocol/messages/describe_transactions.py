@@ -5,6 +5,7 @@ Version notes: v0 only.
 
 from collections.abc import Sequence
 
+from higgins_protocol.api import Api
 from higgins_protocol.primitives import Int16, Int32, Int64, String
 from higgins_protocol.schema import Message
 
@@ -32,3 +33,12 @@ class TransactionState(Message, frozen=True):
 class DescribeTransactionsResponse(Message, frozen=True):
     throttle_time_ms: Int32 = 0
     transaction_states: Sequence[TransactionState] = []
+
+
+API = Api(
+    key=65,
+    request=DescribeTransactionsRequest,
+    response=DescribeTransactionsResponse,
+    versions=(0, 0),
+    flexible_from=0,
+)

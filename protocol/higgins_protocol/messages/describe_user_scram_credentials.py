@@ -5,6 +5,7 @@ Version notes: v0 only.
 
 from collections.abc import Sequence
 
+from higgins_protocol.api import Api
 from higgins_protocol.primitives import Int8, Int16, Int32, String
 from higgins_protocol.schema import Message
 
@@ -34,3 +35,12 @@ class DescribeUserScramCredentialsResponse(Message, frozen=True):
     error_code: Int16 = 0
     error_message: String | None = ""
     results: Sequence[DescribeUserScramCredentialsResult] = []
+
+
+API = Api(
+    key=50,
+    request=DescribeUserScramCredentialsRequest,
+    response=DescribeUserScramCredentialsResponse,
+    versions=(0, 0),
+    flexible_from=0,
+)

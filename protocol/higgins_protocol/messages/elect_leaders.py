@@ -6,6 +6,7 @@ Version notes: v1 adds the election type and an error of the whole answer; v2 is
 from collections.abc import Sequence
 from typing import Annotated
 
+from higgins_protocol.api import Api
 from higgins_protocol.primitives import Int8, Int16, Int32, String
 from higgins_protocol.schema import Message, counted, since
 
@@ -36,3 +37,12 @@ class ElectLeadersResponse(Message, frozen=True):
     throttle_time_ms: Int32 = 0
     error_code: Annotated[Int16, since(1)] = 0
     replica_election_results: Sequence[ReplicaElectionResult] = []
+
+
+API = Api(
+    key=43,
+    request=ElectLeadersRequest,
+    response=ElectLeadersResponse,
+    versions=(0, 2),
+    flexible_from=2,
+)

@@ -7,6 +7,7 @@ v12 is flexible and adds the tagged answers of KIP-595. Topic ids begin with v13
 from collections.abc import Sequence
 from typing import Annotated
 
+from higgins_protocol.api import Api
 from higgins_protocol.primitives import Int8, Int16, Int32, Int64, RecordPieces, String
 from higgins_protocol.schema import Message, counted, ignorable, since, tagged
 
@@ -88,3 +89,12 @@ class FetchResponse(Message, frozen=True):
     error_code: Annotated[Int16, since(7), ignorable] = 0
     session_id: Annotated[Int32, since(7)] = 0
     responses: Sequence[FetchableTopicResponse] = []
+
+
+API = Api(
+    key=1,
+    request=FetchRequest,
+    response=FetchResponse,
+    versions=(4, 12),
+    flexible_from=12,
+)

@@ -6,6 +6,7 @@ Version notes: v0-3 ask for one key and are answered at the top level; v3 is fle
 from collections.abc import Sequence
 from typing import Annotated
 
+from higgins_protocol.api import Api
 from higgins_protocol.primitives import Int8, Int16, Int32, String
 from higgins_protocol.schema import Message, ignorable, since, until
 
@@ -33,3 +34,12 @@ class FindCoordinatorResponse(Message, frozen=True):
     host: Annotated[String, until(3)] = ""
     port: Annotated[Int32, until(3)] = 0
     coordinators: Annotated[Sequence[Coordinator], since(4)] = []
+
+
+API = Api(
+    key=10,
+    request=FindCoordinatorRequest,
+    response=FindCoordinatorResponse,
+    versions=(0, 4),
+    flexible_from=3,
+)

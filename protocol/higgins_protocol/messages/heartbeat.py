@@ -5,6 +5,7 @@ Version notes: v3 adds static members; v4 is flexible.
 
 from typing import Annotated
 
+from higgins_protocol.api import Api
 from higgins_protocol.primitives import Int16, Int32, String
 from higgins_protocol.schema import Message, ignorable, since
 
@@ -19,3 +20,12 @@ class HeartbeatRequest(Message, frozen=True):
 class HeartbeatResponse(Message, frozen=True):
     throttle_time_ms: Annotated[Int32, since(1), ignorable] = 0
     error_code: Int16 = 0
+
+
+API = Api(
+    key=12,
+    request=HeartbeatRequest,
+    response=HeartbeatResponse,
+    versions=(0, 4),
+    flexible_from=4,
+)

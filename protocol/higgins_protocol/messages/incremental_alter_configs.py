@@ -5,6 +5,7 @@ Version notes: v1 is flexible.
 
 from collections.abc import Sequence
 
+from higgins_protocol.api import Api
 from higgins_protocol.messages.alter_configs import AlterConfigsResourceResponse
 from higgins_protocol.primitives import Bool, Int8, Int32, String
 from higgins_protocol.schema import Message
@@ -30,3 +31,12 @@ class IncrementalAlterConfigsRequest(Message, frozen=True):
 class IncrementalAlterConfigsResponse(Message, frozen=True):
     throttle_time_ms: Int32 = 0
     responses: Sequence[AlterConfigsResourceResponse] = []
+
+
+API = Api(
+    key=44,
+    request=IncrementalAlterConfigsRequest,
+    response=IncrementalAlterConfigsResponse,
+    versions=(0, 1),
+    flexible_from=1,
+)

@@ -5,6 +5,7 @@ Version notes: v2 is flexible; v3 lets a producer bring its id and epoch (KIP-36
 
 from typing import Annotated
 
+from higgins_protocol.api import Api
 from higgins_protocol.primitives import Int16, Int32, Int64, String
 from higgins_protocol.schema import Message, since
 
@@ -21,3 +22,12 @@ class InitProducerIdResponse(Message, frozen=True):
     error_code: Int16 = 0
     producer_id: Int64 = -1
     producer_epoch: Int16 = 0
+
+
+API = Api(
+    key=22,
+    request=InitProducerIdRequest,
+    response=InitProducerIdResponse,
+    versions=(0, 4),
+    flexible_from=2,
+)

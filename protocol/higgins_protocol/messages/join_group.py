@@ -7,6 +7,7 @@ answer, where the protocol name may be null from then on; v8 a reason; v9 lets a
 from collections.abc import Sequence
 from typing import Annotated
 
+from higgins_protocol.api import Api
 from higgins_protocol.primitives import Bool, Bytes, Int16, Int32, String
 from higgins_protocol.schema import Message, ignorable, nullable_since, since
 
@@ -43,3 +44,12 @@ class JoinGroupResponse(Message, frozen=True):
     skip_assignment: Annotated[Bool, since(9)] = False
     member_id: String = ""
     members: Sequence[JoinGroupResponseMember] = []
+
+
+API = Api(
+    key=11,
+    request=JoinGroupRequest,
+    response=JoinGroupResponse,
+    versions=(0, 9),
+    flexible_from=6,
+)

@@ -6,6 +6,7 @@ Version notes: v0-2 name one member at the top level; v3 names many (KIP-345); v
 from collections.abc import Sequence
 from typing import Annotated
 
+from higgins_protocol.api import Api
 from higgins_protocol.primitives import Int16, Int32, String
 from higgins_protocol.schema import Message, ignorable, since, until
 
@@ -32,3 +33,12 @@ class LeaveGroupResponse(Message, frozen=True):
     throttle_time_ms: Annotated[Int32, since(1), ignorable] = 0
     error_code: Int16 = 0
     members: Annotated[Sequence[MemberResponse], since(3)] = []
+
+
+API = Api(
+    key=13,
+    request=LeaveGroupRequest,
+    response=LeaveGroupResponse,
+    versions=(0, 5),
+    flexible_from=4,
+)

@@ -6,6 +6,7 @@ Version notes: v0 lists subscriptions to clients' metrics only; v1 lists the typ
 from collections.abc import Sequence
 from typing import Annotated
 
+from higgins_protocol.api import Api
 from higgins_protocol.primitives import Int8, Int16, Int32, String
 from higgins_protocol.schema import Message, ignorable, since
 
@@ -23,3 +24,12 @@ class ListConfigResourcesResponse(Message, frozen=True):
     throttle_time_ms: Int32 = 0
     error_code: Int16 = 0
     config_resources: Sequence[ConfigResource] = []
+
+
+API = Api(
+    key=74,
+    request=ListConfigResourcesRequest,
+    response=ListConfigResourcesResponse,
+    versions=(0, 1),
+    flexible_from=0,
+)

@@ -6,6 +6,7 @@ Version notes: v3 is flexible; v4 filters by state (KIP-518); v5 by type (KIP-84
 from collections.abc import Sequence
 from typing import Annotated
 
+from higgins_protocol.api import Api
 from higgins_protocol.primitives import Int16, Int32, String
 from higgins_protocol.schema import Message, ignorable, since
 
@@ -26,3 +27,12 @@ class ListGroupsResponse(Message, frozen=True):
     throttle_time_ms: Annotated[Int32, since(1), ignorable] = 0
     error_code: Int16 = 0
     groups: Sequence[ListedGroup] = []
+
+
+API = Api(
+    key=16,
+    request=ListGroupsRequest,
+    response=ListGroupsResponse,
+    versions=(0, 5),
+    flexible_from=3,
+)

@@ -6,6 +6,7 @@ Version notes: v2 adds the isolation level; v4 the leader epoch; v6 is flexible;
 from collections.abc import Sequence
 from typing import Annotated
 
+from higgins_protocol.api import Api
 from higgins_protocol.primitives import Int8, Int16, Int32, Int64, String
 from higgins_protocol.schema import Message, counted, ignorable, since
 
@@ -43,3 +44,12 @@ class ListOffsetsTopicResponse(Message, frozen=True):
 class ListOffsetsResponse(Message, frozen=True):
     throttle_time_ms: Annotated[Int32, since(2), ignorable] = 0
     topics: Sequence[ListOffsetsTopicResponse] = []
+
+
+API = Api(
+    key=2,
+    request=ListOffsetsRequest,
+    response=ListOffsetsResponse,
+    versions=(1, 7),
+    flexible_from=6,
+)

@@ -6,6 +6,7 @@ Version notes: v0 only.
 from collections.abc import Sequence
 from typing import Annotated
 
+from higgins_protocol.api import Api
 from higgins_protocol.primitives import Int16, Int32, String
 from higgins_protocol.schema import Message, counted
 
@@ -37,3 +38,12 @@ class ListPartitionReassignmentsResponse(Message, frozen=True):
     error_code: Int16 = 0
     error_message: String | None = ""
     topics: Sequence[OngoingTopicReassignment] = []
+
+
+API = Api(
+    key=46,
+    request=ListPartitionReassignmentsRequest,
+    response=ListPartitionReassignmentsResponse,
+    versions=(0, 0),
+    flexible_from=0,
+)

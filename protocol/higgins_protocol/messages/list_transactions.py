@@ -6,6 +6,7 @@ Version notes: v1 filters by duration (KIP-994); v2 by a pattern of ids (KIP-115
 from collections.abc import Sequence
 from typing import Annotated
 
+from higgins_protocol.api import Api
 from higgins_protocol.primitives import Int16, Int32, Int64, String
 from higgins_protocol.schema import Message, nullable_since, since
 
@@ -28,3 +29,12 @@ class ListTransactionsResponse(Message, frozen=True):
     error_code: Int16 = 0
     unknown_state_filters: Sequence[String] = []
     transaction_states: Sequence[TransactionState] = []
+
+
+API = Api(
+    key=66,
+    request=ListTransactionsRequest,
+    response=ListTransactionsResponse,
+    versions=(0, 2),
+    flexible_from=0,
+)

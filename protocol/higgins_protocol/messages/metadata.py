@@ -7,6 +7,7 @@ flexible; v10 adds topic ids (KIP-516); cluster operations exist in v8-10 only; 
 from collections.abc import Sequence
 from typing import Annotated
 
+from higgins_protocol.api import Api
 from higgins_protocol.primitives import ZERO_UUID, Bool, Int16, Int32, String, Uuid
 from higgins_protocol.schema import Message, ignorable, nullable_since, since, until
 
@@ -56,3 +57,12 @@ class MetadataResponse(Message, frozen=True):
     controller_id: Annotated[Int32, since(1), ignorable] = -1
     topics: Sequence[MetadataResponseTopic] = []
     cluster_authorized_operations: Annotated[Int32, since(8), until(10)] = -0x80000000
+
+
+API = Api(
+    key=3,
+    request=MetadataRequest,
+    response=MetadataResponse,
+    versions=(0, 12),
+    flexible_from=9,
+)

@@ -7,6 +7,7 @@ generation a member epoch too (KIP-848). Topic ids begin with v10 and are not he
 from collections.abc import Sequence
 from typing import Annotated
 
+from higgins_protocol.api import Api
 from higgins_protocol.primitives import Int16, Int32, Int64, String
 from higgins_protocol.schema import Message, counted, ignorable, since, until
 
@@ -45,3 +46,12 @@ class OffsetCommitResponseTopic(Message, frozen=True):
 class OffsetCommitResponse(Message, frozen=True):
     throttle_time_ms: Annotated[Int32, since(3), ignorable] = 0
     topics: Sequence[OffsetCommitResponseTopic] = []
+
+
+API = Api(
+    key=8,
+    request=OffsetCommitRequest,
+    response=OffsetCommitResponse,
+    versions=(2, 9),
+    flexible_from=8,
+)

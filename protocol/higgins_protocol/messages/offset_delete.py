@@ -6,6 +6,7 @@ Version notes: v0 only; it never became flexible.
 from collections.abc import Sequence
 from typing import Annotated
 
+from higgins_protocol.api import NEVER, Api
 from higgins_protocol.primitives import Int16, Int32, String
 from higgins_protocol.schema import Message, counted
 
@@ -38,3 +39,12 @@ class OffsetDeleteResponse(Message, frozen=True):
     error_code: Int16 = 0
     throttle_time_ms: Int32 = 0
     topics: Sequence[OffsetDeleteResponseTopic] = []
+
+
+API = Api(
+    key=47,
+    request=OffsetDeleteRequest,
+    response=OffsetDeleteResponse,
+    versions=(0, 0),
+    flexible_from=NEVER,
+)

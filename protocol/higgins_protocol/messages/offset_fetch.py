@@ -7,6 +7,7 @@ Version notes: from v2 null topics mean all; v5 adds the leader epoch; v6 is fle
 from collections.abc import Sequence
 from typing import Annotated
 
+from higgins_protocol.api import Api
 from higgins_protocol.primitives import Bool, Int16, Int32, Int64, String
 from higgins_protocol.schema import Message, counted, ignorable, nullable_since, since, until
 
@@ -72,3 +73,12 @@ class OffsetFetchResponse(Message, frozen=True):
     topics: Annotated[Sequence[OffsetFetchResponseTopic], until(7)] = []
     error_code: Annotated[Int16, since(2), until(7), ignorable] = 0
     groups: Annotated[Sequence[OffsetFetchResponseGroup], since(8)] = []
+
+
+API = Api(
+    key=9,
+    request=OffsetFetchRequest,
+    response=OffsetFetchResponse,
+    versions=(1, 9),
+    flexible_from=6,
+)

@@ -6,6 +6,7 @@ Version notes: v3 names the replica that asks; v4 is flexible.
 from collections.abc import Sequence
 from typing import Annotated
 
+from higgins_protocol.api import Api
 from higgins_protocol.primitives import Int16, Int32, Int64, String
 from higgins_protocol.schema import Message, counted, ignorable, since
 
@@ -41,3 +42,12 @@ class OffsetForLeaderTopicResult(Message, frozen=True):
 class OffsetForLeaderEpochResponse(Message, frozen=True):
     throttle_time_ms: Int32 = 0
     topics: Sequence[OffsetForLeaderTopicResult] = []
+
+
+API = Api(
+    key=23,
+    request=OffsetForLeaderEpochRequest,
+    response=OffsetForLeaderEpochResponse,
+    versions=(2, 4),
+    flexible_from=4,
+)

@@ -4,6 +4,7 @@ Behaviour: the document is opaque here (JSON in practice). The api key is far ab
 Version notes: v0 is flexible.
 """
 
+from higgins_protocol.api import Api
 from higgins_protocol.primitives import Bytes, Int16, String
 from higgins_protocol.schema import Message
 
@@ -17,3 +18,13 @@ class PrivateResponse(Message, frozen=True):
     error_code: Int16 = 0
     error_message: String | None = None
     document: Bytes = b""
+
+
+API = Api(
+    key=32_000,
+    request=PrivateRequest,
+    response=PrivateResponse,
+    versions=(0, 0),
+    is_private=True,
+    flexible_from=0,
+)

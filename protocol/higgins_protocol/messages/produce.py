@@ -8,6 +8,7 @@ Not here: v0-2, which carry the old message sets; topic ids, which begin with v1
 from collections.abc import Sequence
 from typing import Annotated
 
+from higgins_protocol.api import Api
 from higgins_protocol.primitives import Int16, Int32, Int64, Records, String
 from higgins_protocol.schema import Message, counted, ignorable, since, tagged
 
@@ -66,3 +67,14 @@ class ProduceResponse(Message, frozen=True):
     responses: Sequence[TopicProduceResponse] = []
     throttle_time_ms: Int32 = 0
     node_endpoints: Annotated[Sequence[NodeEndpoint], tagged(0), since(10)] = []
+
+
+API = Api(
+    key=0,
+    request=ProduceRequest,
+    response=ProduceResponse,
+    versions=(3, 10),
+    # librdkafka up to 2.11.0 compresses only for brokers that advertise Produce from 0 (KAFKA-18659).
+    advertised_from=0,
+    flexible_from=9,
+)

@@ -6,6 +6,7 @@ Version notes: v3 adds static members; v4 is flexible; v5 repeats protocol type 
 from collections.abc import Sequence
 from typing import Annotated
 
+from higgins_protocol.api import Api
 from higgins_protocol.primitives import Bytes, Int16, Int32, String
 from higgins_protocol.schema import Message, ignorable, since
 
@@ -31,3 +32,12 @@ class SyncGroupResponse(Message, frozen=True):
     protocol_type: Annotated[String | None, since(5), ignorable] = None
     protocol_name: Annotated[String | None, since(5), ignorable] = None
     assignment: Bytes = b""
+
+
+API = Api(
+    key=14,
+    request=SyncGroupRequest,
+    response=SyncGroupResponse,
+    versions=(0, 5),
+    flexible_from=4,
+)
