@@ -9,14 +9,14 @@ from higgins_protocol.errors import DecodeError, EncodeError
 from higgins_protocol.schema import Message
 
 
-def parse(grammar: MessageStruct, data: bytes, *, bounded: bool) -> Message:
-    """The message that fills these bytes to the end. Raises: DecodeError."""
+def parse(grammar: MessageStruct, data: bytes, *, bounded: bool, whole: bool = True) -> Message:
+    """The message in these bytes, which `whole` requires to end with it. Raises: DecodeError."""
     stream = BytesIO(data)
     try:
         message: Message = grammar.parse_stream(stream, budget=ElementBudget() if bounded else None)
     except (construct.ConstructError, UnicodeDecodeError) as error:
         raise DecodeError(str(error), position=stream.tell()) from error
-    if stream.tell() != len(data):
+    if whole and stream.tell() != len(data):
         raise DecodeError("bytes left over", position=stream.tell())
     return message
 
