@@ -1,1 +1,1 @@
-"""The Kafka wire protocol, sans-IO: messages, framing and record batches. No sockets, no clock, no broker."""
+"""The Kafka wire protocol without I/O: messages, framing and record batches. It knows nothing of the broker."""

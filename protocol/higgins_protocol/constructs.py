@@ -136,7 +136,7 @@ class LengthPrefixed(construct.Construct):  # type: ignore[misc]  # construct ha
 
 
 class ByteString(LengthPrefixed):
-    """Opaque bytes behind their length."""
+    """Opaque bytes with a length in front."""
 
     def _parse_content(self, length: int, stream: BinaryIO, context: Context, path: str) -> bytes:
         if length > remaining_bytes(stream):
@@ -162,7 +162,7 @@ class RecordBytes(ByteString):
 
 
 class String(LengthPrefixed):
-    """UTF-8 text behind its length in bytes, which is limited in both encodings of the length."""
+    """UTF-8 text with its length in bytes in front. Both encodings of the length have the same limit."""
 
     def _parse_content(self, length: int, stream: BinaryIO, context: Context, path: str) -> str:
         if length > STRING_BYTES_MAX or length > remaining_bytes(stream):

@@ -80,7 +80,7 @@ def encode_assignment(assignment: ConsumerProtocolAssignment, *, version: int = 
 
 
 def decode_assignment(data: Buffer) -> ConsumerProtocolAssignment:
-    """What a member was given. No bytes at all are an assignment of nothing: a member may not have one yet.
+    """The assignment of a member. No bytes are an empty assignment: the member may not have one yet.
 
     Raises: DecodeError where the bytes are not an assignment.
     """

@@ -1,4 +1,4 @@
-"""Kafka's error codes, and the exceptions of this package. Nothing here knows why a broker answers a code."""
+"""Kafka's error codes, and the exceptions of this package."""
 
 from enum import IntEnum
 
@@ -144,11 +144,11 @@ class ErrorCode(IntEnum):
 
 
 class ProtocolError(Exception):
-    """Bytes or values that do not fit the protocol. The connection they came over is not to be trusted further."""
+    """Bytes or values that violate the protocol. Nothing more can be read from the connection they came over."""
 
 
 class DecodeError(ProtocolError):
-    """Bytes that are no such message: `what` was expected of `field`, at `position` in the frame."""
+    """Bytes that are not the expected message: `what` is wrong with `field`, at `position` in the frame."""
 
     def __init__(self, what: str, *, field: str = "", position: int = -1) -> None:
         super().__init__(f"{field or 'frame'} at byte {position}: {what}")
@@ -158,7 +158,7 @@ class DecodeError(ProtocolError):
 
 
 class EncodeError(ProtocolError):
-    """A value that the chosen version has no room for."""
+    """A value that the message cannot carry in the chosen version."""
 
     def __init__(self, what: str, *, field: str = "") -> None:
         super().__init__(f"{field}: {what}" if field else what)
@@ -167,7 +167,7 @@ class EncodeError(ProtocolError):
 
 
 class UnsupportedRequest(ProtocolError):
-    """A request whose header could be read, but whose body cannot: its correlation id lets a server answer."""
+    """A request whose header can be read and whose body cannot. Its correlation id allows a server to answer it."""
 
     def __init__(self, what: str, *, api_key: int, api_version: int, correlation_id: int) -> None:
         super().__init__(what)
@@ -177,15 +177,15 @@ class UnsupportedRequest(ProtocolError):
 
 
 class UnsupportedApi(UnsupportedRequest):
-    """An api key that is not served here."""
+    """An api key that is not in the table of APIs."""
 
 
 class UnsupportedVersion(UnsupportedRequest):
-    """A version of a served API that is not served."""
+    """A version that is not served, of an API that is."""
 
 
 class RecordError(ProtocolError):
-    """A record batch that is refused; `code` is what Kafka's protocol calls the reason."""
+    """A record batch that is refused; `code` is the error code for the response."""
 
     def __init__(self, code: ErrorCode, what: str) -> None:
         super().__init__(what)

@@ -1,4 +1,4 @@
-"""Split a stream of bytes into frames, sans-IO. A frame is four bytes of length, big-endian, and that many bytes."""
+"""Split a stream of bytes into frames, without I/O. A frame is an int32 length and that many bytes."""
 
 from higgins_protocol.errors import DecodeError
 from higgins_protocol.primitives import Buffer
@@ -7,9 +7,9 @@ LENGTH_BYTES = 4
 
 
 class FrameSplitter:
-    """Feed it what arrived, take the frames that are complete. It holds at most one frame and what was just fed.
+    """Takes the bytes that arrive and returns the frames they complete. It buffers at most one incomplete frame.
 
-    Raises: DecodeError for a length below zero or above `frame_bytes_max`; nothing can follow it on this stream.
+    Raises: DecodeError for a negative length or one above `frame_bytes_max`. The stream cannot be read any further.
     """
 
     def __init__(self, frame_bytes_max: int) -> None:
@@ -21,11 +21,11 @@ class FrameSplitter:
 
     @property
     def is_between_frames(self) -> bool:
-        """Nothing of a further frame has come: the stream may end here."""
+        """No byte of another frame has arrived, so the stream may end here."""
         return not self._pending
 
     def feed(self, data: Buffer) -> list[memoryview]:
-        """The frames these bytes complete, without their lengths. The views stay good: nothing is written again."""
+        """The frames that these bytes complete, without their lengths. The views stay valid: buffers are not reused."""
         self._pending += data
         whole = self._pending
         view = memoryview(whole)
@@ -39,7 +39,7 @@ class FrameSplitter:
             frames.append(view[start : start + size])
             position = start + size
         if position:
-            # The frames keep the old buffer alive, so what is left over moves to a new one.
+            # The frames are views of the old buffer and keep it alive, so the incomplete frame moves to a new one.
             self._pending = bytearray(view[position:])
         return frames
 

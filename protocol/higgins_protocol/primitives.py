@@ -1,7 +1,7 @@
-"""The wire's primitive types, as annotations a message declares its fields with, and the limits they carry.
+"""The primitive types of the wire, as annotations for the fields of a message, and the limits of the protocol.
 
-A name here is an ordinary Python type (`int`, `str`, `bytes`) with a `Kind` attached; the compiler and the grammar read
-the kind, everybody else sees the type. No codec lives here.
+A name such as `Int32` is an ordinary Python type with a `Kind` attached: `grammar` reads the kind, and type checkers
+see the type.
 """
 
 from collections.abc import Sequence
@@ -18,23 +18,19 @@ ZERO_UUID = bytes(16)
 
 
 class Kind(Enum):
-    """A primitive of the wire; the value is its struct format, or its name where the size varies."""
+    """A primitive type, by the name that Kafka's message definitions give it."""
 
-    INT8 = "b"
-    INT16 = "h"
-    UINT16 = "H"
-    INT32 = "i"
-    INT64 = "q"
-    FLOAT64 = "d"
-    BOOL = "?"
-    UUID = "16s"
+    INT8 = "int8"
+    INT16 = "int16"
+    UINT16 = "uint16"
+    INT32 = "int32"
+    INT64 = "int64"
+    FLOAT64 = "float64"
+    BOOL = "bool"
+    UUID = "uuid"
     STRING = "string"
     BYTES = "bytes"
     RECORDS = "records"
-
-    @property
-    def is_fixed(self) -> bool:
-        return self not in (Kind.STRING, Kind.BYTES, Kind.RECORDS)
 
 
 Int8 = Annotated[int, Kind.INT8]
@@ -45,11 +41,11 @@ Int64 = Annotated[int, Kind.INT64]
 Float64 = Annotated[float, Kind.FLOAT64]
 Bool = Annotated[bool, Kind.BOOL]
 Uuid = Annotated[bytes, Kind.UUID]
-"""Sixteen bytes, as they are on the wire."""
+"""The sixteen bytes of the wire, not a `uuid.UUID`."""
 String = Annotated[str, Kind.STRING]
 Bytes = Annotated[bytes, Kind.BYTES]
 """Small opaque bytes, copied out of the frame."""
 Records = Annotated[Buffer, Kind.RECORDS]
-"""Record batches: on decode a view into the frame, never a copy."""
+"""Record batches. Decoding returns a view into the frame, not a copy."""
 RecordPieces = Annotated[Buffer | Sequence[Buffer], Kind.RECORDS]
-"""Record batches to send: one buffer, or several that go out one after another as they are."""
+"""Record batches to send: one buffer, or several that are sent one after another without being copied."""

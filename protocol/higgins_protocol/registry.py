@@ -1,6 +1,7 @@
-"""The way in and out of a frame: header, then body, by the table of APIs.
+"""Decode and encode whole frames: the header, then the body by the codec of its API and version.
 
-Codecs are made on first use, one for each API, version and direction; a broker that starts makes none.
+A codec is generated when it is first needed, once for each API, version and direction: declaration, then grammar, then
+code. That takes about a millisecond, and a broker that starts generates none.
 """
 
 from struct import Struct
@@ -33,7 +34,7 @@ FRAME_LENGTH_BYTES = 4
 
 
 class RequestHeader(msgspec.Struct, frozen=True):
-    """A request's header; the body begins at `position` in the frame."""
+    """The header of a request; the body begins at `position` in the frame."""
 
     api_key: int
     api_version: int
@@ -43,7 +44,7 @@ class RequestHeader(msgspec.Struct, frozen=True):
 
 
 class _Route:
-    """One API in one version, with the codecs that have been needed so far."""
+    """One API in one version, with the codecs that have been generated so far."""
 
     __slots__ = (
         "_decode_request",
@@ -66,7 +67,7 @@ class _Route:
 
     @property
     def has_tagged_response_header(self) -> bool:
-        # KIP-511: a client must be able to read the answer before it knows what the broker speaks.
+        # KIP-511: a client must be able to read this response before it knows which versions the broker has.
         return self.flexible and self.api.key != API_VERSIONS
 
     def _grammar(self, message: type[Message]) -> MessageStruct:
@@ -108,7 +109,7 @@ _LENGTH_AND_CORRELATION = Struct(">Ii")
 def decode_header(frame: memoryview) -> RequestHeader:
     """The header of a request frame (without its length).
 
-    Raises: UnsupportedApi or UnsupportedVersion once key, version and correlation id are read; DecodeError.
+    Raises: UnsupportedApi or UnsupportedVersion where the key, version and correlation id could be read; DecodeError.
     """
     if len(frame) < _HEADER.size:
         raise _short_header(frame)
@@ -125,7 +126,7 @@ def decode_header(frame: memoryview) -> RequestHeader:
         try:
             client_id = str(frame[position:stop], "utf-8")
         except UnicodeDecodeError as error:
-            raise DecodeError("no valid UTF-8", field="header.client_id", position=position) from error
+            raise DecodeError("not valid UTF-8", field="header.client_id", position=position) from error
         position = stop
     elif length != -1:
         raise DecodeError(f"length {length}", field="header.client_id", position=position)
@@ -137,7 +138,7 @@ def decode_header(frame: memoryview) -> RequestHeader:
 def decode_request(header: RequestHeader, frame: memoryview) -> Message:
     """The body of a request. Record bytes in it are views into the frame. Raises: DecodeError.
 
-    Bytes behind the body are ignored, as Kafka ignores them: librdkafka 2.16 sends three when it asks for all topics.
+    Bytes after the body are ignored, as Kafka does: librdkafka 2.16 sends three when it requests all topics.
     """
     route = _ROUTES[header.api_key, header.api_version]
     message, _ = route.decode_request()(frame, header.position, len(frame))
@@ -145,12 +146,12 @@ def decode_request(header: RequestHeader, frame: memoryview) -> Message:
 
 
 def encode_response(api_key: int, version: int, correlation_id: int, response: Message) -> list[Buffer]:
-    """The whole frame with its length, in pieces for `sendmsg`; record bytes are among them as they were given.
+    """The whole frame with its length, in pieces for `sendmsg`. Record bytes are pieces of their own and not copied.
 
     Raises: EncodeError.
     """
     route = _ROUTES[api_key, version]
-    assert type(response) is route.api.response, f"{response!r:.200} is no {route.api.response.__name__}"
+    assert type(response) is route.api.response, f"{response!r:.200} is not a {route.api.response.__name__}"
     out = bytearray(9 if route.has_tagged_response_header else 8)
     return _finish(route.encode_response()(response, out), correlation_id)
 
@@ -163,7 +164,7 @@ def encode_request(
     Raises: EncodeError; KeyError for a version that is not served.
     """
     route = _ROUTES[api_key, version]
-    assert type(request) is route.api.request, f"{request!r:.200} is no {route.api.request.__name__}"
+    assert type(request) is route.api.request, f"{request!r:.200} is not a {route.api.request.__name__}"
     name = b"" if client_id is None else client_id.encode()
     if len(name) > STRING_BYTES_MAX:
         raise EncodeError(f"{len(name)} bytes, at most {STRING_BYTES_MAX}", field="header.client_id")
@@ -197,7 +198,7 @@ def _finish(pieces: list[Buffer], correlation_id: int) -> list[Buffer]:
 
 
 def _body_bytes(pieces: list[Buffer]) -> int:
-    """The length the frame announces; a last piece with nothing in it is dropped."""
+    """The length for the head of the frame. An empty last piece is dropped."""
     if len(pieces) == 1:
         return len(pieces[0]) - FRAME_LENGTH_BYTES
     if not pieces[-1]:
@@ -218,19 +219,19 @@ def _skip_header_tags(frame: memoryview, position: int) -> int:
 
 
 def _short_header(frame: memoryview) -> Exception:
-    """An unknown version may have a header of its own; what all have in common is enough to answer it."""
+    """An unknown version may have another header, but the fields that all headers share are enough to answer it."""
     if len(frame) >= _HEADER_FRONT.size:
         api_key, api_version, correlation_id = _HEADER_FRONT.unpack_from(frame)
         if (api_key, api_version) not in _ROUTES:
             return _unsupported(api_key, api_version, correlation_id)
-    return DecodeError(f"{len(frame)} bytes are no request header", field="header", position=0)
+    return DecodeError(f"{len(frame)} bytes are too short for a request header", field="header", position=0)
 
 
 def _unsupported(api_key: int, api_version: int, correlation_id: int) -> UnsupportedApi | UnsupportedVersion:
     api = APIS.get(api_key)
     if api is None:
         return UnsupportedApi(
-            f"api key {api_key} is not served; ApiVersions lists what is",
+            f"api key {api_key} is not served; ApiVersions lists the APIs that are",
             api_key=api_key,
             api_version=api_version,
             correlation_id=correlation_id,

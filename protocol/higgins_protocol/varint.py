@@ -1,6 +1,6 @@
-"""Variable-length integers: base 128, least group first, as Kafka's compact lengths, tags and records use them.
+"""Variable-length integers: base 128, least significant group first, as in Kafka's compact lengths, tags and records.
 
-Bounded to five bytes (32 bits) or ten (64); what would overflow is refused. Longer forms of a small number are legal.
+A number has at most five bytes and 32 bits, or ten bytes and 64 bits. A longer encoding of a small number is legal.
 """
 
 from higgins_protocol.errors import DecodeError
@@ -8,7 +8,7 @@ from higgins_protocol.primitives import Buffer
 
 
 def read_unsigned(buf: Buffer, position: int) -> tuple[int, int]:
-    """The value of at most 32 bits that begins here, and where it ends.
+    """The value of at most 32 bits at this position, and where it ends.
 
     Raises: DecodeError, or IndexError where the bytes run out.
     """
@@ -20,7 +20,7 @@ def read_unsigned(buf: Buffer, position: int) -> tuple[int, int]:
 
 
 def continue_unsigned(buf: Buffer, position: int, first: int) -> tuple[int, int]:
-    """As `read_unsigned`, for a caller that has read the first byte and seen that it goes on."""
+    """As `read_unsigned`, for a caller that has read the first byte already and seen that more bytes follow."""
     value = first & 0x7F
     for shift in (7, 14, 21, 28):
         byte = buf[position]
@@ -43,7 +43,7 @@ def write_unsigned(value: int) -> bytes:
 
 
 def read_signed(buf: Buffer, position: int, *, bytes_max: int = 10) -> tuple[int, int]:
-    """The zigzag value that begins here, and where it ends; five bytes are 32 bits, ten are 64.
+    """The zigzag-encoded value at this position, and where it ends; five bytes are 32 bits, ten are 64.
 
     Raises: DecodeError, or IndexError where the bytes run out.
     """

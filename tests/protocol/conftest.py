@@ -1,5 +1,4 @@
-"""kafka-python is imported here once, before the tests: it reads its message files through a corner of importlib that
-newer Pythons call deprecated, and the warning is not ours to mend."""
+"""Import kafka-python once before the tests, without the warning for the deprecated importlib function that it uses."""
 
 import warnings
 
@@ -8,4 +7,4 @@ with warnings.catch_warnings():
     import kafka.protocol.admin
     import kafka.protocol.consumer
     import kafka.protocol.metadata
-    import kafka.protocol.producer  # noqa: F401  # all four are imported for what importing them does
+    import kafka.protocol.producer  # noqa: F401  # imported for their side effect

@@ -1,4 +1,4 @@
-"""Batch headers: vectors, the checks of the produce path, and the two ways a broker touches a batch."""
+"""Batch headers: vectors, the checks of the produce path, and the two changes that a broker makes to a batch."""
 
 import os
 import random
@@ -73,12 +73,12 @@ def batch(records: list[Record]) -> bytes:
     return encode_batch(records, producer_id=7, producer_epoch=1, base_sequence=40)
 
 
-def test_the_checksum_is_castagnolis() -> None:
+def test_the_checksum_is_crc_32c() -> None:
     assert crc32c(b"123456789") == 0xE3069283
     assert crc32c(memoryview(bytes(32))) == 0x8A9136AA
 
 
-def test_a_batch_worked_out_by_hand_is_read_and_written() -> None:
+def test_a_hand_computed_batch_is_read_and_written() -> None:
     data = sealed(BY_HAND)
     ((header, view),) = split(data, batch_bytes_max=MAX)
     assert view == data
@@ -89,7 +89,7 @@ def test_a_batch_worked_out_by_hand_is_read_and_written() -> None:
 
 
 @pytest.mark.parametrize("compression", [0, 1])
-def test_a_batch_of_kafka_python_is_accepted_as_it_is(compression: int) -> None:
+def test_a_batch_of_kafka_python_is_accepted_unchanged(compression: int) -> None:
     builder = DefaultRecordBatchBuilder(
         magic=2,
         compression_type=compression,
@@ -138,23 +138,23 @@ def test_an_unknown_magic_is_corrupt(batch: bytes) -> None:
     assert refusal(changed(batch, layout.MAGIC_AT, "b", 3)).code is ErrorCode.CORRUPT_MESSAGE
 
 
-def test_no_batch_at_all_is_refused() -> None:
+def test_empty_record_bytes_are_refused() -> None:
     assert refusal(b"").code is ErrorCode.INVALID_RECORD
 
 
-def test_a_batch_cut_anywhere_is_no_batch(batch: bytes) -> None:
+def test_a_batch_cut_anywhere_is_refused(batch: bytes) -> None:
     assert {refusal(batch[:cut]).code for cut in range(1, len(batch))} == {ErrorCode.INVALID_RECORD}
     assert refusal(batch + b"\x00").code is ErrorCode.INVALID_RECORD
 
 
-def test_any_flipped_bit_behind_the_checksum_is_noticed(batch: bytes) -> None:
+def test_any_flipped_bit_after_the_checksum_is_detected(batch: bytes) -> None:
     for at in range(layout.CRC_AT, len(batch)):
         damaged = bytearray(batch)
         damaged[at] ^= 0x10
         assert refusal(damaged).code is ErrorCode.CORRUPT_MESSAGE
 
 
-def test_offset_and_leader_epoch_lie_outside_the_checksum(batch: bytes) -> None:
+def test_base_offset_and_leader_epoch_are_not_part_of_the_checksum(batch: bytes) -> None:
     stored = patch_base_offset(batch, 1 << 40, leader_epoch=6) + batch[PREFIX_BYTES:]
     header = read_header(stored)
     assert (header.base_offset, header.partition_leader_epoch) == (1 << 40, 6)
@@ -163,14 +163,14 @@ def test_offset_and_leader_epoch_lie_outside_the_checksum(batch: bytes) -> None:
     assert patch_base_offset(memoryview(batch)[:12], 9) == patch_base_offset(batch, 9)
 
 
-def test_a_producer_does_not_give_offsets(batch: bytes) -> None:
+def test_a_producer_cannot_assign_offsets(batch: bytes) -> None:
     for offset in (7, -7):
         with pytest.raises(RecordError) as refused:
             split(patch_base_offset(batch, offset) + batch[PREFIX_BYTES:], batch_bytes_max=MAX)
         assert refused.value.code == ErrorCode.INVALID_RECORD
 
 
-def test_what_is_shorter_than_any_record_is_no_old_format() -> None:
+def test_bytes_shorter_than_any_record_are_corrupt_and_not_an_old_format() -> None:
     for length, code in ((0, ErrorCode.CORRUPT_MESSAGE), (14, ErrorCode.INVALID_RECORD)):
         with pytest.raises(RecordError) as refused:
             split(bytes(8) + length.to_bytes(4, "big") + bytes(100), batch_bytes_max=MAX)
@@ -199,20 +199,18 @@ def test_what_is_shorter_than_any_record_is_no_old_format() -> None:
         (layout.BATCH_LENGTH_AT, "i", 0x7FFFFFFF, ErrorCode.MESSAGE_TOO_LARGE),
     ],
 )
-def test_a_header_that_does_not_hold_together_is_refused(
-    batch: bytes, at: int, form: str, value: int, code: ErrorCode
-) -> None:
+def test_an_inconsistent_header_is_refused(batch: bytes, at: int, form: str, value: int, code: ErrorCode) -> None:
     error = refusal(changed(batch, at, form, value))
     assert error.code is code
     assert error.what
 
 
-def test_a_batch_without_records_is_refused_though_its_header_agrees_with_itself(batch: bytes) -> None:
+def test_a_batch_without_records_is_refused_even_with_a_consistent_header(batch: bytes) -> None:
     empty = changed(changed(batch, layout.RECORD_COUNT_AT, "i", 0), layout.LAST_OFFSET_DELTA_AT, "i", -1)
     assert refusal(empty).code is ErrorCode.INVALID_RECORD
 
 
-def test_damaged_batches_are_refused_or_split_and_nothing_else(batch: bytes) -> None:
+def test_damaged_batches_are_split_or_raise_a_record_error(batch: bytes) -> None:
     rng = random.Random(11)
     for _ in range(FUZZ_INPUTS // 6):
         data = bytearray(batch + sealed(BY_HAND))
@@ -236,7 +234,7 @@ def test_the_limit_of_a_batch_is_exact(batch: bytes) -> None:
     assert "max.message.bytes" in error.what
 
 
-def test_stamping_gives_all_records_the_append_time_and_leaves_the_original(batch: bytes) -> None:
+def test_stamping_sets_the_append_time_of_a_copy(batch: bytes) -> None:
     before = bytes(batch)
     stamped = stamp_log_append_time(batch, 9_000)
     assert batch == before
@@ -247,7 +245,7 @@ def test_stamping_gives_all_records_the_append_time_and_leaves_the_original(batc
     assert DefaultRecordBatch(bytearray(stamped)).validate_crc()
 
 
-def test_walking_gives_each_whole_batch_and_ends_at_one_cut_off(batch: bytes) -> None:
+def test_walk_yields_each_whole_batch_and_ends_at_one_that_is_cut_off(batch: bytes) -> None:
     other = sealed(BY_HAND)
     data = memoryview(b"??" + batch + other + batch[:-1])
     assert list(walk(data, 2)) == [(2, len(batch), 5, 1004), (2 + len(batch), len(other), 1, 1000)]
@@ -255,12 +253,12 @@ def test_walking_gives_each_whole_batch_and_ends_at_one_cut_off(batch: bytes) ->
     assert list(walk(b"")) == []
 
 
-def test_walking_never_stands_still() -> None:
+def test_walk_refuses_a_length_that_would_not_advance() -> None:
     with pytest.raises(RecordError):
         list(walk(bytes(200)))
 
 
-def test_a_header_is_read_where_it_stands(batch: bytes) -> None:
+def test_a_header_is_read_at_its_position(batch: bytes) -> None:
     header = read_header(b"xx" + batch, 2)
     assert header == read_header(batch)
     assert (header.is_control, header.is_transactional, header.is_log_append_time) == (False, False, False)

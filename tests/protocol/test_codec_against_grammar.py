@@ -56,7 +56,7 @@ def test_a_body_cut_anywhere_is_refused(lane: Lane) -> None:
 
 
 def mutated(rng: random.Random, body: bytes) -> bytes:
-    """A body with a few bytes changed, put in, taken out, or doubled."""
+    """A body with a few bytes changed, inserted, deleted or duplicated."""
     data = bytearray(body)
     for _ in range(rng.choice((1, 1, 1, 2, 4))):
         at = rng.randrange(len(data) + 1)
@@ -75,7 +75,7 @@ def mutated(rng: random.Random, body: bytes) -> bytes:
 
 
 def assert_same(ours: Message | None, theirs: Message | None, body: bytes) -> None:
-    # What is written alike is the same, though it be no number and so unlike itself.
+    # NaN is unequal to itself, so equal representations count as equal values.
     assert ours == theirs or repr(ours) == repr(theirs), body.hex()
 
 
@@ -90,7 +90,7 @@ def test_a_mutated_body_gets_the_same_value_or_the_same_refusal(lane: Lane) -> N
 
 
 @every_lane
-def test_noise_is_refused_or_read_alike(lane: Lane) -> None:
+def test_noise_gets_the_same_value_or_the_same_refusal(lane: Lane) -> None:
     rng = random.Random(f"noise {lane}")
     for _ in range(max(1, MUTATIONS // 4)):
         noise = rng.choice((b"", b"\x00" * 12, b"\xff" * 8, b"\x01" * 20)) + rng.randbytes(rng.randrange(40))
@@ -107,8 +107,8 @@ def test_a_refused_body_names_message_and_field(lane: Lane) -> None:
 
 
 @every_lane
-def test_what_a_version_lacks_is_dropped_or_refused_alike(lane: Lane) -> None:
-    """A field set that the version does not have: an error in both readings, or the same bytes in both."""
+def test_fields_that_a_version_lacks_are_dropped_or_refused_by_both(lane: Lane) -> None:
+    """A field is set that the version does not have: both refuse it, or both write the same bytes."""
     for field in fields_of(lane.message):
         if field.is_in(lane.version):
             continue

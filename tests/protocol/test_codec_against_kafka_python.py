@@ -1,4 +1,4 @@
-"""Our codecs against kafka-python's: every message and version, both ways, whole frames, by value."""
+"""Our codecs against those of kafka-python: every message and version, in both directions, as whole frames."""
 
 import random
 from typing import Any
@@ -30,21 +30,21 @@ every_lane = pytest.mark.parametrize("lane", [lane for lane in LANES if lane.api
 
 def theirs(lane: Lane) -> Any:
     name = lane.message.__name__
-    found = [getattr(module, name) for module in MODULES if hasattr(module, name)]
-    assert found, f"kafka-python has no {name}"
-    return found[0]
+    classes = [getattr(module, name) for module in MODULES if hasattr(module, name)]
+    assert classes, f"kafka-python has no {name}"
+    return classes[0]
 
 
-def believable(rng: random.Random, field: Field, kind: Kind) -> Any:
-    """It reads authorized operations as a set of bits."""
+def supported_value(rng: random.Random, field: Field, kind: Kind) -> Any:
+    """kafka-python reads authorized operations as a set of bits."""
     if field.name.endswith("authorized_operations") and kind is Kind.INT32:
         return rng.choice((NO_OPERATIONS, 0, 0b1010, 0x7F))
     return any_value(rng, field, kind)
 
 
 def without_errors(rng: random.Random, field: Field, kind: Kind) -> Any:
-    """It reads an ApiVersions answer that has an error as v0, whatever its version."""
-    return 0 if field.name == "error_code" else believable(rng, field, kind)
+    """kafka-python reads an ApiVersions response with an error as v0, whatever its version."""
+    return 0 if field.name == "error_code" else supported_value(rng, field, kind)
 
 
 def assert_same(ours: Message, other: Any, version: int) -> None:
@@ -54,7 +54,7 @@ def assert_same(ours: Message, other: Any, version: int) -> None:
         mine = getattr(ours, field.name)
         if field.name.endswith("authorized_operations") and field.shape is Kind.INT32:
             bits = None if mine == NO_OPERATIONS else {bit for bit in range(31) if mine >> bit & 1}
-            # DescribeTopicPartitions it leaves as the number it is.
+            # In DescribeTopicPartitions, kafka-python leaves the number.
             read_as_set = hasattr(other, "authorized_operations")
             assert other.authorized_operations == bits if read_as_set else getattr(other, field.name) == mine
         else:
@@ -98,7 +98,7 @@ def message_of(lane: Lane, frame: bytes) -> Message:
 @every_lane
 def test_kafka_python_reads_our_frames_and_we_read_its(lane: Lane) -> None:
     rng = random.Random(f"kafka-python {lane}")
-    choose = without_errors if lane.message is ApiVersionsResponse else believable
+    choose = without_errors if lane.message is ApiVersionsResponse else supported_value
     for _ in range(VALUES):
         message = make(rng, lane.message, lane.version, choose)
         other = theirs(lane).decode(frame_of(lane, message), version=lane.version, header=True, framed=True)

@@ -1,4 +1,4 @@
-"""Our codecs against kio, which was made from Kafka's definitions: every message and version, both ways, by value."""
+"""Our codecs against kio, which is generated from Kafka's definitions: every message and version, both ways."""
 
 import random
 import re
@@ -34,8 +34,8 @@ def theirs(lane: Lane) -> Any:
     return getattr(import_module(f"kio.schema.{module}.v{lane.version}.{side}"), lane.message.__name__)
 
 
-def believable(rng: random.Random, field: Field, kind: Kind) -> Any:
-    """kio gives times, durations and error codes types of their own, with fewer values than the wire has."""
+def supported_value(rng: random.Random, field: Field, kind: Kind) -> Any:
+    """kio has types of its own for times, durations and error codes, with fewer values than the wire."""
     if "error_code" in field.name:
         return rng.randrange(-1, 120)
     if field.name.endswith("_ms") or "timestamp" in field.name:
@@ -87,7 +87,7 @@ def test_kio_reads_what_we_write_and_we_read_what_it_writes(lane: Lane) -> None:
     rng = random.Random(f"kio {lane}")
     read, write = entity_reader(theirs(lane)), entity_writer(theirs(lane))
     for _ in range(VALUES):
-        message = make(rng, lane.message, lane.version, believable)
+        message = make(rng, lane.message, lane.version, supported_value)
         body = encode(lane, message)
         entity, size = read(body, 0)
         assert size == len(body)

@@ -1,4 +1,4 @@
-"""Compression: what other tools wrote is read, what we write stands as the others frame it, and bombs stay small."""
+"""Compression: output of other tools is read, our output has the framing of Kafka clients, and bombs are refused."""
 
 import random
 import tracemalloc
@@ -31,7 +31,7 @@ compressing = pytest.mark.parametrize("codec", [Codec.GZIP, Codec.SNAPPY, Codec.
 
 @pytest.mark.parametrize("codec", list(Codec))
 @pytest.mark.parametrize("data", [b"", b"a", TEXT, bytes(3 * MIB // 4), random.Random(1).randbytes(200_000)])
-def test_what_is_compressed_comes_back(codec: Codec, data: bytes) -> None:
+def test_compressed_data_is_decompressed_again(codec: Codec, data: bytes) -> None:
     assert decompress(codec, memoryview(compress(codec, memoryview(data))), bytes_max=MIB) == data
 
 
@@ -51,7 +51,7 @@ def test_equal_records_compress_to_equal_bytes(codec: Codec) -> None:
         (Codec.ZSTD, ZSTD_SKIPPABLE + ZSTD),
     ],
 )
-def test_frames_of_other_tools_are_read_alone_and_end_to_end(codec: Codec, frame: str) -> None:
+def test_frames_of_other_tools_are_read_alone_and_concatenated(codec: Codec, frame: str) -> None:
     data = bytes.fromhex(frame)
     assert decompress(codec, data, bytes_max=MIB) == TEXT
     assert decompress(codec, data * 3, bytes_max=MIB) == TEXT * 3
@@ -61,14 +61,14 @@ def test_our_gzip_is_read_by_zlib() -> None:
     assert zlib.decompress(compress(Codec.GZIP, TEXT), wbits=31) == TEXT
 
 
-def test_our_lz4_has_independent_blocks_which_java_insists_on() -> None:
+def test_our_lz4_has_independent_blocks_as_the_java_client_requires() -> None:
     frame = compress(Codec.LZ4, TEXT * 200)
     flags = frame[4]
     assert (flags >> 6, flags >> 5 & 1) == (1, 1)
     assert bytes(cramjam.lz4.decompress(frame)) == TEXT * 200
 
 
-def test_our_snappy_is_framed_as_xerial_does_in_blocks_of_32_kib() -> None:
+def test_our_snappy_has_xerial_framing_in_blocks_of_32_kib() -> None:
     data = random.Random(2).randbytes(70_000)
     frame = compress(Codec.SNAPPY, data)
     assert frame[:16] == b"\x82SNAPPY\x00\x00\x00\x00\x01\x00\x00\x00\x01"
@@ -123,7 +123,7 @@ def test_a_small_bomb_is_refused_without_its_output_in_memory(frames: bytes) -> 
 
 
 @pytest.mark.parametrize("size", [1, 255, 256, 840, 65_791, 65_792, 3 * MIB])
-def test_what_zstd_frames_announce_is_read_before_they_are(size: int) -> None:
+def test_the_content_size_of_zstd_frames_is_checked_before_decompression(size: int) -> None:
     """Each width of the content size field, alone and end to end with a frame that is only stepped over."""
     frame = bytes(cramjam.zstd.compress(bytes(size)))
     assert content_bytes(memoryview(frame)) == size
@@ -131,11 +131,11 @@ def test_what_zstd_frames_announce_is_read_before_they_are(size: int) -> None:
     assert content_bytes(memoryview(frame + bytes.fromhex(ZSTD_WITHOUT_SIZE))) == 0
 
 
-def test_zstd_blocks_that_repeat_a_byte_are_read() -> None:
+def test_zstd_rle_blocks_are_read() -> None:
     assert decompress(Codec.ZSTD, zstd_of_zeros(1), bytes_max=MIB) == bytes(MIB)
 
 
-def test_a_snappy_block_that_lies_about_its_output_is_refused_unread() -> None:
+def test_a_snappy_block_with_a_wrong_output_size_is_refused_without_decompression() -> None:
     with pytest.raises(RecordError):
         decompress(Codec.SNAPPY, b"\xff\xff\xff\xff\x0f" + b"\x00" * 20, bytes_max=64 * MIB)
 
@@ -148,7 +148,7 @@ def test_a_zstd_window_above_8_mib_is_refused() -> None:
 
 
 @compressing
-def test_what_is_cut_off_or_damaged_is_corrupt_and_nothing_else(codec: Codec) -> None:
+def test_truncated_or_damaged_data_is_a_record_error(codec: Codec) -> None:
     packed = compress(codec, TEXT + random.Random(4).randbytes(300))
     for cut in range(1, len(packed)):
         try:
@@ -170,12 +170,12 @@ def test_what_is_cut_off_or_damaged_is_corrupt_and_nothing_else(codec: Codec) ->
 
 
 @pytest.mark.parametrize("codec", [Codec.LZ4, Codec.ZSTD, Codec.SNAPPY])
-def test_nothing_at_all_is_not_a_frame(codec: Codec) -> None:
+def test_empty_data_is_not_a_frame(codec: Codec) -> None:
     with pytest.raises(RecordError):
         decompress(codec, b"", bytes_max=MIB)
 
 
-def test_a_codec_that_does_not_exist_is_refused() -> None:
+def test_an_unknown_codec_is_refused() -> None:
     for call in (lambda: compress(5, TEXT), lambda: decompress(7, TEXT, bytes_max=MIB)):
         with pytest.raises(RecordError) as caught:
             call()

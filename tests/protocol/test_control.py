@@ -1,4 +1,4 @@
-"""The markers that end a transaction, by vectors."""
+"""Control batches that end a transaction, by vectors."""
 
 import pytest
 from kafka.record.default_records import DefaultRecordBatch
@@ -12,7 +12,7 @@ COMMIT = Marker(Ending.COMMIT, producer_id=9, producer_epoch=3, coordinator_epoc
 
 
 @pytest.mark.parametrize("ending", list(Ending))
-def test_a_marker_comes_back_with_its_offset_outside(ending: Ending) -> None:
+def test_a_marker_is_decoded_as_it_was_encoded(ending: Ending) -> None:
     marker = Marker(ending, producer_id=9, producer_epoch=3, coordinator_epoch=4, timestamp=1000)
     batch = encode_marker(marker, base_offset=50)
     assert decode_marker(batch) == marker
@@ -27,7 +27,7 @@ def test_a_commit_has_kafkas_bytes() -> None:
     assert body.hex(" ") == "20 00 00 00 08 00 00 00 01 0c 00 00 00 00 00 04 00"
 
 
-def test_kafka_python_sees_a_commit() -> None:
+def test_kafka_python_reads_a_commit() -> None:
     theirs = DefaultRecordBatch(bytearray(encode_marker(COMMIT)))
     assert theirs.is_control_batch
     (record,) = list(theirs)
@@ -35,7 +35,7 @@ def test_kafka_python_sees_a_commit() -> None:
     assert not record.abort
 
 
-def test_producers_may_not_send_one() -> None:
+def test_producers_may_not_send_control_batches() -> None:
     with pytest.raises(RecordError, match="control batches"):
         split(encode_marker(COMMIT), batch_bytes_max=1000)
 
@@ -51,7 +51,7 @@ KEY, VALUE = bytes.fromhex("00000001"), bytes.fromhex("000000000004")
 @pytest.mark.parametrize(
     ("batch", "why"),
     [
-        (encode_batch([Record(timestamp=0, key=KEY, value=VALUE)]), "no control batch"),
+        (encode_batch([Record(timestamp=0, key=KEY, value=VALUE)]), "not a control batch"),
         (control_batch(Record(timestamp=0, key=KEY, value=VALUE), Record(timestamp=0, key=KEY, value=VALUE)), "2 rec"),
         (control_batch(Record(timestamp=0, key=KEY[:3], value=VALUE)), "cut off"),
         (control_batch(Record(timestamp=0, key=None, value=VALUE)), "cut off"),
@@ -59,11 +59,11 @@ KEY, VALUE = bytes.fromhex("00000001"), bytes.fromhex("000000000004")
         (control_batch(Record(timestamp=0, key=b"\x00\x00\x00\x05", value=VALUE)), "type 5"),
     ],
 )
-def test_what_is_no_ending_is_refused(batch: bytes, why: str) -> None:
+def test_other_batches_and_unknown_types_are_refused(batch: bytes, why: str) -> None:
     with pytest.raises(RecordError, match=why):
         decode_marker(batch)
 
 
-def test_a_later_version_may_say_more() -> None:
+def test_fields_of_a_later_version_are_ignored() -> None:
     batch = control_batch(Record(timestamp=0, key=b"\x00\x01" + KEY[2:] + b"more", value=VALUE + b"more"))
     assert decode_marker(batch).ending is Ending.COMMIT

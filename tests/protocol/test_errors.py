@@ -1,4 +1,4 @@
-"""Kafka's error codes, against an independent list, and what our exceptions tell."""
+"""Kafka's error codes against an independent list, and the text of our exceptions."""
 
 from kio.schema.errors import ErrorCode as TheirErrorCode
 
@@ -10,6 +10,6 @@ def test_every_code_of_kafka_has_its_name_and_number() -> None:
     assert ours == {code.name.upper(): int(code) for code in TheirErrorCode}
 
 
-def test_a_decode_error_says_what_and_where() -> None:
+def test_a_decode_error_names_field_position_and_cause() -> None:
     error = DecodeError("length -2", field="MetadataRequest v1.topics", position=14)
     assert str(error) == "MetadataRequest v1.topics at byte 14: length -2"

@@ -1,4 +1,4 @@
-"""Frames come out whole however the bytes come in."""
+"""Frames are split correctly however the bytes arrive."""
 
 import random
 
@@ -12,7 +12,7 @@ def framed(*bodies: bytes) -> bytes:
     return b"".join(len(body).to_bytes(4, "big") + body for body in bodies)
 
 
-def test_frames_come_out_whole_however_the_bytes_come_in() -> None:
+def test_frames_are_whole_however_the_bytes_arrive() -> None:
     bodies = [b"one", b"", b"x" * 1000, b"last"]
     stream = framed(*bodies)
     for seed in range(50):
@@ -28,7 +28,7 @@ def test_frames_come_out_whole_however_the_bytes_come_in() -> None:
         assert splitter.is_between_frames
 
 
-def test_earlier_frames_stay_good_while_later_ones_arrive() -> None:
+def test_earlier_frames_stay_valid_while_later_ones_arrive() -> None:
     splitter = FrameSplitter(100)
     (first,) = splitter.feed(framed(b"first") + b"\x00\x00")
     assert not splitter.is_between_frames
@@ -37,6 +37,6 @@ def test_earlier_frames_stay_good_while_later_ones_arrive() -> None:
 
 
 @pytest.mark.parametrize(("length", "what"), [(101, "at most 100"), (0x47455420, "at most 100"), (0xFFFFFFFF, "-1")])
-def test_a_length_no_frame_may_have_is_refused_before_its_bytes_come(length: int, what: str) -> None:
+def test_an_invalid_length_is_refused_before_its_bytes_arrive(length: int, what: str) -> None:
     with pytest.raises(DecodeError, match=what):
         FrameSplitter(100).feed(length.to_bytes(4, "big"))

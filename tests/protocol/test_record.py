@@ -1,4 +1,4 @@
-"""Records inside a batch: there and back, by vectors, and against damage."""
+"""Records inside a batch: round trips, vectors, and damaged bytes."""
 
 import os
 import random
@@ -38,7 +38,7 @@ def some_records(seed: int) -> list[Record]:
 
 @pytest.mark.parametrize("codec", list(Codec))
 @pytest.mark.parametrize("seed", range(6))
-def test_records_come_back_whatever_their_sizes(codec: Codec, seed: int) -> None:
+def test_records_of_any_size_are_decoded_as_they_were_encoded(codec: Codec, seed: int) -> None:
     records = some_records(seed)
     batch = encode_batch(records, codec=codec, base_offset=0)
     ((header, _),) = split(batch, batch_bytes_max=64 << 20)
@@ -77,25 +77,25 @@ def test_kafka_python_writes_the_same_bytes(seed: int) -> None:
     assert ours[:12] + ours[16:] == theirs[:12] + theirs[16:]
 
 
-def test_offsets_follow_the_base_and_append_time_is_everyones() -> None:
+def test_offsets_count_from_the_base_and_the_append_time_applies_to_all_records() -> None:
     records = [Record(timestamp=5, value=b"a"), Record(timestamp=6, value=b"b")]
     decoded = decode_records(encode_batch(records, base_offset=100, log_append_time=77))
     assert [(record.offset, record.timestamp) for record in decoded] == [(100, 77), (101, 77)]
 
 
-def test_a_header_name_that_is_no_utf_8_comes_and_goes_unharmed() -> None:
+def test_a_header_name_that_is_not_utf_8_is_preserved() -> None:
     name = b"\xff\xfe".decode(errors="surrogateescape")
     batch = encode_batch([Record(timestamp=1, headers=((name, b"x"),))])
     assert b"\xff\xfe" in batch
     assert encode_batch(decode_records(batch)) == batch
 
 
-def test_an_empty_batch_is_not_written() -> None:
+def test_a_batch_without_records_is_an_encode_error() -> None:
     with pytest.raises(EncodeError):
         encode_batch([])
 
 
-def test_output_is_bounded_by_the_caller() -> None:
+def test_the_caller_limits_the_output() -> None:
     batch = encode_batch([Record(timestamp=1, value=bytes(100_000))], codec=Codec.LZ4)
     assert len(decode_records(batch, output_bytes_max=100_100)) == 1
     with pytest.raises(RecordError, match="more than 100000 bytes"):
@@ -140,13 +140,13 @@ ATTRIBUTES, ZERO, NULL = b"\x00", b"\x00", b"\x01"
         (b"\x0d" + bytes(10), 1, "its length says"),
     ],
 )
-def test_a_record_that_does_not_hold_together_is_refused(body: bytes, count: int, why: str) -> None:
+def test_an_inconsistent_record_is_refused(body: bytes, count: int, why: str) -> None:
     error = refusal(body, count)
     assert why in error.what
     assert error.code in (ErrorCode.CORRUPT_MESSAGE, ErrorCode.INVALID_RECORD)
 
 
-def test_a_batch_that_is_not_all_there_is_refused() -> None:
+def test_an_incomplete_batch_is_refused() -> None:
     batch = encode_batch(some_records(2))
     with pytest.raises(RecordError):
         decode_records(batch[:-1])
@@ -170,7 +170,7 @@ def exchange(rng: random.Random, data: bytearray) -> None:
 
 @pytest.mark.parametrize("damage", [flip, overwrite, exchange])
 @pytest.mark.parametrize("codec", list(Codec))
-def test_damaged_records_raise_a_record_error_and_nothing_else(
+def test_damaged_records_raise_only_record_errors(
     codec: Codec, damage: Callable[[random.Random, bytearray], None]
 ) -> None:
     """The checksum is not looked at here, on purpose: whoever sends damage can send the checksum of the damage."""

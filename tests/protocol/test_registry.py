@@ -32,7 +32,7 @@ def test_a_plain_header_ends_with_the_client_id() -> None:
 
 
 @pytest.mark.parametrize(("client_id", "expected"), [("ffff", None), ("0000", "")])
-def test_a_flexible_header_has_tags_behind_a_client_id_that_is_null_or_empty(
+def test_a_flexible_header_has_tags_after_a_client_id_that_is_null_or_empty(
     client_id: str, expected: str | None
 ) -> None:
     frame = view(f"0012 0003 00000001 {client_id} 00 02 61 02 62 00")
@@ -43,7 +43,7 @@ def test_a_flexible_header_has_tags_behind_a_client_id_that_is_null_or_empty(
     )
 
 
-def test_unknown_tags_in_header_and_body_are_stepped_over() -> None:
+def test_unknown_tags_in_header_and_body_are_skipped() -> None:
     frame = view("0012 0003 00000001 ffff 01 05 02 aabb 02 61 02 62 02 00 01 cc 63 00")
     request = registry.decode_request(registry.decode_header(frame), frame)
     assert request == ApiVersionsRequest(client_software_name="a", client_software_version="b")
@@ -61,18 +61,18 @@ def test_an_unknown_api_versions_version_can_be_answered_in_version_0() -> None:
 
 
 @pytest.mark.parametrize("version", range(5))
-def test_api_versions_answers_have_a_header_without_tags_in_every_version(version: int) -> None:
+def test_api_versions_responses_have_a_header_without_tags_in_every_version(version: int) -> None:
     pieces = registry.encode_response(18, version, 9, ApiVersionsResponse(error_code=35))
     assert joined(pieces)[12:].startswith("00 00 00 09 00 23")
 
 
-def test_other_flexible_answers_have_tags_in_their_header() -> None:
+def test_other_flexible_responses_have_tags_in_their_header() -> None:
     answer = HeartbeatResponse(error_code=ErrorCode.REBALANCE_IN_PROGRESS)
     assert joined(registry.encode_response(12, 3, 1, answer)) == "00 00 00 0a 00 00 00 01 00 00 00 00 00 1b"
     assert joined(registry.encode_response(12, 4, 1, answer)) == "00 00 00 0c 00 00 00 01 00 00 00 00 00 00 1b 00"
 
 
-def test_an_unknown_api_is_told_apart_from_an_unknown_version() -> None:
+def test_an_unknown_api_and_an_unknown_version_are_different_errors() -> None:
     with pytest.raises(UnsupportedApi, match="api key 71"):
         registry.decode_header(view("0047 0000 00000005 ffff 00"))
     with pytest.raises(UnsupportedVersion, match="Produce version 2 is not served; versions 3 to 10 are"):
@@ -90,7 +90,7 @@ def test_an_unknown_api_is_told_apart_from_an_unknown_version() -> None:
         "0012 0003 00000001 ffff",
     ],
 )
-def test_a_header_that_is_cut_off_or_lies_is_refused(frame: str) -> None:
+def test_a_truncated_or_inconsistent_header_is_refused(frame: str) -> None:
     with pytest.raises(DecodeError):
         registry.decode_header(view(frame))
 
@@ -100,26 +100,28 @@ def test_a_client_id_has_to_be_utf_8() -> None:
         registry.decode_header(view("0003 0001 00000007 0001 ff ffffffff"))
 
 
-def test_bytes_behind_a_request_are_ignored() -> None:
-    # What librdkafka 2.16 sends when it asks for all topics: a null array of four bytes where one belongs.
+def test_bytes_after_a_request_are_ignored() -> None:
+    # librdkafka 2.16 requests all topics with a null array of four bytes, where the layout has one byte.
     frame = view("0003 000c 00000003 0007 72646b61666b61 00  00 00 00 00  01 00 00")
     assert registry.decode_request(registry.decode_header(frame), frame) == MetadataRequest(
         topics=None, allow_auto_topic_creation=False
     )
 
 
-def test_bytes_behind_a_response_are_refused() -> None:
+def test_bytes_after_a_response_are_refused() -> None:
     with pytest.raises(DecodeError, match="2 bytes left over"):
         registry.decode_response(12, 3, view("00000001 00000000 001b 0000"))
 
 
-def test_what_is_advertised_is_sorted_unique_and_never_empty_handed() -> None:
+def test_advertised_versions_are_sorted_unique_and_not_empty() -> None:
     entries = registry.api_versions_entries()
     keys = [key for key, _, _ in entries]
     assert keys == sorted(set(keys))
     assert all(lo <= hi for _, lo, hi in entries)
     assert {0, 1, 2, 3, 8, 9, 10, 11, 12, 13, 14, 15, 16, 18, 19, 20, 22} <= set(keys)
-    assert not {71, 72} & set(keys), "a client that sees telemetry asks for it, and nobody wants its metrics"
+    assert not {71, 72} & set(keys), (
+        "clients push metrics to a broker that advertises the telemetry APIs, and Higgins does not use them"
+    )
     assert (0, 0, 10) in entries, "librdkafka up to 2.11.0 compresses only where Produce is advertised from 0"
     assert (18, 0, 4) in entries
 
@@ -147,7 +149,7 @@ def test_produced_records_are_views_into_the_frame(version: int) -> None:
 
 
 @pytest.mark.parametrize("version", [4, 11, 12])
-def test_fetched_records_leave_as_the_pieces_they_were_given_in(version: int) -> None:
+def test_fetched_records_are_sent_as_the_pieces_that_were_passed_in(version: int) -> None:
     prefix, stored = b"p" * 16, memoryview(b"s" * 300)
     partitions = [
         PartitionData(partition_index=0, records=[prefix, stored]),

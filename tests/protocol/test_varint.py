@@ -1,4 +1,4 @@
-"""Variable-length numbers, by vectors and at their ends."""
+"""Variable-length numbers: vectors and limits."""
 
 import pytest
 
@@ -35,7 +35,7 @@ def test_signed_numbers_have_kafkas_bytes(value: int, wire: str) -> None:
     assert read_signed(bytes.fromhex(wire), 0) == (value, len(wire) // 2)
 
 
-def test_a_longer_form_of_a_small_number_is_read() -> None:
+def test_a_longer_encoding_of_a_small_number_is_read() -> None:
     assert read_unsigned(b"\x81\x80\x00", 0) == (1, 3)
 
 
@@ -53,7 +53,7 @@ def test_more_than_64_bits_are_refused(wire: str) -> None:
         read_signed(bytes.fromhex(wire), 0)
 
 
-def test_a_number_that_is_cut_off_runs_out_of_bytes() -> None:
+def test_a_truncated_number_raises_index_error() -> None:
     with pytest.raises(IndexError):
         read_unsigned(b"\x80\x80", 0)
     with pytest.raises(IndexError):

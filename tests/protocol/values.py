@@ -1,4 +1,4 @@
-"""Messages by seed: for any declaration and version, values that exercise every field the version has."""
+"""Random messages from a seed: for any declaration and version, with values for every field that the version has."""
 
 import random
 from collections.abc import Callable
@@ -11,11 +11,11 @@ TEXTS = ("", "a", "orders", "größe-₿-🦆", "x" * 126, "y" * 127, "z" * 300)
 BITS = {Kind.INT8: 8, Kind.INT16: 16, Kind.INT32: 32, Kind.INT64: 64}
 
 Choose = Callable[[random.Random, Field, Kind], Any]
-"""A value for one primitive field; by name, where another implementation believes only some of them."""
+"""Chooses a value for a primitive field. Other implementations support only some values of some fields."""
 
 
 def any_value(rng: random.Random, field: Field, kind: Kind) -> Any:
-    """Anything the wire can carry, with the ends of the range often among it."""
+    """Anything the wire can carry, often the limits of its range."""
     match kind:
         case Kind.BOOL:
             return rng.random() < 0.5
@@ -34,7 +34,7 @@ def any_value(rng: random.Random, field: Field, kind: Kind) -> Any:
 
 
 def make(rng: random.Random, message: type[Message], version: int, choose: Choose = any_value) -> Message:
-    """A message whose fields are all set that this version has; those it lacks keep their default."""
+    """A message with values in all fields that this version has, and the defaults in the others."""
     values = {field.name: _field(rng, field, version, choose) for field in fields_of(message) if field.is_in(version)}
     return message(**values)
 

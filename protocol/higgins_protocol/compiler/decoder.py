@@ -57,7 +57,7 @@ def read_tag(buf: memoryview, pos: int, end: int, last: int) -> tuple[int, int, 
     tag, pos = read_unsigned(buf, pos)
     size, pos = read_unsigned(buf, pos)
     if tag <= last:
-        raise DecodeError(f"tag {tag} after tag {last}: tags ascend", field="tag buffer", position=pos)
+        raise DecodeError(f"tag {tag} after tag {last}; tags must ascend", field="tag buffer", position=pos)
     if size > end - pos:
         raise short(size, pos, end)
     return tag, pos + size, pos
@@ -92,7 +92,7 @@ def explain(error: Exception, labels: dict[int, str], title: str, pos: int, end:
     if isinstance(error, DecodeError):
         return DecodeError(error.what, field=field, position=error.position)
     if isinstance(error, UnicodeDecodeError):
-        return DecodeError("no valid UTF-8", field=field, position=pos)
+        return DecodeError("not valid UTF-8", field=field, position=pos)
     return DecodeError(f"cut off: {end - pos} bytes left", field=field, position=pos)
 
 

@@ -1,4 +1,4 @@
-"""AlterConfigs: v0-2. Replace all that a resource has of its own.
+"""AlterConfigs: v0-2. Replace all config entries that are set on a resource.
 
 Version notes: v1 is like v0; v2 is flexible.
 """

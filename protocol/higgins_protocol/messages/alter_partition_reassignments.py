@@ -1,6 +1,6 @@
 """AlterPartitionReassignments: v0-1. Move partitions to other replicas (KIP-455).
 
-Version notes: v1 says whether the replication factor may change (KIP-860).
+Version notes: v1 adds whether the replication factor may change (KIP-860).
 """
 
 from collections.abc import Sequence

@@ -1,6 +1,6 @@
-"""AlterReplicaLogDirs: v1-2. Ask for replicas to be moved between a node's directories (KIP-113).
+"""AlterReplicaLogDirs: v1-2. Move replicas between a node's directories (KIP-113).
 
-Version notes: v1 is the first that is served still; v2 is flexible.
+Version notes: v1 is the oldest that Kafka 4 serves; v2 is flexible.
 """
 
 from collections.abc import Sequence

@@ -1,7 +1,7 @@
-"""ApiVersions: v0-4. What a client asks first: which APIs, in which versions.
+"""ApiVersions: v0-4. The APIs and versions that the broker serves; the first request of a client.
 
 Version notes: v3 is flexible and names the client's software; v4 may list features whose minimum is 0. The response
-header stays v0 at every version, and an unknown version is answered with error 35 in a v0 body (KIP-511).
+header is v0 in every version, and an unknown version is answered with error 35 in a v0 body (KIP-511).
 """
 
 from collections.abc import Sequence

@@ -1,6 +1,6 @@
 """CreatePartitions: v0-3. Add partitions to topics.
 
-Version notes: v2 is flexible; v3 only promises what a throttled client may expect (KIP-599).
+Version notes: v2 is flexible; v3 allows the response THROTTLING_QUOTA_EXCEEDED (KIP-599).
 """
 
 from collections.abc import Sequence

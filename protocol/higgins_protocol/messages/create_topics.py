@@ -1,6 +1,6 @@
-"""CreateTopics: v2-7. Make topics, each answered for itself.
+"""CreateTopics: v2-7. Create topics, each with a result of its own.
 
-Version notes: v4 allows -1 for partitions and replicas; v5 is flexible and answers configs; v7 answers the topic id.
+Version notes: v4 allows -1 for partitions and replicas; v5 is flexible and returns configs; v7 returns the topic id.
 """
 
 from collections.abc import Sequence

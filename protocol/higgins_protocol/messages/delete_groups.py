@@ -1,4 +1,4 @@
-"""DeleteGroups: v0-2. Forget groups without members.
+"""DeleteGroups: v0-2. Delete groups that have no members.
 
 Version notes: v2 is flexible.
 """

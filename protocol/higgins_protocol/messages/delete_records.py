@@ -1,4 +1,4 @@
-"""DeleteRecords: v0-2. Move the log start: records below an offset are gone.
+"""DeleteRecords: v0-2. Delete the records below an offset by moving the log start offset.
 
 Version notes: v2 is flexible.
 """

@@ -1,6 +1,6 @@
-"""DescribeConfigs: v1-4. The config entries of topics, brokers, groups and what else has any.
+"""DescribeConfigs: v1-4. The config entries of topics, brokers, groups and other resources.
 
-Version notes: v1 synonyms and sources; v3 types and documentation; v4 is flexible.
+Version notes: v1 adds synonyms and sources; v3 types and documentation; v4 is flexible.
 """
 
 from collections.abc import Sequence

@@ -1,6 +1,6 @@
 """DescribeLogDirs: v1-4. How many bytes each partition holds.
 
-Version notes: v2 is flexible; v3 adds an error of the whole answer; v4 the size of the volume (KIP-827).
+Version notes: v2 is flexible; v3 adds an error code for the whole response; v4 the size of the volume (KIP-827).
 """
 
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""DescribeProducers: v0. The idempotent producers that a partition remembers (KIP-664).
+"""DescribeProducers: v0. The active producers of a partition (KIP-664).
 
 Version notes: v0 only.
 """

@@ -1,6 +1,6 @@
-"""DescribeQuorum: v0-2. Who keeps the cluster's metadata, and how far each of them is (KIP-595).
+"""DescribeQuorum: v0-2. The voters of the metadata quorum and their offsets (KIP-595).
 
-Version notes: v1 when each was last heard of (KIP-836); v2 sentences, directories, and where the nodes are (KIP-853).
+Version notes: v1 adds when each voter last fetched (KIP-836); v2 error messages, directories and endpoints (KIP-853).
 All versions are flexible.
 """
 

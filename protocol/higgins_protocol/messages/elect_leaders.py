@@ -1,6 +1,6 @@
-"""ElectLeaders: v0-2. Ask for leaders to be elected (KIP-460).
+"""ElectLeaders: v0-2. Elect the leaders of partitions (KIP-460).
 
-Version notes: v1 adds the election type and an error of the whole answer; v2 is flexible.
+Version notes: v1 adds the election type and an error code for the whole response; v2 is flexible.
 """
 
 from collections.abc import Sequence

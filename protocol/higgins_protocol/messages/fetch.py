@@ -1,7 +1,7 @@
-"""Fetch: v4-12. Batches from partitions; the answer's records are pieces that go out as they are.
+"""Fetch: v4-12. Read batches from partitions. The records of a response are buffers that are sent without being copied.
 
 Version notes: v7 adds sessions (KIP-227); v9 the leader epoch the client knows (KIP-320); v11 the rack (KIP-392);
-v12 is flexible and adds the tagged answers of KIP-595. Topic ids begin with v13 and are not here.
+v12 is flexible and adds the tagged fields of KIP-595. v13 and later, with topic ids, are not implemented.
 """
 
 from collections.abc import Sequence

@@ -1,6 +1,6 @@
 """FindCoordinator: v0-4. Which node coordinates a group or a transactional id.
 
-Version notes: v0-3 ask for one key and are answered at the top level; v3 is flexible; v4 asks for many (KIP-699).
+Version notes: v0-3 have one key, with the result at the top level; v3 is flexible; v4 has many keys (KIP-699).
 """
 
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Heartbeat: v0-4. A member says that it lives and hears whether the group rebalances.
+"""Heartbeat: v0-4. A member signals that it is alive and learns whether the group rebalances.
 
 Version notes: v3 adds static members; v4 is flexible.
 """

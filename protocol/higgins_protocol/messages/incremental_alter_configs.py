@@ -1,4 +1,4 @@
-"""IncrementalAlterConfigs: v0-1. Change single config entries, and leave the others as they are.
+"""IncrementalAlterConfigs: v0-1. Change single config entries and keep the others.
 
 Version notes: v1 is flexible.
 """

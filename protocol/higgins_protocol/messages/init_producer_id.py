@@ -1,6 +1,6 @@
 """InitProducerId: v0-4. A producer id and epoch for idempotent or transactional producing.
 
-Version notes: v2 is flexible; v3 lets a producer bring its id and epoch (KIP-360); v4 may answer PRODUCER_FENCED.
+Version notes: v2 is flexible; v3 adds the current producer id and epoch (KIP-360); v4 may answer PRODUCER_FENCED.
 """
 
 from typing import Annotated

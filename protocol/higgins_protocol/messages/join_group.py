@@ -1,7 +1,7 @@
-"""JoinGroup: v0-9. A member enters a group, or enters its next generation.
+"""JoinGroup: v0-9. A member joins a group, or the next generation of it.
 
 Version notes: v1 adds the rebalance timeout; v5 static members (KIP-345); v6 is flexible; v7 the protocol type in the
-answer, where the protocol name may be null from then on; v8 a reason; v9 lets a leader skip the assignment.
+response, whose protocol name may be null since; v8 a reason; v9 lets a leader skip the assignment.
 """
 
 from collections.abc import Sequence

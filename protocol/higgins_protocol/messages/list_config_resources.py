@@ -1,6 +1,6 @@
-"""ListConfigResources: v0-1. Names of what has config entries.
+"""ListConfigResources: v0-1. The names of the resources that have config entries.
 
-Version notes: v0 lists subscriptions to clients' metrics only; v1 lists the types asked for (KIP-1142).
+Version notes: v0 lists client metrics subscriptions only; v1 the requested types (KIP-1142).
 """
 
 from collections.abc import Sequence

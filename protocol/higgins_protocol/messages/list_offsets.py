@@ -1,4 +1,4 @@
-"""ListOffsets: v1-7. The offset that stands at a time, or at either end of a partition.
+"""ListOffsets: v1-7. The offset at a timestamp, or at either end of a partition.
 
 Version notes: v2 adds the isolation level; v4 the leader epoch; v6 is flexible; v7 adds timestamp -3 (KIP-734).
 """

@@ -1,7 +1,7 @@
-"""OffsetCommit: v2-9. A group's position in partitions.
+"""OffsetCommit: v2-9. Store the committed offsets of a group.
 
-Version notes: v2-4 carry a retention time; v6 adds the leader epoch; v7 static members; v8 is flexible; v9 calls the
-generation a member epoch too (KIP-848). Topic ids begin with v10 and are not here.
+Version notes: v2-4 carry a retention time; v6 adds the leader epoch; v7 static members; v8 is flexible; in v9 the
+generation may be a member epoch (KIP-848). v10 and later, with topic ids, are not implemented.
 """
 
 from collections.abc import Sequence

@@ -1,6 +1,6 @@
-"""OffsetDelete: v0. Take back what a group committed for some partitions.
+"""OffsetDelete: v0. Delete the committed offsets of a group in some partitions.
 
-Version notes: v0 only; it never became flexible.
+Version notes: v0 only, which is not flexible.
 """
 
 from collections.abc import Sequence

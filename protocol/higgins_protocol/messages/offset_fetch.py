@@ -1,7 +1,7 @@
-"""OffsetFetch: v1-9. Where groups stand in partitions.
+"""OffsetFetch: v1-9. The committed offsets of groups.
 
-Version notes: from v2 null topics mean all; v5 adds the leader epoch; v6 is flexible; v7 asks for stable offsets
-(KIP-447); v8 asks for many groups (KIP-709); v9 names the member (KIP-848).
+Version notes: from v2 null topics mean all; v5 adds the leader epoch; v6 is flexible; v7 adds require_stable
+(KIP-447); v8 has many groups (KIP-709); v9 adds the member (KIP-848).
 """
 
 from collections.abc import Sequence

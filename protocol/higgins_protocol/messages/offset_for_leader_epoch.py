@@ -1,6 +1,6 @@
-"""OffsetForLeaderEpoch: v2-4. Where a leader epoch ends (KIP-320).
+"""OffsetForLeaderEpoch: v2-4. The end offset of a leader epoch (KIP-320).
 
-Version notes: v3 names the replica that asks; v4 is flexible.
+Version notes: v3 adds the id of the replica; v4 is flexible.
 """
 
 from collections.abc import Sequence

@@ -1,6 +1,6 @@
-"""Private: v0. Our own request, for what Kafka's protocol has no word for: a verb and a document, and the answer to it.
+"""Private: v0. Requests that only Higgins has: a verb with a document, answered with a document.
 
-Behaviour: the document is opaque here (JSON in practice). The api key is far above Kafka's and is never advertised.
+Behaviour: the documents are opaque here (JSON in practice). The api key is far above Kafka's and is not advertised.
 Version notes: v0 is flexible.
 """
 

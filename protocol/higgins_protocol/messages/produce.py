@@ -1,8 +1,8 @@
-"""Produce: v3-10. Batches of records for partitions; the records stay a view into the frame.
+"""Produce: v3-10. Append batches of records to partitions. The decoded records are a view into the frame.
 
-Version notes: v5 answers the log start offset; v8 adds errors of single records (KIP-467); v9 is flexible;
-v10 answers where else a partition is to be had (KIP-951).
-Not here: v0-2, which carry the old message sets; topic ids, which begin with v13.
+Version notes: v5 returns the log start offset; v8 errors of single records (KIP-467); v9 is flexible; v10 returns the
+current leader of a partition (KIP-951).
+Not done: v0-2, which carry the message sets of magic 0 and 1; v13 and later, with topic ids.
 """
 
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""SyncGroup: v0-5. The leader hands in everybody's assignment; each member takes its own.
+"""SyncGroup: v0-5. The leader sends the assignments of all members; each member receives its own.
 
 Version notes: v3 adds static members; v4 is flexible; v5 repeats protocol type and name (KIP-559).
 """

@@ -1,7 +1,10 @@
-"""Record batches of magic 2, by their headers: read, check, split, patch, stamp. Records are never decoded here.
+"""The headers of record batches (magic 2): read, check, split, patch, stamp. Records are never decoded here.
 
-A batch is 61 bytes of header and then its records, perhaps compressed. Base offset, length, leader epoch and magic lie
-before what the checksum covers, so that a broker may give a batch its offsets without touching anything else (KIP-98).
+A batch is a header of 61 bytes followed by its records, which may be compressed. The checksum does not cover the base
+offset, the length, the leader epoch and the magic, so a broker can assign offsets without changing the rest (KIP-98).
+
+The header is read with one `struct` call and not through construct: it is read for every batch that is produced or
+fetched, and its layout is the same in all versions of the protocol.
 """
 
 from collections.abc import Iterator
@@ -16,12 +19,12 @@ from higgins_protocol.records.crc import crc32c
 
 HEADER_BYTES = 61
 PREFIX_BYTES = 16
-"""Base offset, batch length, leader epoch: what is patched when a batch is served."""
+"""Base offset, batch length, leader epoch: the fields that are patched when a batch is served."""
 LENGTH_OVERHEAD = 12
-"""What the batch length does not count: base offset and itself."""
+"""The fields that the batch length does not count: the base offset and the length itself."""
 
 LEGACY_LENGTH_MIN = 14
-"""What the shortest record of the old formats says of itself."""
+"""The size field of the shortest message in the formats before magic 2."""
 
 BASE_OFFSET_AT = 0
 BATCH_LENGTH_AT = 8
@@ -54,7 +57,7 @@ assert _PREFIX.size == PREFIX_BYTES
 
 
 class BatchHeader(msgspec.Struct, frozen=True):
-    """The 61 bytes in front of a batch's records, in wire order."""
+    """The fields of a batch header, in the order of the wire."""
 
     base_offset: int
     batch_length: int
@@ -77,7 +80,7 @@ class BatchHeader(msgspec.Struct, frozen=True):
 
     @property
     def count(self) -> int:
-        """How many offsets the batch takes."""
+        """How many offsets the batch occupies."""
         return self.last_offset_delta + 1
 
     @property
@@ -98,65 +101,66 @@ class BatchHeader(msgspec.Struct, frozen=True):
 
 
 def read_header(view: Buffer, position: int = 0) -> BatchHeader:
-    """The header that begins here, unchecked. Raises: RecordError for fewer than 61 bytes, or a magic that is not 2."""
-    left = len(view) - position
-    if left > MAGIC_AT and view[position + MAGIC_AT] != MAGIC:
+    """The header at this position, unchecked. Raises: RecordError for fewer than 61 bytes, or a magic other than 2."""
+    remaining = len(view) - position
+    if remaining > MAGIC_AT and view[position + MAGIC_AT] != MAGIC:
         (length,) = _LENGTH.unpack_from(view, position + BATCH_LENGTH_AT)
         if length < LEGACY_LENGTH_MIN:
-            raise _corrupt(f"a length of {length} holds no record of any format")
+            raise _corrupt(f"a length of {length} is too short for a record of any format")
         raise legacy.refusal(view[position + MAGIC_AT])
-    if left < HEADER_BYTES:
-        raise _invalid(f"{left} bytes are no batch; its header has {HEADER_BYTES}")
+    if remaining < HEADER_BYTES:
+        raise _invalid(f"{remaining} bytes are too short for a batch, whose header has {HEADER_BYTES}")
     return BatchHeader(*_HEADER.unpack_from(view, position))
 
 
 def split(records: Buffer, *, batch_bytes_max: int) -> list[tuple[BatchHeader, memoryview]]:
-    """What a producer sent, batch by batch, each with its checked header and a view of its bytes; at least one.
+    """The batches that a producer sent, at least one, each with its header and a view of its bytes.
 
-    Checked: sizes, magic, checksum, codec, count; not the records inside. Raises: RecordError with the code to answer.
+    Sizes, magic, checksum, codec and record count are checked; the records inside are not. Raises: RecordError with the
+    error code for the response.
     """
     view = memoryview(records)
     end = len(view)
     if not end:
         raise RecordError(ErrorCode.INVALID_RECORD, "a produce request has at least one batch for each partition")
-    found = []
+    batches = []
     position = 0
     while position < end:
         header = read_header(view, position)
         batch = view[position : position + header.size] if position or header.size != end else view
         check(header, batch, batch_bytes_max=batch_bytes_max)
-        found.append((header, batch))
+        batches.append((header, batch))
         position += header.size
-    return found
+    return batches
 
 
 def check(header: BatchHeader, batch: memoryview, *, batch_bytes_max: int) -> None:
-    """Raise RecordError unless a producer may send this batch; `batch` is its bytes, as far as they are there."""
+    """Raise RecordError unless a producer may send this batch. `batch` is its bytes, which may be cut off."""
     size = header.batch_length + LENGTH_OVERHEAD
     if size < HEADER_BYTES:
-        raise _corrupt(f"a batch length of {header.batch_length} does not hold its header")
+        raise _corrupt(f"a batch length of {header.batch_length} is shorter than the header")
     if size > batch_bytes_max:
         raise RecordError(
             ErrorCode.MESSAGE_TOO_LARGE,
-            f"a batch of {size} bytes; max.message.bytes of this topic is {batch_bytes_max}",
+            f"a batch of {size} bytes exceeds max.message.bytes of this topic, which is {batch_bytes_max}",
         )
     if size != len(batch):
-        raise _invalid(f"a batch of {size} bytes, of which {len(batch)} came")
+        raise _invalid(f"a batch of {size} bytes is cut off after {len(batch)}")
     checksum = crc32c(batch[ATTRIBUTES_AT:])
     if checksum != header.crc:
-        raise _corrupt(f"the batch has checksum {checksum:#010x} and says {header.crc:#010x}")
+        raise _corrupt(f"the checksum of the batch is {checksum:#010x}, its header says {header.crc:#010x}")
     count = header.record_count
     if count <= 0 or header.last_offset_delta != count - 1:
-        raise _invalid(f"{count} records and a last offset delta of {header.last_offset_delta}, not one less")
+        raise _invalid(f"a last offset delta of {header.last_offset_delta} does not fit {count} records")
     if header.base_offset:
-        raise _invalid(f"a base offset of {header.base_offset}; offsets are given here, and a batch comes with 0")
+        raise _invalid(f"a base offset of {header.base_offset}; a producer sends 0, and the broker assigns offsets")
     attributes = header.attributes
     if attributes & (TRANSACTIONAL | CONTROL):
-        raise _invalid("control batches and transactional batches are not accepted from producers here")
+        raise _invalid("control batches and transactional batches are not accepted from producers")
     if attributes & CODEC_MASK > CODEC_MAX:
         raise RecordError(
             ErrorCode.UNSUPPORTED_COMPRESSION_TYPE,
-            f"compression codec {attributes & CODEC_MASK} is unknown; none, gzip, snappy, lz4, zstd are 0 to 4",
+            f"compression codec {attributes & CODEC_MASK} is unknown; 0 to 4 are none, gzip, snappy, lz4 and zstd",
         )
     if header.producer_id >= 0 and (header.base_sequence < 0 or header.producer_epoch < 0):
         raise _invalid(
@@ -165,9 +169,9 @@ def check(header: BatchHeader, batch: memoryview, *, batch_bytes_max: int) -> No
 
 
 def walk(view: Buffer, position: int = 0) -> Iterator[tuple[int, int, int, int]]:
-    """(position, size, count, max timestamp) of each whole batch from here on; a batch that is cut off ends the walk.
+    """(position, size, count, max timestamp) of each whole batch from this position on, up to one that is cut off.
 
-    For bytes that were checked when they came in: only what would walk astray is looked at.
+    For bytes that `split` has checked before: only the batch length is checked again.
     """
     end = len(view)
     unpack = _WALKED.unpack_from
@@ -183,16 +187,16 @@ def walk(view: Buffer, position: int = 0) -> Iterator[tuple[int, int, int, int]]
 
 
 def patch_base_offset(prefix: Buffer, base_offset: int, *, leader_epoch: int = 0) -> bytes:
-    """The first 16 bytes of a batch with its offset and leader epoch; the stored bytes follow from byte 16 on.
+    """The first 16 bytes of a batch, with this base offset and leader epoch; send the stored bytes from byte 16 on.
 
-    `prefix` is the batch, or as much of it as holds the batch length.
+    `prefix` is the batch, or at least its first 12 bytes.
     """
     (length,) = _LENGTH.unpack_from(prefix, BATCH_LENGTH_AT)
     return _PREFIX.pack(base_offset, length, leader_epoch)
 
 
 def stamp_log_append_time(batch: Buffer, timestamp_ms: int) -> bytearray:
-    """A copy of the batch whose records all have this timestamp: flag, greatest timestamp and checksum are set anew."""
+    """A copy of the batch whose records all have this timestamp. Sets the flag, the max timestamp and the checksum."""
     stamped = bytearray(batch)
     attributes = int.from_bytes(stamped[ATTRIBUTES_AT:LAST_OFFSET_DELTA_AT], "big") | LOG_APPEND_TIME
     stamped[ATTRIBUTES_AT:LAST_OFFSET_DELTA_AT] = attributes.to_bytes(2, "big")
@@ -214,7 +218,7 @@ def assemble(
     producer_epoch: int = -1,
     base_sequence: int = -1,
 ) -> bytes:
-    """A batch around records that are encoded, and compressed as `attributes` says."""
+    """A batch of records that are already encoded, and compressed with the codec in `attributes`."""
     batch = bytearray(HEADER_BYTES)
     length = HEADER_BYTES - LENGTH_OVERHEAD + len(body)
     _HEADER.pack_into(

@@ -1,8 +1,8 @@
-"""Compress and decompress the records of a batch: gzip, snappy, lz4, zstd, each as other Kafka clients frame it.
+"""Compress and decompress the records of a batch: gzip, snappy, lz4, zstd, in the framing that Kafka clients use.
 
-Output is bounded before it is allocated: by the caller's limit, and by 200 times the input and a mebibyte. What would
-be larger is refused, and so is a zstd window above 8 MiB. Frames set end to end, and frames that do not say their
-content size, are read whole.
+The output is limited before it is allocated: by the caller's limit, and by 200 times the input plus a mebibyte. Larger
+output is refused, and so is a zstd window above 8 MiB, which protects against decompression bombs. Concatenated frames,
+and frames that do not state their content size, are read completely.
 """
 
 import zlib
@@ -25,7 +25,7 @@ _XERIAL_HEADER = _XERIAL_MAGIC + b"\x00\x00\x00\x01\x00\x00\x00\x01"
 _XERIAL_BLOCK_BYTES = 32 << 10
 _XERIAL_SIZE = Struct(">i")
 
-# Magic; version 1 with independent blocks (Java reads no others); blocks of 64 KiB; the checksum of those two bytes.
+# Magic; version 1 with independent blocks (the Java client reads no others) of 64 KiB; the checksum of these two bytes.
 _LZ4_HEADER = b"\x04\x22\x4d\x18\x60\x40\x82"
 _LZ4_BLOCK_BYTES = 64 << 10
 _LZ4_STORED = 0x80000000
@@ -38,7 +38,7 @@ _GUESS_GROWTH = 4
 
 
 class Codec(IntEnum):
-    """What the low three bits of a batch's attributes say."""
+    """The compression of a batch: the low three bits of its attributes."""
 
     NONE = 0
     GZIP = 1
@@ -48,7 +48,7 @@ class Codec(IntEnum):
 
 
 def compress(codec: int, data: Buffer) -> bytes:
-    """As a batch with this codec carries it. Equal input gives equal output."""
+    """The content of a batch with this codec. Equal input gives equal output."""
     match codec:
         case Codec.NONE:
             return bytes(data)
@@ -65,7 +65,7 @@ def compress(codec: int, data: Buffer) -> bytes:
 
 
 def decompress(codec: int, data: Buffer, *, bytes_max: int) -> bytes:
-    """The whole output, of at most `bytes_max` bytes. Raises: RecordError for what is corrupt or would be larger."""
+    """The whole output, at most `bytes_max` bytes. Raises: RecordError where it is corrupt or would be larger."""
     bound = min(bytes_max, RATIO_MAX * len(data) + RATIO_SLACK_BYTES)
     match codec:
         case Codec.NONE:
@@ -92,18 +92,18 @@ def _plain(data: Buffer, bytes_max: int) -> bytes:
 
 def _decompress_gzip(data: Buffer, bound: int) -> bytes:
     out = bytearray()
-    rest = bytes(data)
-    while rest:
+    unread = bytes(data)
+    while unread:
         member = zlib.decompressobj(wbits=_GZIP_WINDOW)
         try:
-            out += member.decompress(rest, bound + 1 - len(out))
+            out += member.decompress(unread, bound + 1 - len(out))
         except zlib.error as error:
             raise _corrupt("gzip", error) from error
         if len(out) > bound:
             raise _too_large(bound)
         if not member.eof:
             raise _corrupt("gzip", "it is cut off")
-        rest = member.unused_data
+        unread = member.unused_data
     return bytes(out)
 
 
@@ -134,10 +134,10 @@ def _decompress_snappy(data: memoryview, bound: int) -> bytes:
     return bytes(out)
 
 
-def _decompress_snappy_block(block: memoryview, left: int, bound: int) -> bytes:
-    """One raw block; it begins with the size of its output, which is believed only where it fits what is left."""
+def _decompress_snappy_block(block: memoryview, remaining: int, bound: int) -> bytes:
+    """One raw block. It begins with the size of its output, which is checked against what remains of the bound."""
     try:
-        if cramjam.snappy.decompress_raw_len(block) > left:
+        if cramjam.snappy.decompress_raw_len(block) > remaining:
             raise _too_large(bound)
         return bytes(cramjam.snappy.decompress_raw(block))
     except (cramjam.DecompressionError, ValueError, OverflowError) as error:
@@ -162,9 +162,9 @@ def _compress_lz4(data: memoryview) -> bytes:
 def _decompress_frames(
     decompress_into: Callable[[Buffer, bytearray], int], data: Buffer, bound: int, *, guess: int
 ) -> bytes:
-    """Into a buffer that grows until the output fits, never past the bound: the library itself has no limit."""
+    """Decompress into a buffer that grows up to the bound until the output fits: the library itself has no limit."""
     if not len(data):
-        raise _corrupt("the batch", "there is nothing to decompress")
+        raise _corrupt("the batch", "it is empty")
     size = min(bound, guess or max(_GUESS_BYTES_MIN, _GUESS_GROWTH * len(data)))
     while True:
         out = bytearray(size)

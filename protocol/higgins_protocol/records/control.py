@@ -1,4 +1,4 @@
-"""Control batches: the markers that end a transaction in a partition (KIP-98). One record, never shown to consumers."""
+"""Control batches: the markers that end a transaction in a partition (KIP-98). Consumers skip their single record."""
 
 from enum import IntEnum
 from struct import Struct
@@ -16,14 +16,14 @@ _VERSION = 0
 
 
 class Ending(IntEnum):
-    """How a transaction ended; the numbers are the wire's."""
+    """How a transaction ended, by the numbers of the wire."""
 
     ABORT = 0
     COMMIT = 1
 
 
 class Marker(msgspec.Struct, frozen=True):
-    """What one control batch says."""
+    """The content of a control batch."""
 
     ending: Ending
     producer_id: int
@@ -53,17 +53,17 @@ def encode_marker(marker: Marker, *, base_offset: int = 0, leader_epoch: int = 0
 
 
 def decode_marker(batch: Buffer) -> Marker:
-    """Read a control batch. Raises: RecordError for any other batch, and for endings other than these two."""
+    """Decode a control batch. Raises: RecordError for any other batch, and for an unknown type of control record."""
     header = read_header(batch)
     if not header.is_control:
-        raise _invalid("this is no control batch")
+        raise _invalid("this is not a control batch")
     records = decode_records(batch)
     if len(records) != 1:
         raise _invalid(f"a control batch of {len(records)} records")
     key, value = records[0].key or b"", records[0].value or b""
-    # Later versions may append to key and value; what is known stays in front.
+    # Later versions may append fields to key and value.
     if len(key) < _KEY.size or len(value) < _VALUE.size:
-        raise _invalid("a control record that is cut off")
+        raise _invalid("the control record is cut off")
     _, ending = _KEY.unpack_from(key)
     _, coordinator_epoch = _VALUE.unpack_from(value)
     if ending not in list(Ending):

@@ -1,4 +1,4 @@
-"""CRC-32C (Castagnoli, RFC 3720), which covers a batch from its attributes to its end."""
+"""CRC-32C (Castagnoli, RFC 3720), the checksum of a batch from its attributes to its end."""
 
 from crc32c import crc32c as _crc32c
 
@@ -6,5 +6,5 @@ from higgins_protocol.primitives import Buffer
 
 
 def crc32c(data: Buffer) -> int:
-    """Of the whole buffer, unsigned; views are read in place."""
+    """The unsigned checksum of the whole buffer; a view is not copied."""
     return _crc32c(data)

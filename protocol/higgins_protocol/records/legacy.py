@@ -1,6 +1,6 @@
-"""Recognise the message sets of magic 0 and 1, which were before Kafka 0.11, so that they can be refused by name.
+"""Recognise the message sets of magic 0 and 1, from before Kafka 0.11, to refuse them with a clear message.
 
-Their magic byte lies where a batch has it, behind the offset, the size and four more bytes. Nothing here reads further.
+Their magic byte is at the position where a batch has it too. Nothing else of them is read.
 """
 
 from higgins_protocol.errors import ErrorCode, RecordError
@@ -11,12 +11,12 @@ _LEGACY_MAGICS = (0, 1)
 
 
 def is_legacy(records: Buffer) -> bool:
-    """Whether this begins with a message of magic 0 or 1."""
+    """Whether these bytes begin with a message of magic 0 or 1."""
     return len(records) > MAGIC_AT and records[MAGIC_AT] in _LEGACY_MAGICS
 
 
 def refusal(magic: int) -> RecordError:
-    """What to answer to a magic that is not 2: INVALID_RECORD for the old formats, as Kafka 4 does."""
+    """The error for a magic other than 2: INVALID_RECORD for the old formats, as in Kafka 4."""
     if magic in _LEGACY_MAGICS:
         return RecordError(
             ErrorCode.INVALID_RECORD,

@@ -1,7 +1,8 @@
-"""Decode a batch's records, and encode records into a batch: for what has to look inside, which a broker rarely has.
+"""Decode the records of a batch, and encode records into a batch. Producing and fetching do not need either.
 
-One pass over plain bytes, with the short forms of the variable-length numbers read in place. Every length is checked
-against the record's own, and offsets within a batch have neither holes nor repeats.
+Decoding is one pass over the bytes, with short variable-length numbers read in place: a call for each number would cost
+more than the rest of the record. Every length is checked against the length of its record, and the offsets in a batch
+must be consecutive.
 """
 
 from collections.abc import Sequence
@@ -16,13 +17,13 @@ from higgins_protocol.varint import read_signed, write_signed
 
 OUTPUT_BYTES_MAX = 64 << 20
 RECORD_BYTES_MIN = 7
-"""Length, attributes, timestamp, offset, two null lengths and no headers: a byte each."""
+"""Length, attributes, timestamp, offset, null key, null value and the number of headers: a byte each."""
 
 Headers = tuple[tuple[str, bytes | None], ...]
 
 
 class Record(msgspec.Struct, frozen=True):
-    """One record. Header names that are no UTF-8 come and go unharmed (surrogate escapes)."""
+    """One record. Header names that are not UTF-8 survive decoding and encoding, as surrogate escapes."""
 
     offset: int = 0
     timestamp: int = -1
@@ -32,13 +33,13 @@ class Record(msgspec.Struct, frozen=True):
 
 
 def decode_records(batch: Buffer, *, output_bytes_max: int = OUTPUT_BYTES_MAX) -> list[Record]:
-    """All records of one whole batch, decompressed to at most `output_bytes_max` bytes. The checksum is not looked at.
+    """All records of one whole batch, decompressed to at most `output_bytes_max` bytes. The checksum is not checked.
 
     Raises: RecordError.
     """
     header = read_header(batch)
     if header.size != len(batch):
-        raise _corrupt(f"a batch of {header.size} bytes, of which {len(batch)} are here")
+        raise _corrupt(f"a batch of {header.size} bytes, not {len(batch)}")
     data = decompress(header.codec, memoryview(batch)[HEADER_BYTES:], bytes_max=output_bytes_max)
     if not 0 <= header.record_count <= len(data) // RECORD_BYTES_MIN:
         raise _corrupt(f"{header.record_count} records in {len(data)} bytes")
@@ -54,7 +55,7 @@ def decode_records(batch: Buffer, *, output_bytes_max: int = OUTPUT_BYTES_MAX) -
 
 
 def _decode_all(data: bytes, header: BatchHeader) -> tuple[list[Record], int]:
-    """The records, and where they end. Numbers of one or two bytes are read in place: most are that short."""
+    """The records, and where they end. Numbers of one or two bytes, which are nearly all, are read in place."""
     records: list[Record] = []
     append = records.append
     key: bytes | None
@@ -168,7 +169,7 @@ def encode_batch(
     leader_epoch: int = 0,
     log_append_time: int | None = None,
 ) -> bytes:
-    """One batch of at least one record. Offsets run from `base_offset` on, whatever the records say."""
+    """One batch of at least one record. Offsets count from `base_offset`; those of the records are ignored."""
     if not records:
         raise EncodeError("a batch has at least one record")
     base_timestamp = records[0].timestamp
@@ -193,7 +194,7 @@ _NO_HEADERS = write_signed(0)
 
 
 def encode_records(records: Sequence[Record], base_timestamp: int) -> bytearray:
-    """The records as they stand behind a batch's header, uncompressed."""
+    """The records as they follow the header of a batch, uncompressed."""
     out = bytearray()
     for delta, record in enumerate(records):
         parts = [b"\x00", _number(record.timestamp - base_timestamp), _number(delta)]

@@ -1,4 +1,4 @@
-"""Walk zstd frames by their headers (RFC 8878), to know what they would need before anything is decompressed."""
+"""Read the headers of zstd frames (RFC 8878) to learn the size of the output before anything is decompressed."""
 
 from higgins_protocol.errors import ErrorCode, RecordError
 
@@ -13,28 +13,28 @@ _RESERVED = 3
 
 
 def content_bytes(data: memoryview) -> int:
-    """The output all frames announce together, or 0 where one does not say.
+    """The output size that all frames state together, or 0 where one of them does not state any.
 
-    Raises: RecordError for a window above 8 MiB, or for what is no chain of whole frames.
+    Raises: RecordError for a window above 8 MiB, or for anything but a sequence of whole frames.
     """
     position = 0
     total = 0
-    says = True
+    is_stated = True
     try:
         while position < len(data):
             if data[position + 1 : position + 4] == _SKIPPABLE_MAGIC and data[position] >> 4 == 5:
                 position += 8 + int.from_bytes(data[position + 4 : position + 8], "little")
                 continue
             if data[position : position + 4] != _MAGIC:
-                raise _corrupt("no zstd frame begins where one should")
+                raise _corrupt("a zstd frame does not begin with its magic number")
             position, content = _frame(data, position + 4)
-            says = says and content >= 0
+            is_stated = is_stated and content >= 0
             total += content
     except IndexError:
         raise _corrupt("a zstd frame is cut off") from None
     if position > len(data):
         raise _corrupt("a zstd frame is cut off")
-    return total if says else 0
+    return total if is_stated else 0
 
 
 def _frame(data: memoryview, position: int) -> tuple[int, int]:
@@ -56,7 +56,8 @@ def _frame(data: memoryview, position: int) -> tuple[int, int]:
     position += width
     if max(window, content if is_single else 0) > WINDOW_BYTES_MAX:
         raise RecordError(
-            ErrorCode.INVALID_RECORD, f"a zstd window of more than {WINDOW_BYTES_MAX} bytes; compress at a lower level"
+            ErrorCode.INVALID_RECORD,
+            f"a zstd window of more than {WINDOW_BYTES_MAX} bytes; use a lower compression level",
         )
     return _blocks(data, position) + (4 if descriptor >> 2 & 1 else 0), content
 
@@ -66,7 +67,7 @@ def _blocks(data: memoryview, position: int) -> int:
         head = data[position] | data[position + 1] << 8 | data[position + 2] << 16
         kind = head >> 1 & 3
         if kind == _RESERVED:
-            raise _corrupt("a zstd block of a kind that does not exist")
+            raise _corrupt("a zstd block of the reserved type")
         position += 3 + (1 if kind == _RLE else head >> 3)
         if head & 1:
             return position
