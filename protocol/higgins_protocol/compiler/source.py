@@ -80,7 +80,3 @@ class Source:
         text = "\n".join(self._lines)
         exec(compile(text, f"<{title}>", "exec"), self.names)
         return self.names[function]
-
-    @property
-    def text(self) -> str:
-        return "\n".join(self._lines)
