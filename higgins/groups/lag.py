@@ -1,17 +1,17 @@
-"""Lag: how far each group, or operator, is behind what there is to read. A read of the ledger's state alone."""
+"""Consumer lag: how far each group, or operator, is behind the end of its partitions. Reads only the ledger's state."""
 
 from collections.abc import Iterator
 
 import msgspec
 
-from higgins.groups.progress import operator_groups, operator_of, operator_view
-from higgins.ledger.state.group_records import ClassicGroupRecord
+from higgins.groups.operator_groups import operator_groups, operator_of, operator_view
+from higgins.groups.registry import PROTOCOLS
 from higgins.ledger.state.state import State
 from higgins.ledger.state.topics import Topic
 
 
-class Standing(msgspec.Struct, frozen=True):
-    """Where a group stands in one partition: the next offset it reads, and how many there are behind that."""
+class PartitionLag(msgspec.Struct, frozen=True):
+    """One partition of a group: the next offset it reads, and how many offsets there are from there on."""
 
     topic: Topic
     partition: int
@@ -20,35 +20,34 @@ class Standing(msgspec.Struct, frozen=True):
 
 
 def group_names(state: State) -> list[str]:
-    """Every group that has members on record or has committed anything, and every operator's, by name."""
+    """Every group that is on record or has committed offsets, and every operator's group, by name."""
     return sorted({*state.groups.names(), *state.offsets.groups(), *operator_groups(state)})
 
 
-def members_of(state: State, group_id: str) -> int:
-    """How many members a group's newest generation has; of an operator, the nodes that run its tasks."""
+def member_count(state: State, group_id: str) -> int:
+    """How many members a group has on record; for an operator, how many nodes run its tasks."""
     operator = operator_of(group_id)
     if operator is not None:
         view = operator_view(state, operator)
         return len(view.members) if view is not None else 0
-    record = state.groups.get(group_id)
-    return len(record.members) if isinstance(record, ClassicGroupRecord) else len(state.groups.members(group_id))
+    return PROTOCOLS.count_members(state, group_id)
 
 
-def standings(state: State, group_id: str) -> Iterator[Standing]:
-    """A group's partitions. Commits may be folded between one and the next."""
+def partition_lags(state: State, group_id: str) -> Iterator[PartitionLag]:
+    """A group's partitions. The state may advance between one and the next."""
     operator = operator_of(group_id)
     if operator is not None:
         for position in state.tasks.positions(operator) if operator in state.tasks.sets else ():
             topic = state.topics.by_id.get(position.topic_id)
             if topic is not None:
-                yield _standing(state, topic, position.partition, position.next_offset)
+                yield _partition_lag(state, topic, position.partition, position.next_offset)
         return
     for topic_id, partition, entry in state.offsets.of_group(group_id):
         topic = state.topics.by_id.get(topic_id)
         if topic is not None:
-            yield _standing(state, topic, partition, entry.offset)
+            yield _partition_lag(state, topic, partition, entry.offset)
 
 
-def _standing(state: State, topic: Topic, partition: int, offset: int) -> Standing:
-    # A topic made anew under an old name, or an offset set by hand, may lie past the end: that is no lag.
-    return Standing(topic, partition, offset, max(state.runs.high_watermark(topic.id, partition) - offset, 0))
+def _partition_lag(state: State, topic: Topic, partition: int, offset: int) -> PartitionLag:
+    # An administrator may have set an offset that is past the end: that is no lag.
+    return PartitionLag(topic, partition, offset, max(state.runs.high_watermark(topic.id, partition) - offset, 0))

@@ -1,6 +1,6 @@
-"""The ledger's port, faked: one true State for all nodes, judged and folded by the ledger's own rules.
+"""The ledger's port, faked: one State for all nodes, with the ledger's own validation and fold.
 
-Commits happen at once, unless they are held; a node cut off from the store commits nothing and knows nothing new.
+Commits happen at once, unless they are held; a node cut off from the store commits nothing and learns nothing new.
 """
 
 from collections.abc import Callable

@@ -1,28 +1,17 @@
-"""A story about a group's machine: `>>` tells it something, `<<` says what it must do next.
+"""A story about a group's machine: `>>` passes it an event, `<<` says which instruction must come next.
 
-Everything the machine says is expected, in order, except Wake, which the story's clock obeys by itself: `>> At(ms)`
-sends every tick that was asked for up to then.
+Every instruction must be expected, in order, except Wake, which the story's clock obeys by itself: `>> At(ms)` sends
+every tick that was asked for up to then.
 """
 
 from typing import Any, NamedTuple
 
 import msgspec
 
-from higgins.groups.classic import ClassicGroup
-from higgins.groups.events import (
-    AuthoriseCommit,
-    Departure,
-    Heartbeat,
-    Instruction,
-    Join,
-    Leave,
-    MemberProtocol,
-    Persist,
-    Reply,
-    Sync,
-    Tick,
-    Wake,
-)
+from higgins.groups.classic.machine import ClassicGroup
+from higgins.groups.classic.requests import Heartbeat, Join, Leave, LeavingMember, MemberProtocol, Sync
+from higgins.groups.ledger_access import ClassicGroupRecord
+from higgins.groups.machine import AuthoriseCommit, Instruction, Persist, Reply, Tick, Wake
 from higgins.groups.settings import GroupSettings
 
 NO_DELAY = GroupSettings(initial_rebalance_delay_ms=0, min_session_timeout_ms=1_000)
@@ -36,6 +25,12 @@ class At(NamedTuple):
     ms: int
 
 
+class Restore(NamedTuple):
+    """Take the group over, as last committed."""
+
+    record: ClassicGroupRecord
+
+
 class Saved(NamedTuple):
     """What a Persist is expected to hold; None is not compared."""
 
@@ -44,79 +39,82 @@ class Saved(NamedTuple):
     assignments: dict[str, bytes] | None = None
 
 
-class Told(NamedTuple):
+class Replied(NamedTuple):
     """What a Reply is expected to hold: its token, and those fields of its result that are named."""
 
     token: int
     fields: dict[str, Any]
 
 
-def told(token: int, **fields: Any) -> Told:
-    return Told(token, fields)
+def replied(token: int, **fields: Any) -> Replied:
+    """An expected Reply; `code` stands for a result that is only an error code."""
+    return Replied(token, fields)
 
 
 class Playbook:
-    """One machine, one clock, and what it has said so far."""
+    """One machine, one clock, and the instructions that are not accounted for yet."""
 
     def __init__(self, group: ClassicGroup | None = None, settings: GroupSettings = NO_DELAY) -> None:
         self.group = group or ClassicGroup("g", settings)
         self.now_ms = 0
         self.wake_ms: int | None = None
-        self.said: list[Instruction] = []
+        self.instructions: list[Instruction] = []
 
     def __rshift__(self, event: Any) -> "Playbook":
-        assert not self.said, f"nobody expected {self.said}"
+        assert not self.instructions, f"unexpected: {self.instructions}"
         if isinstance(event, At):
             self._pass_time(event.ms)
+        elif isinstance(event, Restore):
+            self._take(self.group.restore(event.record, {}, self.now_ms))
         else:
-            self._tell(event)
+            self._take(self.group.handle(event, self.now_ms))
         return self
 
     def __lshift__(self, expected: Any) -> "Playbook":
-        assert self.said, f"{self.group!r} said nothing, not {expected}"
-        said = self.said.pop(0)
+        assert self.instructions, f"{self.group!r} gave no instruction, not {expected}"
+        instruction = self.instructions.pop(0)
         if isinstance(expected, Saved):
-            assert isinstance(said, Persist), f"{said} instead of {expected}"
-            _compare_record(said, expected)
-        elif isinstance(expected, Told):
-            assert isinstance(said, Reply), f"{said} instead of {expected}"
-            assert said.token == expected.token, f"{said} instead of {expected}"
-            _compare_result(said.result, expected.fields)
+            assert isinstance(instruction, Persist), f"{instruction} instead of {expected}"
+            _compare_record(instruction, expected)
+        elif isinstance(expected, Replied):
+            assert isinstance(instruction, Reply), f"{instruction} instead of {expected}"
+            assert instruction.token == expected.token, f"{instruction} instead of {expected}"
+            _compare_result(instruction.result, expected.fields)
         else:
-            assert said == expected
+            assert instruction == expected
         return self
 
     def __bool__(self) -> bool:
-        assert not self.said, f"nobody expected {self.said}"
+        assert not self.instructions, f"unexpected: {self.instructions}"
         return True
 
-    def _tell(self, event: Any) -> None:
-        for instruction in self.group.handle(event, self.now_ms):
+    def _take(self, instructions: list[Instruction]) -> None:
+        for instruction in instructions:
             if isinstance(instruction, Wake):
                 self.wake_ms = instruction.at_ms
             else:
-                self.said.append(instruction)
+                self.instructions.append(instruction)
 
     def _pass_time(self, until_ms: int) -> None:
         while self.wake_ms is not None and self.wake_ms <= until_ms:
             self.now_ms, self.wake_ms = max(self.wake_ms, self.now_ms), None
-            self._tell(Tick())
+            self._take(self.group.handle(Tick(), self.now_ms))
         self.now_ms = until_ms
 
 
-def join(token: int, fresh: str = "", **fields: Any) -> Join:
-    """A consumer's JoinGroup; `fresh` is the id it would be given."""
+def join(token: int, new_member_id: str = "", **fields: Any) -> Join:
+    """A consumer's JoinGroup; `new_member_id` is the id it would be given."""
     protocols = fields.pop("protocols", [("range", b"topics")])
     defaults: dict[str, Any] = {
-        "fresh_member_id": fresh,
+        "new_member_id": new_member_id,
         "session_timeout_ms": SESSION_MS,
         "rebalance_timeout_ms": REBALANCE_MS,
         "protocol_type": "consumer",
         "client_id": "client",
         "client_host": "/10.0.0.1",
     }
-    offers = tuple(MemberProtocol(name, metadata) for name, metadata in protocols)
-    return Join(token=token, protocols=offers, **(defaults | fields))
+    supported = tuple(MemberProtocol(name, metadata) for name, metadata in protocols)
+    return Join(token=token, protocols=supported, **(defaults | fields))
 
 
 def rejoin(token: int, member_id: str, **fields: Any) -> Join:
@@ -137,7 +135,7 @@ def commit(token: int, member_id: str, generation: int, instance_id: str | None 
 
 
 def leave(token: int, *member_ids: str) -> Leave:
-    return Leave(token, tuple(Departure(member_id) for member_id in member_ids))
+    return Leave(token, tuple(LeavingMember(member_id) for member_id in member_ids))
 
 
 def stable_pair() -> Playbook:
@@ -145,23 +143,23 @@ def stable_pair() -> Playbook:
     story = Playbook()
     assert (
         story
-        >> join(1, "a") << Saved(generation=1, members=["a"]) << told(1, member_id="a", leader="a", generation=1)
+        >> join(1, "a") << Saved(generation=1, members=["a"]) << replied(1, member_id="a", leader="a", generation=1)
         >> join(2, "b")
         >> rejoin(3, "a")
         << Saved(generation=2, members=["a", "b"])
-        << told(3, member_id="a", leader="a", generation=2)
-        << told(2, member_id="b", leader="a", members=())
+        << replied(3, member_id="a", leader="a", generation=2)
+        << replied(2, member_id="b", leader="a", members=())
         >> sync(4, "b", 2)
         >> sync(5, "a", 2, assignments={"a": b"A", "b": b"B"})
         << Saved(generation=2, assignments={"a": b"A", "b": b"B"})
-        << told(5, assignment=b"A")
-        << told(4, assignment=b"B")
+        << replied(5, assignment=b"A")
+        << replied(4, assignment=b"B")
     )
     return story
 
 
-def _compare_record(said: Persist, expected: Saved) -> None:
-    record = said.record
+def _compare_record(persist: Persist, expected: Saved) -> None:
+    record = persist.record
     assert record is not None
     if expected.generation is not None:
         assert record.generation == expected.generation
@@ -178,5 +176,4 @@ def _compare_result(result: Any, fields: dict[str, Any]) -> None:
         assert result == fields["code"], result
         return
     values = msgspec.structs.asdict(result)
-    found = {name: values[name] for name in fields}
-    assert found == fields, result
+    assert {name: values[name] for name in fields} == fields, result

@@ -2,7 +2,7 @@
 
 import pytest
 
-from higgins.groups.rebalance import GroupState
+from higgins.groups.classic.rebalance import GroupState
 from higgins.groups.settings import GroupSettings
 from higgins_protocol.errors import ErrorCode
 from tests.groups.playbook import (
@@ -16,39 +16,39 @@ from tests.groups.playbook import (
     join,
     leave,
     rejoin,
+    replied,
     stable_pair,
     sync,
-    told,
 )
 
 
-def test_the_first_member_leads_and_is_told_everyone() -> None:
+def test_the_first_member_is_the_leader_and_gets_the_list_of_members() -> None:
     story = Playbook()
     assert (
         story
         >> join(1, "a", protocols=[("range", b"R")])
         << Saved(generation=1, members=["a"], assignments={"a": b""})
-        << told(1, error=ErrorCode.NONE, generation=1, leader="a", protocol="range", protocol_type="consumer")
+        << replied(1, error=ErrorCode.NONE, generation=1, leader="a", protocol="range", protocol_type="consumer")
         >> sync(2, "a", 1, assignments={"a": b"all"})
         << Saved(generation=1, assignments={"a": b"all"})
-        << told(2, assignment=b"all", protocol="range", protocol_type="consumer")
+        << replied(2, assignment=b"all", protocol="range", protocol_type="consumer")
     )
     assert story.group.state is GroupState.STABLE
 
 
-def test_only_the_leader_is_told_the_members_and_what_they_said() -> None:
+def test_only_the_leader_gets_the_members_and_their_metadata() -> None:
     story = stable_pair()
     assert (
         story
         >> rejoin(6, "b", protocols=[("range", b"other")])
         >> rejoin(7, "a")
         << Saved(generation=3)
-        << told(7, leader="a")
-        << told(6, leader="a", members=())
+        << replied(7, leader="a")
+        << replied(6, leader="a", members=())
     )
 
 
-def test_the_first_rebalance_waits_for_company_and_is_extended_by_newcomers() -> None:
+def test_the_first_rebalance_waits_for_members_and_is_extended_by_new_ones() -> None:
     story = Playbook(settings=GroupSettings(initial_rebalance_delay_ms=3_000))
     assert (
         story
@@ -58,8 +58,8 @@ def test_the_first_rebalance_waits_for_company_and_is_extended_by_newcomers() ->
         >> At(5_999)
         >> At(6_000)
         << Saved(generation=1, members=["a", "b"])
-        << told(1, leader="a")
-        << told(2, leader="a")
+        << replied(1, leader="a")
+        << replied(2, leader="a")
     )
 
 
@@ -71,60 +71,60 @@ def test_the_first_rebalance_is_never_extended_past_the_rebalance_timeout() -> N
     assert story >> At(6_999)
     story >> At(7_000) << Saved(generation=1, members=[f"m{i}" for i in range(7)])
     for token in range(7):
-        story << told(token, generation=1)
+        story << replied(token, generation=1)
     assert story
 
 
-def test_a_dynamic_member_is_first_told_its_id() -> None:
+def test_a_dynamic_member_first_gets_its_id() -> None:
     assert (
         Playbook()
-        >> join(1, "a", requires_known_id=True)
-        << told(1, error=ErrorCode.MEMBER_ID_REQUIRED, member_id="a")
-        >> rejoin(2, "a", requires_known_id=True)
+        >> join(1, "a", requires_member_id=True)
+        << replied(1, error=ErrorCode.MEMBER_ID_REQUIRED, member_id="a")
+        >> rejoin(2, "a", requires_member_id=True)
         << Saved(generation=1, members=["a"])
-        << told(2, member_id="a", leader="a")
+        << replied(2, member_id="a", leader="a")
     )
 
 
-def test_an_id_given_out_and_not_used_lapses() -> None:
+def test_a_member_id_that_is_not_used_expires() -> None:
     assert (
         Playbook()
-        >> join(1, "a", requires_known_id=True)
-        << told(1, error=ErrorCode.MEMBER_ID_REQUIRED)
+        >> join(1, "a", requires_member_id=True)
+        << replied(1, error=ErrorCode.MEMBER_ID_REQUIRED)
         >> At(SESSION_MS)
-        >> rejoin(2, "a", requires_known_id=True)
-        << told(2, error=ErrorCode.UNKNOWN_MEMBER_ID)
+        >> rejoin(2, "a", requires_member_id=True)
+        << replied(2, error=ErrorCode.UNKNOWN_MEMBER_ID)
     )
 
 
-def test_a_rebalance_waits_for_members_that_were_only_told_their_id() -> None:
+def test_a_rebalance_waits_for_members_that_only_got_their_id() -> None:
     assert (
         stable_pair()
-        >> join(6, "c", requires_known_id=True)
-        << told(6, error=ErrorCode.MEMBER_ID_REQUIRED)
+        >> join(6, "c", requires_member_id=True)
+        << replied(6, error=ErrorCode.MEMBER_ID_REQUIRED)
         >> rejoin(7, "a")
         >> rejoin(8, "b")
-        >> rejoin(9, "c", requires_known_id=True)
+        >> rejoin(9, "c", requires_member_id=True)
         << Saved(generation=3, members=["a", "b", "c"])
-        << told(7, generation=3)
-        << told(8, generation=3)
-        << told(9, generation=3)
+        << replied(7, generation=3)
+        << replied(8, generation=3)
+        << replied(9, generation=3)
     )
 
 
-def test_members_that_do_not_rejoin_in_time_are_left_behind() -> None:
+def test_members_that_do_not_rejoin_in_time_are_removed() -> None:
     story = stable_pair()
     assert story >> rejoin(6, "a")
     for second in range(5, 60, 5):
         story >> At(second * 1_000) >> heartbeat(second, "b", 2)
-        assert story << told(second, code=ErrorCode.REBALANCE_IN_PROGRESS)
+        assert story << replied(second, code=ErrorCode.REBALANCE_IN_PROGRESS)
     assert (
         story
         >> At(REBALANCE_MS)
         << Saved(generation=3, members=["a"])
-        << told(6, generation=3)
+        << replied(6, generation=3)
         >> heartbeat(7, "b", 2)
-        << told(7, code=ErrorCode.UNKNOWN_MEMBER_ID)
+        << replied(7, code=ErrorCode.UNKNOWN_MEMBER_ID)
     )
 
 
@@ -134,57 +134,57 @@ def test_when_the_leader_does_not_rejoin_another_leads() -> None:
         >> rejoin(6, "b", protocols=[("range", b"new")])
         >> leave(7, "a")
         << Saved(generation=3, members=["b"])
-        << told(6, leader="b", generation=3)
-        << told(7, departures=(ErrorCode.NONE,))
+        << replied(6, leader="b", generation=3)
+        << replied(7, members=(ErrorCode.NONE,))
     )
 
 
-def test_a_follower_that_joins_again_unchanged_is_only_repeated_its_answer() -> None:
+def test_a_follower_that_joins_again_unchanged_gets_the_same_answer_again() -> None:
     assert (
         stable_pair()
         >> rejoin(6, "b")
-        << told(6, generation=2, leader="a", members=())
+        << replied(6, generation=2, leader="a", members=())
         >> heartbeat(7, "a", 2)
-        << told(7, code=ErrorCode.NONE)
+        << replied(7, code=ErrorCode.NONE)
     )
 
 
-def test_a_leader_that_joins_again_asks_for_a_rebalance() -> None:
-    assert stable_pair() >> rejoin(6, "a") >> heartbeat(7, "b", 2) << told(7, code=ErrorCode.REBALANCE_IN_PROGRESS)
+def test_a_leader_that_joins_again_causes_a_rebalance() -> None:
+    assert stable_pair() >> rejoin(6, "a") >> heartbeat(7, "b", 2) << replied(7, code=ErrorCode.REBALANCE_IN_PROGRESS)
 
 
-def test_a_follower_with_a_new_subscription_asks_for_a_rebalance() -> None:
+def test_a_follower_with_a_new_subscription_causes_a_rebalance() -> None:
     story = stable_pair() >> rejoin(6, "b", protocols=[("range", b"more")])
-    assert story >> heartbeat(7, "a", 2) << told(7, code=ErrorCode.REBALANCE_IN_PROGRESS)
+    assert story >> heartbeat(7, "a", 2) << replied(7, code=ErrorCode.REBALANCE_IN_PROGRESS)
 
 
-def test_a_join_lost_while_the_leader_assigns_is_repeated() -> None:
+def test_a_join_answer_lost_while_the_leader_assigns_is_repeated() -> None:
     story = Playbook()
     assert (
         story
         >> join(1, "a")
         << Saved(generation=1)
-        << told(1, generation=1)
+        << replied(1, generation=1)
         >> rejoin(2, "a")
-        << told(2, generation=1, leader="a")
+        << replied(2, generation=1, leader="a")
     )
     assert story.group.state is GroupState.COMPLETING
 
 
-def test_a_second_attempt_to_join_takes_the_place_of_the_first() -> None:
+def test_a_second_join_replaces_the_first() -> None:
     assert (
         stable_pair()
         >> rejoin(6, "a")
         >> rejoin(7, "a")
-        << told(6, error=ErrorCode.REBALANCE_IN_PROGRESS)
+        << replied(6, error=ErrorCode.REBALANCE_IN_PROGRESS)
         >> rejoin(8, "b")
         << Saved(generation=3)
-        << told(7, generation=3)
-        << told(8, generation=3)
+        << replied(7, generation=3)
+        << replied(8, generation=3)
     )
 
 
-def test_the_protocol_is_voted_for_among_those_that_all_support() -> None:
+def test_members_vote_among_the_protocols_that_all_support() -> None:
     story = Playbook(settings=GroupSettings(initial_rebalance_delay_ms=3_000))
     assert (
         story
@@ -193,9 +193,9 @@ def test_the_protocol_is_voted_for_among_those_that_all_support() -> None:
         >> join(3, "c", protocols=[("z", b""), ("y", b""), ("w", b"")])
         >> At(6_000)
         << Saved(generation=1)
-        << told(1, protocol="z")
-        << told(2, protocol="z")
-        << told(3, protocol="z")
+        << replied(1, protocol="z")
+        << replied(2, protocol="z")
+        << replied(3, protocol="z")
     )
 
 
@@ -203,13 +203,13 @@ def test_the_protocol_is_voted_for_among_those_that_all_support() -> None:
     "fields",
     [{"protocols": [("sticky", b"")]}, {"protocol_type": "connect"}, {"protocols": []}, {"protocol_type": ""}],
 )
-def test_who_shares_no_protocol_with_the_group_is_refused(fields: dict[str, object]) -> None:
-    assert stable_pair() >> join(6, "c", **fields) << told(6, error=ErrorCode.INCONSISTENT_GROUP_PROTOCOL)
+def test_a_member_without_a_common_protocol_is_refused(fields: dict[str, object]) -> None:
+    assert stable_pair() >> join(6, "c", **fields) << replied(6, error=ErrorCode.INCONSISTENT_GROUP_PROTOCOL)
 
 
 @pytest.mark.parametrize("fields", [{"protocols": []}, {"protocol_type": ""}])
 def test_a_group_needs_a_protocol_and_a_type(fields: dict[str, object]) -> None:
-    assert Playbook() >> join(1, "a", **fields) << told(1, error=ErrorCode.INCONSISTENT_GROUP_PROTOCOL)
+    assert Playbook() >> join(1, "a", **fields) << replied(1, error=ErrorCode.INCONSISTENT_GROUP_PROTOCOL)
 
 
 def test_an_empty_group_may_change_its_protocol_type_and_keeps_its_generations() -> None:
@@ -218,14 +218,14 @@ def test_an_empty_group_may_change_its_protocol_type_and_keeps_its_generations()
         story
         >> leave(6, "a", "b")
         << Saved(generation=3, members=[])
-        << told(6, departures=(ErrorCode.NONE, ErrorCode.NONE))
+        << replied(6, members=(ErrorCode.NONE, ErrorCode.NONE))
     )
     assert story.group.protocol_type == "consumer"
     assert (
         story
         >> join(7, "c", protocol_type="connect", protocols=[("sessioned", b"")])
         << Saved(generation=4, members=["c"])
-        << told(7, generation=4, protocol_type="connect", protocol="sessioned")
+        << replied(7, generation=4, protocol_type="connect", protocol="sessioned")
     )
 
 
@@ -234,49 +234,49 @@ def test_session_timeouts_out_of_bounds_are_refused(timeout_ms: int) -> None:
     assert (
         Playbook()
         >> join(1, "a", session_timeout_ms=timeout_ms)
-        << told(1, error=ErrorCode.INVALID_SESSION_TIMEOUT)
+        << replied(1, error=ErrorCode.INVALID_SESSION_TIMEOUT)
     )
 
 
-def test_a_member_nobody_knows_cannot_rejoin() -> None:
-    assert Playbook() >> rejoin(1, "ghost") << told(1, error=ErrorCode.UNKNOWN_MEMBER_ID, member_id="ghost")
-    assert stable_pair() >> rejoin(6, "ghost") << told(6, error=ErrorCode.UNKNOWN_MEMBER_ID)
+def test_an_unknown_member_cannot_rejoin() -> None:
+    assert Playbook() >> rejoin(1, "ghost") << replied(1, error=ErrorCode.UNKNOWN_MEMBER_ID, member_id="ghost")
+    assert stable_pair() >> rejoin(6, "ghost") << replied(6, error=ErrorCode.UNKNOWN_MEMBER_ID)
 
 
-def test_a_full_group_takes_nobody_but_its_own() -> None:
+def test_a_full_group_accepts_only_its_own_members() -> None:
     settings = GroupSettings(initial_rebalance_delay_ms=0, group_members_max=1)
     assert (
         Playbook(settings=settings)
         >> join(1, "a")
         << Saved(generation=1)
-        << told(1, error=ErrorCode.NONE)
+        << replied(1, error=ErrorCode.NONE)
         >> join(2, "b")
-        << told(2, error=ErrorCode.GROUP_MAX_SIZE_REACHED)
+        << replied(2, error=ErrorCode.GROUP_MAX_SIZE_REACHED)
         >> rejoin(3, "a", protocols=[("range", b"new")])
         << Saved(generation=2)
-        << told(3, generation=2)
+        << replied(3, generation=2)
     )
 
 
-def test_what_members_say_about_themselves_has_a_limit() -> None:
+def test_the_metadata_of_all_members_has_a_limit() -> None:
     settings = GroupSettings(initial_rebalance_delay_ms=0, group_bytes_max=100)
     story = Playbook(settings=settings)
-    refused = told(1, error=ErrorCode.GROUP_MAX_SIZE_REACHED)
+    refused = replied(1, error=ErrorCode.GROUP_MAX_SIZE_REACHED)
     assert story >> join(1, "a", protocols=[("range", bytes(101))]) << refused
 
 
-def test_a_newcomer_that_never_entered_a_generation_is_not_waited_for_for_ever() -> None:
+def test_a_new_member_that_waits_too_long_for_its_first_generation_is_removed() -> None:
     story = Playbook(settings=GroupSettings(initial_rebalance_delay_ms=3_000, new_member_timeout_ms=2_000))
     assert (
         story
         >> join(1, "a")
         >> At(2_000)
-        << told(1, error=ErrorCode.UNKNOWN_MEMBER_ID)
+        << replied(1, error=ErrorCode.UNKNOWN_MEMBER_ID)
         >> At(3_000)
         << Saved(generation=1, members=[])
     )
     assert story.group.state is GroupState.EMPTY
 
 
-def test_no_delay_is_no_delay() -> None:
-    assert Playbook(settings=NO_DELAY) >> join(1, "a") << Saved(generation=1) << told(1, generation=1)
+def test_without_initial_delay_the_first_generation_begins_at_once() -> None:
+    assert Playbook(settings=NO_DELAY) >> join(1, "a") << Saved(generation=1) << replied(1, generation=1)

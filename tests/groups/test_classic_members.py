@@ -2,11 +2,12 @@
 
 import pytest
 
-from higgins.groups.classic import ClassicGroup
-from higgins.groups.events import Delete, Departure, Leave, Persist, Restored, Stalled
-from higgins.groups.rebalance import GroupState
+from higgins.groups.classic.machine import ClassicGroup
+from higgins.groups.classic.rebalance import GroupState
+from higgins.groups.classic.requests import Leave, LeavingMember
+from higgins.groups.ledger_access import ClassicGroupRecord
+from higgins.groups.machine import DeleteGroup, Forget, Stalled
 from higgins.groups.settings import GroupSettings
-from higgins.ledger.state.group_records import ClassicGroupRecord
 from higgins_protocol.errors import ErrorCode
 from tests.groups.playbook import (
     NO_DELAY,
@@ -14,15 +15,16 @@ from tests.groups.playbook import (
     SESSION_MS,
     At,
     Playbook,
+    Restore,
     Saved,
     commit,
     heartbeat,
     join,
     leave,
     rejoin,
+    replied,
     stable_pair,
     sync,
-    told,
 )
 
 
@@ -33,29 +35,29 @@ def half_assigned() -> Playbook:
         story
         >> join(1, "a")
         << Saved(generation=1)
-        << told(1)
+        << replied(1)
         >> join(2, "b")
         >> rejoin(3, "a")
         << Saved(generation=2)
-        << told(3)
-        << told(2)
+        << replied(3)
+        << replied(2)
     )
     return story
 
 
-def test_nobody_has_an_assignment_before_the_leader_brings_it() -> None:
+def test_assignments_exist_once_the_leader_has_sent_them() -> None:
     assert (
         half_assigned()
         >> sync(4, "b", 2)
         >> sync(5, "a", 2, assignments={"b": b"all", "stranger": b"?"})
         << Saved(generation=2, assignments={"a": b"", "b": b"all"})
-        << told(5, assignment=b"")
-        << told(4, assignment=b"all")
+        << replied(5, assignment=b"")
+        << replied(4, assignment=b"all")
     )
 
 
-def test_an_assignment_can_be_asked_for_again() -> None:
-    assert stable_pair() >> sync(6, "b", 2) << told(6, assignment=b"B", error=ErrorCode.NONE)
+def test_an_assignment_can_be_fetched_again() -> None:
+    assert stable_pair() >> sync(6, "b", 2) << replied(6, assignment=b"B", error=ErrorCode.NONE)
 
 
 @pytest.mark.parametrize(
@@ -71,65 +73,65 @@ def test_an_assignment_can_be_asked_for_again() -> None:
 )
 def test_a_sync_is_checked(fields: dict[str, object], error: ErrorCode) -> None:
     arguments = {"member_id": "b", "generation": 2} | fields
-    assert stable_pair() >> sync(6, **arguments) << told(6, error=error)  # type: ignore[arg-type]
+    assert stable_pair() >> sync(6, **arguments) << replied(6, error=error)  # type: ignore[arg-type]
 
 
-def test_a_sync_in_a_rebalance_is_told_to_rejoin() -> None:
-    assert stable_pair() >> rejoin(6, "a") >> sync(7, "b", 2) << told(7, error=ErrorCode.REBALANCE_IN_PROGRESS)
+def test_a_sync_during_a_rebalance_is_answered_with_rebalance_in_progress() -> None:
+    assert stable_pair() >> rejoin(6, "a") >> sync(7, "b", 2) << replied(7, error=ErrorCode.REBALANCE_IN_PROGRESS)
 
 
-def test_whoever_waits_for_an_assignment_is_told_when_a_rebalance_comes_between() -> None:
+def test_members_that_wait_for_an_assignment_are_answered_when_a_rebalance_begins() -> None:
     assert (
         half_assigned()
         >> sync(4, "b", 2)
         >> join(5, "c")
-        << told(4, error=ErrorCode.REBALANCE_IN_PROGRESS)
+        << replied(4, error=ErrorCode.REBALANCE_IN_PROGRESS)
     )
 
 
 def test_members_that_never_sync_are_removed_after_the_rebalance_timeout() -> None:
     story = half_assigned() >> sync(4, "a", 2, assignments={"a": b"A"})
-    assert story << Saved(generation=2) << told(4, assignment=b"A")
+    assert story << Saved(generation=2) << replied(4, assignment=b"A")
     for second in range(5, 60, 5):
-        story >> At(second * 1_000) >> heartbeat(100, "a", 2) << told(100, code=ErrorCode.NONE)
-        story >> heartbeat(101, "b", 2) << told(101, code=ErrorCode.NONE)
+        story >> At(second * 1_000) >> heartbeat(100, "a", 2) << replied(100, code=ErrorCode.NONE)
+        story >> heartbeat(101, "b", 2) << replied(101, code=ErrorCode.NONE)
     assert (
         story
         >> At(REBALANCE_MS)
         >> heartbeat(5, "a", 2)
-        << told(5, code=ErrorCode.REBALANCE_IN_PROGRESS)
+        << replied(5, code=ErrorCode.REBALANCE_IN_PROGRESS)
         >> heartbeat(6, "b", 2)
-        << told(6, code=ErrorCode.UNKNOWN_MEMBER_ID)
+        << replied(6, code=ErrorCode.UNKNOWN_MEMBER_ID)
     )
 
 
-def test_whoever_waits_for_the_leader_need_not_heartbeat() -> None:
+def test_members_that_wait_for_the_leader_need_no_heartbeat() -> None:
     story = half_assigned() >> sync(4, "b", 2)
     for second in (9, 18, 27):
-        story >> At(second * 1_000) >> heartbeat(5, "a", 2) << told(5, code=ErrorCode.NONE)
+        story >> At(second * 1_000) >> heartbeat(5, "a", 2) << replied(5, code=ErrorCode.NONE)
     assert (
         story
         >> sync(6, "a", 2, assignments={"b": b"B"})
         << Saved(generation=2)
-        << told(6)
-        << told(4, assignment=b"B")
+        << replied(6)
+        << replied(4, assignment=b"B")
         >> At(27_000 + SESSION_MS - 1)
         >> heartbeat(7, "b", 2)
-        << told(7, code=ErrorCode.NONE)
+        << replied(7, code=ErrorCode.NONE)
     )
 
 
-def test_whoever_waited_for_the_leader_in_vain_has_a_session_to_rejoin_in() -> None:
+def test_members_that_waited_for_the_leader_in_vain_get_a_session_to_rejoin_in() -> None:
     story = half_assigned() >> sync(4, "b", 2)
     for second in (9, 18, 27):
-        story >> At(second * 1_000) >> heartbeat(5, "a", 2) << told(5, code=ErrorCode.NONE)
+        story >> At(second * 1_000) >> heartbeat(5, "a", 2) << replied(5, code=ErrorCode.NONE)
     assert (
         story
         >> join(6, "c")
-        << told(4, error=ErrorCode.REBALANCE_IN_PROGRESS)
+        << replied(4, error=ErrorCode.REBALANCE_IN_PROGRESS)
         >> At(27_000 + SESSION_MS - 1)
         >> heartbeat(7, "b", 2)
-        << told(7, code=ErrorCode.REBALANCE_IN_PROGRESS)
+        << replied(7, code=ErrorCode.REBALANCE_IN_PROGRESS)
     )
 
 
@@ -138,17 +140,17 @@ def test_a_silent_member_expires_and_the_others_rebalance() -> None:
         stable_pair()
         >> At(SESSION_MS - 1)
         >> heartbeat(6, "a", 2)
-        << told(6, code=ErrorCode.NONE)
+        << replied(6, code=ErrorCode.NONE)
         >> At(SESSION_MS)
         >> heartbeat(7, "b", 2)
-        << told(7, code=ErrorCode.UNKNOWN_MEMBER_ID)
+        << replied(7, code=ErrorCode.UNKNOWN_MEMBER_ID)
         >> rejoin(8, "a")
         << Saved(generation=3, members=["a"])
-        << told(8, leader="a")
+        << replied(8, leader="a")
     )
 
 
-def test_a_group_whose_members_all_fell_silent_is_empty() -> None:
+def test_a_group_is_empty_once_all_members_have_expired() -> None:
     story = stable_pair() >> At(SESSION_MS) << Saved(generation=3, members=[])
     assert story
     assert story.group.state is GroupState.EMPTY
@@ -166,28 +168,28 @@ def test_a_group_whose_members_all_fell_silent_is_empty() -> None:
     ],
 )
 def test_a_heartbeat_is_checked(member_id: str, generation: int, error: ErrorCode) -> None:
-    assert stable_pair() >> heartbeat(6, member_id, generation) << told(6, code=error)
+    assert stable_pair() >> heartbeat(6, member_id, generation) << replied(6, code=error)
 
 
-def test_many_leave_at_once_each_with_its_own_answer() -> None:
+def test_many_members_leave_at_once_each_with_its_own_error() -> None:
     story = stable_pair() >> leave(6, "a", "ghost", "b") << Saved(generation=3, members=[])
-    assert story << told(
-        6, error=ErrorCode.NONE, departures=(ErrorCode.NONE, ErrorCode.UNKNOWN_MEMBER_ID, ErrorCode.NONE)
+    assert story << replied(
+        6, error=ErrorCode.NONE, members=(ErrorCode.NONE, ErrorCode.UNKNOWN_MEMBER_ID, ErrorCode.NONE)
     )
 
 
-def test_leaving_releases_an_id_not_used_yet() -> None:
+def test_leaving_releases_a_member_id_that_is_not_used_yet() -> None:
     assert (
         stable_pair()
-        >> join(6, "c", requires_known_id=True)
-        << told(6, error=ErrorCode.MEMBER_ID_REQUIRED)
+        >> join(6, "c", requires_member_id=True)
+        << replied(6, error=ErrorCode.MEMBER_ID_REQUIRED)
         >> rejoin(7, "a")
         >> rejoin(8, "b")
         >> leave(9, "c")
         << Saved(generation=3, members=["a", "b"])
-        << told(7)
-        << told(8)
-        << told(9, departures=(ErrorCode.NONE,))
+        << replied(7)
+        << replied(8)
+        << replied(9, members=(ErrorCode.NONE,))
     )
 
 
@@ -196,8 +198,8 @@ def test_a_member_that_leaves_while_it_waits_is_answered() -> None:
         stable_pair()
         >> rejoin(6, "b", protocols=[("range", b"new")])
         >> leave(7, "b")
-        << told(6, error=ErrorCode.UNKNOWN_MEMBER_ID)
-        << told(7, departures=(ErrorCode.NONE,))
+        << replied(6, error=ErrorCode.UNKNOWN_MEMBER_ID)
+        << replied(7, members=(ErrorCode.NONE,))
     )
 
 
@@ -211,32 +213,32 @@ def test_a_member_that_leaves_while_it_waits_is_answered() -> None:
         ("", -1, ErrorCode.UNKNOWN_MEMBER_ID),
     ],
 )
-def test_a_commit_in_a_group_with_members_is_for_members(member_id: str, generation: int, error: ErrorCode) -> None:
-    assert stable_pair() >> commit(6, member_id, generation) << told(6, code=error)
+def test_only_members_commit_to_a_group_with_members(member_id: str, generation: int, error: ErrorCode) -> None:
+    assert stable_pair() >> commit(6, member_id, generation) << replied(6, code=error)
 
 
-def test_a_commit_while_members_rejoin_is_allowed_and_while_they_await_assignment_is_not() -> None:
-    assert stable_pair() >> rejoin(6, "a") >> commit(7, "b", 2) << told(7, code=ErrorCode.NONE)
-    assert half_assigned() >> commit(4, "b", 2) << told(4, code=ErrorCode.REBALANCE_IN_PROGRESS)
+def test_commits_are_allowed_while_members_rejoin_and_refused_while_they_await_assignment() -> None:
+    assert stable_pair() >> rejoin(6, "a") >> commit(7, "b", 2) << replied(7, code=ErrorCode.NONE)
+    assert half_assigned() >> commit(4, "b", 2) << replied(4, code=ErrorCode.REBALANCE_IN_PROGRESS)
 
 
-def test_anybody_may_commit_while_nobody_is_in() -> None:
-    assert Playbook() >> commit(1, "", -1) << told(1, code=ErrorCode.NONE)
-    story = stable_pair() >> leave(6, "a", "b") << Saved(members=[]) << told(6)
-    assert story >> commit(7, "", -1) << told(7, code=ErrorCode.NONE)
-    assert story >> commit(8, "a", 2) << told(8, code=ErrorCode.UNKNOWN_MEMBER_ID)
+def test_any_client_may_commit_to_a_group_without_members() -> None:
+    assert Playbook() >> commit(1, "", -1) << replied(1, code=ErrorCode.NONE)
+    story = stable_pair() >> leave(6, "a", "b") << Saved(members=[]) << replied(6)
+    assert story >> commit(7, "", -1) << replied(7, code=ErrorCode.NONE)
+    assert story >> commit(8, "a", 2) << replied(8, code=ErrorCode.UNKNOWN_MEMBER_ID)
 
 
 def test_a_commit_is_a_sign_of_life() -> None:
-    story = stable_pair() >> At(SESSION_MS - 1) >> commit(6, "a", 2) << told(6) >> commit(7, "b", 2) << told(7)
-    assert story >> At(2 * SESSION_MS - 2) >> heartbeat(8, "a", 2) << told(8, code=ErrorCode.NONE)
+    story = stable_pair() >> At(SESSION_MS - 1) >> commit(6, "a", 2) << replied(6) >> commit(7, "b", 2) << replied(7)
+    assert story >> At(2 * SESSION_MS - 2) >> heartbeat(8, "a", 2) << replied(8, code=ErrorCode.NONE)
 
 
-def test_a_group_is_deleted_only_while_nobody_is_in() -> None:
-    assert stable_pair() >> Delete(6) << told(6, code=ErrorCode.NON_EMPTY_GROUP)
-    story = stable_pair() >> leave(6, "a", "b") << Saved(members=[]) << told(6)
-    assert story >> Delete(7) << Persist(None) << told(7, code=ErrorCode.NONE)
-    assert story >> join(8, "c") << told(8, error=ErrorCode.COORDINATOR_NOT_AVAILABLE)
+def test_only_a_group_without_members_is_deleted() -> None:
+    assert stable_pair() >> DeleteGroup(6) << replied(6, code=ErrorCode.NON_EMPTY_GROUP)
+    story = stable_pair() >> leave(6, "a", "b") << Saved(members=[]) << replied(6)
+    assert story >> DeleteGroup(7) << Forget() << replied(7, code=ErrorCode.NONE)
+    assert story >> join(8, "c") << replied(8, error=ErrorCode.COORDINATOR_NOT_AVAILABLE)
 
 
 def test_an_assignment_too_large_to_commit_is_refused() -> None:
@@ -245,11 +247,11 @@ def test_an_assignment_too_large_to_commit_is_refused() -> None:
         Playbook(settings=settings)
         >> join(1, "a")
         << Saved(generation=1)
-        << told(1)
+        << replied(1)
         >> sync(2, "a", 1, assignments={"a": bytes(101)})
-        << told(2, error=ErrorCode.UNKNOWN_SERVER_ERROR)
+        << replied(2, error=ErrorCode.UNKNOWN_SERVER_ERROR)
         >> heartbeat(3, "a", 1)
-        << told(3, code=ErrorCode.REBALANCE_IN_PROGRESS)
+        << replied(3, code=ErrorCode.REBALANCE_IN_PROGRESS)
     )
 
 
@@ -258,71 +260,71 @@ def committed(story: Playbook) -> ClassicGroupRecord:
 
 
 def test_after_a_takeover_members_stay_without_a_rebalance() -> None:
-    story = Playbook(ClassicGroup("g", NO_DELAY)) >> At(1_000_000) >> Restored(committed(stable_pair()))
+    story = Playbook(ClassicGroup("g", NO_DELAY)) >> At(1_000_000) >> Restore(committed(stable_pair()))
     assert (
         story
         >> At(1_000_000 + SESSION_MS - 1)
         >> heartbeat(6, "a", 2)
-        << told(6, code=ErrorCode.NONE)
+        << replied(6, code=ErrorCode.NONE)
         >> sync(7, "b", 2)
-        << told(7, assignment=b"B")
+        << replied(7, assignment=b"B")
         >> commit(8, "b", 2)
-        << told(8, code=ErrorCode.NONE)
+        << replied(8, code=ErrorCode.NONE)
     )
-    assert story.group.roster.leader == "a"
+    assert story.group.members.leader == "a"
 
 
 def test_after_a_takeover_members_that_stay_silent_expire() -> None:
-    story = Playbook(ClassicGroup("g", NO_DELAY)) >> Restored(committed(stable_pair()))
+    story = Playbook(ClassicGroup("g", NO_DELAY)) >> Restore(committed(stable_pair()))
     assert story >> At(SESSION_MS) << Saved(generation=3, members=[])
 
 
 def test_after_a_takeover_an_assignment_under_way_is_completed() -> None:
     assert (
         Playbook(ClassicGroup("g", NO_DELAY))
-        >> Restored(committed(half_assigned()))
+        >> Restore(committed(half_assigned()))
         >> sync(4, "b", 2)
         >> sync(5, "a", 2, assignments={"a": b"A", "b": b"B"})
         << Saved(generation=2, assignments={"a": b"A", "b": b"B"})
-        << told(5, assignment=b"A")
-        << told(4, assignment=b"B")
+        << replied(5, assignment=b"A")
+        << replied(4, assignment=b"B")
     )
 
 
-def test_after_a_takeover_nobody_is_removed_for_an_assignment_it_may_have_had() -> None:
-    story = Playbook(ClassicGroup("g", NO_DELAY)) >> Restored(committed(half_assigned()))
+def test_after_a_takeover_no_member_is_removed_for_not_fetching_its_assignment() -> None:
+    story = Playbook(ClassicGroup("g", NO_DELAY)) >> Restore(committed(half_assigned()))
     for second in range(5, 61, 5):
         for member_id in ("a", "b"):
-            story >> At(second * 1_000 - 1) >> heartbeat(4, member_id, 2) << told(4, code=ErrorCode.NONE)
+            story >> At(second * 1_000 - 1) >> heartbeat(4, member_id, 2) << replied(4, code=ErrorCode.NONE)
     story >> At(REBALANCE_MS)
     for member_id in ("a", "b"):
-        assert story >> heartbeat(5, member_id, 2) << told(5, code=ErrorCode.REBALANCE_IN_PROGRESS)
+        assert story >> heartbeat(5, member_id, 2) << replied(5, code=ErrorCode.REBALANCE_IN_PROGRESS)
 
 
-def test_after_a_takeover_generations_go_on() -> None:
-    story = stable_pair() >> leave(6, "a", "b") << Saved(generation=3, members=[]) << told(6)
-    restored = Playbook(ClassicGroup("g", NO_DELAY)) >> Restored(committed(story))
-    assert restored >> join(1, "c") << Saved(generation=4) << told(1, generation=4)
+def test_after_a_takeover_generation_numbers_continue() -> None:
+    story = stable_pair() >> leave(6, "a", "b") << Saved(generation=3, members=[]) << replied(6)
+    restored = Playbook(ClassicGroup("g", NO_DELAY)) >> Restore(committed(story))
+    assert restored >> join(1, "c") << Saved(generation=4) << replied(1, generation=4)
 
 
-def test_members_do_not_pay_for_the_time_the_node_was_stopped() -> None:
+def test_a_stall_does_not_count_against_sessions() -> None:
     story = stable_pair()
     story.now_ms = 100_000
-    assert story >> Stalled(95_000) >> heartbeat(6, "a", 2) << told(6, code=ErrorCode.NONE)
-    assert story >> Leave(7, (Departure("", "nobody"),)) << told(7, departures=(ErrorCode.UNKNOWN_MEMBER_ID,))
+    assert story >> Stalled(95_000) >> heartbeat(6, "a", 2) << replied(6, code=ErrorCode.NONE)
+    assert story >> Leave(7, (LeavingMember("", "unknown"),)) << replied(7, members=(ErrorCode.UNKNOWN_MEMBER_ID,))
 
 
-def test_a_stop_gives_nobody_more_than_the_whole_of_what_began_while_it_lasted() -> None:
+def test_a_stall_extends_no_session_beyond_its_full_timeout() -> None:
     # The group was taken over in the last second of a stop of 95: those who are gone are gone after their session.
-    story = Playbook(ClassicGroup("g", NO_DELAY)) >> Restored(committed(stable_pair()))
+    story = Playbook(ClassicGroup("g", NO_DELAY)) >> Restore(committed(stable_pair()))
     assert story >> At(1_000) >> Stalled(95_000) >> At(1_000 + SESSION_MS) << Saved(members=[])
 
 
-def test_a_stop_in_a_rebalance_gives_it_no_more_than_its_whole() -> None:
+def test_a_stall_extends_no_rebalance_beyond_its_full_timeout() -> None:
     story = stable_pair() >> rejoin(6, "a")
     for second in range(5, 86, 5):
         story >> At(second * 1_000 - 1)
         if second == 30:
             story >> Stalled(95_000)
-        story >> heartbeat(7, "b", 2) << told(7, code=ErrorCode.REBALANCE_IN_PROGRESS)
-    assert story >> At(29_999 + REBALANCE_MS) << Saved(generation=3, members=["a"]) << told(6, generation=3)
+        story >> heartbeat(7, "b", 2) << replied(7, code=ErrorCode.REBALANCE_IN_PROGRESS)
+    assert story >> At(29_999 + REBALANCE_MS) << Saved(generation=3, members=["a"]) << replied(6, generation=3)

@@ -5,25 +5,20 @@ from typing import Any
 
 import pytest
 
-from higgins.groups.classic import ClassicGroup
-from higgins.groups.events import (
-    AuthoriseCommit,
-    Departure,
+from higgins.groups.classic.machine import ClassicGroup
+from higgins.groups.classic.requests import (
     Heartbeat,
     Join,
     JoinResult,
     Leave,
+    LeavingMember,
     MemberProtocol,
-    Persist,
-    Reply,
-    Restored,
     Sync,
     SyncResult,
-    Tick,
-    Wake,
 )
+from higgins.groups.ledger_access import ClassicGroupRecord
+from higgins.groups.machine import AuthoriseCommit, Instruction, Persist, Reply, Tick, Wake
 from higgins.groups.settings import GroupSettings
-from higgins.ledger.state.group_records import ClassicGroupRecord
 from higgins_protocol.errors import ErrorCode
 
 CLIENTS = 6
@@ -38,13 +33,13 @@ class Client:
         self.instance_id = name if is_static else None
         self.member_id = ""
         self.generation = -1
-        self.asked: int | None = None
+        self.waiting_token: int | None = None
         self.leads: tuple[str, ...] = ()
         self.should_join = True
 
 
 class Crowd:
-    """Clients around one machine, and the judge of everything it says."""
+    """Clients around one machine, and the checks of every instruction."""
 
     def __init__(self, seed: int) -> None:
         self.chance = random.Random(seed)
@@ -57,7 +52,7 @@ class Crowd:
         self.tokens = 0
         self.open: dict[int, tuple[Client, Any]] = {}
         self.record: ClassicGroupRecord | None = None
-        self.rosters: dict[int, frozenset[str]] = {}
+        self.members: dict[int, frozenset[str]] = {}
         self.assigned = 0
 
     def step(self) -> None:
@@ -69,7 +64,7 @@ class Crowd:
     # ---- what clients do
 
     def join(self, client: Client) -> None:
-        is_needless = client.asked is not None or not client.should_join
+        is_needless = client.waiting_token is not None or not client.should_join
         # Now and then a client joins for no reason, or a second time.
         if is_needless and self.chance.random() < 0.95:
             return
@@ -78,30 +73,30 @@ class Crowd:
             client,
             Join(
                 token=self.token(),
-                fresh_member_id=f"{client.name}-{self.tokens}",
+                new_member_id=f"{client.name}-{self.tokens}",
                 session_timeout_ms=self.chance.choice([3_000, 9_000]),
                 rebalance_timeout_ms=self.chance.choice([2_000, 20_000]),
                 protocol_type="consumer",
                 protocols=tuple(MemberProtocol(name, client.name.encode()) for name in names),
                 member_id=client.member_id,
                 instance_id=client.instance_id,
-                requires_known_id=self.chance.random() < 0.5,
-                can_skip_assignment=self.chance.random() < 0.5,
+                requires_member_id=self.chance.random() < 0.5,
+                supports_skipping_assignment=self.chance.random() < 0.5,
             ),
         )
 
     def sync(self, client: Client) -> None:
-        if client.asked is not None or not client.member_id:
+        if client.waiting_token is not None or not client.member_id:
             return
         assignments = tuple((member_id, f"for {member_id}".encode()) for member_id in client.leads)
-        question = Sync(
+        request = Sync(
             token=self.token(),
             member_id=client.member_id,
             generation=client.generation,
             instance_id=client.instance_id,
             assignments=assignments,
         )
-        self.ask(client, question)
+        self.ask(client, request)
 
     def heartbeat(self, client: Client) -> None:
         self.ask(client, Heartbeat(self.token(), client.member_id, client.generation, client.instance_id))
@@ -110,10 +105,10 @@ class Crowd:
         self.ask(client, AuthoriseCommit(self.token(), client.member_id, client.generation, client.instance_id))
 
     def leave(self, client: Client) -> None:
-        self.ask(client, Leave(self.token(), (Departure(client.member_id, client.instance_id),)))
+        self.ask(client, Leave(self.token(), (LeavingMember(client.member_id, client.instance_id),)))
 
     def restart(self, client: Client) -> None:
-        client.member_id, client.generation, client.asked, client.leads = "", -1, None, ()
+        client.member_id, client.generation, client.waiting_token, client.leads = "", -1, None, ()
         client.should_join = True
 
     def pass_time(self, client: Client) -> None:
@@ -122,77 +117,80 @@ class Crowd:
     def pass_until(self, until_ms: int) -> None:
         while self.wake_ms is not None and self.wake_ms <= until_ms:
             self.now_ms, self.wake_ms = max(self.now_ms, self.wake_ms), None
-            self.tell(Tick())
+            self.handle(Tick())
         self.now_ms = until_ms
 
     def take_over(self, client: Client) -> None:
         """The coordinator dies with all it has not committed; clients see their connections close."""
         self.group, self.wake_ms = ClassicGroup("g", self.settings), None
         for asker, _ in self.open.values():
-            asker.asked = None
+            asker.waiting_token = None
         self.open.clear()
         if self.record is not None:
-            self.tell(Restored(self.record))
+            self.carry_out(self.group.restore(self.record, {}, self.now_ms))
 
     def token(self) -> int:
         self.tokens += 1
         return self.tokens
 
-    def ask(self, client: Client, question: Any) -> None:
-        self.open[question.token] = (client, question)
-        if isinstance(question, Join | Sync):
-            client.asked = question.token
-        self.tell(question)
+    def ask(self, client: Client, request: Any) -> None:
+        self.open[request.token] = (client, request)
+        if isinstance(request, Join | Sync):
+            client.waiting_token = request.token
+        self.handle(request)
 
-    # ---- what the machine may say
+    # ---- what the machine may do
 
-    def tell(self, event: Any) -> None:
-        for instruction in self.group.handle(event, self.now_ms):
+    def handle(self, event: Any) -> None:
+        self.carry_out(self.group.handle(event, self.now_ms))
+
+    def carry_out(self, instructions: list[Instruction]) -> None:
+        for instruction in instructions:
             match instruction:
                 case Wake():
                     assert self.wake_ms is None or instruction.at_ms < self.wake_ms
                     self.wake_ms = instruction.at_ms
                 case Persist():
                     assert instruction.record is not None
-                    self.judge_record(instruction.record)
+                    self.check_record(instruction.record)
                 case Reply():
-                    client, question = self.open.pop(instruction.token)
-                    self.judge_reply(client, question, instruction.result)
+                    client, request = self.open.pop(instruction.token)
+                    self.check_reply(client, request, instruction.result)
 
-    def judge_record(self, record: ClassicGroupRecord) -> None:
+    def check_record(self, record: ClassicGroupRecord) -> None:
         before = self.record.generation if self.record is not None else 0
         assert record.generation in {before, before + 1}, "generations only grow, one by one"
         if record.generation != before:
             assert not any(member.assignment for member in record.members), "a generation begins unassigned"
-        roster = frozenset(member.instance_id or member.member_id for member in record.members)
-        assert self.rosters.setdefault(record.generation, roster) == roster, "one generation has one set of members"
+        members = frozenset(member.instance_id or member.member_id for member in record.members)
+        assert self.members.setdefault(record.generation, members) == members, "one generation has one set of members"
         ids = {member.member_id for member in record.members}
         assert len(ids) == len(record.members)
         assert record.leader in ids if ids else record.leader is None
         self.record = record
 
-    def judge_reply(self, client: Client, question: Any, result: Any) -> None:
-        is_current = client.asked == question.token
+    def check_reply(self, client: Client, request: Any, result: Any) -> None:
+        is_current = client.waiting_token == request.token
         error = result if isinstance(result, ErrorCode) else result.error
         if error in {ErrorCode.REBALANCE_IN_PROGRESS, ErrorCode.ILLEGAL_GENERATION}:
             client.should_join = True
         if is_current:
-            client.asked = None
+            client.waiting_token = None
         match result:
             case JoinResult():
-                self.judge_join(client if is_current else None, result)
+                self.check_join(client if is_current else None, result)
             case SyncResult():
-                self.judge_sync(question, result)
+                self.check_sync(request, result)
             case ErrorCode() if result is ErrorCode.UNKNOWN_MEMBER_ID and self.chance.random() < 0.8:
                 self.restart(client)
 
-    def judge_join(self, client: Client | None, result: JoinResult) -> None:
+    def check_join(self, client: Client | None, result: JoinResult) -> None:
         if result.error is ErrorCode.NONE:
             assert self.record is not None
-            assert result.generation == self.record.generation, "only a committed generation is told"
+            assert result.generation == self.record.generation, "only a committed generation is answered"
             assert result.member_id in {member.member_id for member in self.record.members}
             is_leader = result.member_id == result.leader
-            assert not result.members or is_leader, "only the leader is told the members"
+            assert not result.members or is_leader, "only the leader gets the members"
             assert not result.skip_assignment or is_leader
         if client is None:
             return
@@ -204,24 +202,24 @@ class Crowd:
         elif result.error is not ErrorCode.REBALANCE_IN_PROGRESS:
             self.restart(client)
 
-    def judge_sync(self, question: Sync, result: SyncResult) -> None:
+    def check_sync(self, request: Sync, result: SyncResult) -> None:
         if result.error is not ErrorCode.NONE:
             return
         assert self.record is not None
-        assert question.generation == self.record.generation, "an assignment is for its generation's members"
+        assert request.generation == self.record.generation, "an assignment is for its generation's members"
         committed = {member.member_id: member.assignment for member in self.record.members}
-        assert committed[question.member_id] == result.assignment, "only a committed assignment is told"
+        assert committed[request.member_id] == result.assignment, "only a committed assignment is answered"
         self.assigned += bool(result.assignment)
 
 
 @pytest.mark.parametrize("seed", range(150))
-def test_whatever_members_do_the_group_keeps_its_promises(seed: int) -> None:
+def test_the_invariants_of_a_group_hold_whatever_members_do(seed: int) -> None:
     crowd = Crowd(seed)
     for _ in range(STEPS):
         crowd.step()
-    assert len(crowd.rosters) > 3, "a crowd that never rebalances shows nothing"
+    assert len(crowd.members) > 3, "a crowd that never rebalances shows nothing"
     assert crowd.assigned > 0, "nor does one that never works"
     crowd.pass_until(crowd.now_ms + 3_600_000)
-    assert not crowd.open, "every question has been answered, once"
-    assert not len(crowd.group.roster), "members that fell silent are gone"
+    assert not crowd.open, "every request has been answered, once"
+    assert not len(crowd.group.members), "members that fell silent are gone"
     assert crowd.wake_ms is None, "an empty group asks for nothing"

@@ -1,23 +1,14 @@
-"""Driving machines under leases: nothing is said before it is committed, nothing without the lease."""
+"""Driving machines under leases: no answer before its commit, no answer without the lease."""
 
-from collections.abc import AsyncIterator, Awaitable, Coroutine
-from typing import Any, TypeAlias, TypeVar
+from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from higgins.groups.coordinator import Answer, Coordinator
-from higgins.groups.events import (
-    AuthoriseCommit,
-    Departure,
-    Heartbeat,
-    Join,
-    JoinResult,
-    Leave,
-    Sync,
-    SyncResult,
-)
+from higgins.groups.classic.requests import JoinResult
+from higgins.groups.machine import AuthoriseCommit
 from higgins.groups.settings import GroupSettings
 from higgins.ledger.committer import Outcome
 from higgins.ledger.state.groups import SaveGroup
@@ -30,58 +21,8 @@ from higgins.model.names import TopicId
 from higgins.runtime import Runtime
 from higgins_protocol.errors import ErrorCode
 from tests.groups.ledger import FakeBucket, FakeLedger
-from tests.groups.playbook import SESSION_MS, join, sync
-
-T = TypeVar("T")
-Codes: TypeAlias = tuple[ErrorCode, ...]
-SETTINGS = GroupSettings(initial_rebalance_delay_ms=0, min_session_timeout_ms=1_000)
-TOPIC = TopicId(b"topic-orders-000")
-
-
-class Node:
-    """A coordinator and its ledger."""
-
-    def __init__(self, bucket: FakeBucket, port: int, settings: GroupSettings = SETTINGS) -> None:
-        self.ledger = bucket.node(port)
-        self.coordinator = Coordinator(Runtime(), self.ledger, settings)
-
-    async def join(self, group_id: str, fresh: str = "", **fields: Any) -> JoinResult:
-        return await now(self.coordinator.join(group_id, self.question(fresh, **fields)))
-
-    def question(self, fresh: str = "", **fields: Any) -> Join:
-        return join(self.coordinator.new_token(), fresh, **fields)
-
-    async def sync(self, group_id: str, member_id: str, generation: int, **fields: Any) -> SyncResult:
-        question: Sync = sync(self.coordinator.new_token(), member_id, generation, **fields)
-        return await now(self.coordinator.sync(group_id, question))
-
-    async def heartbeat(self, group_id: str, member_id: str, generation: int) -> ErrorCode:
-        return await now(self.beat(group_id, member_id, generation))
-
-    def beat(self, group_id: str, member_id: str, generation: int) -> Answer[ErrorCode]:
-        question = Heartbeat(self.coordinator.new_token(), member_id, generation)
-        return self.coordinator.heartbeat(group_id, question)
-
-    async def commit(
-        self, group_id: str, offset: int, *, member_id: str = "", generation: int = -1, metadata: str = ""
-    ) -> tuple[ErrorCode, ...]:
-        question = AuthoriseCommit(self.coordinator.new_token(), member_id, generation)
-        entries = (OffsetToCommit(TOPIC, 0, offset, 7, metadata),)
-        return await codes_of(self.coordinator.commit(group_id, question, entries))
-
-    async def stable(self, group_id: str) -> None:
-        """One member `a`, assigned `A` in generation 1."""
-        assert (await self.join(group_id, "a")).generation == 1
-        assert (await self.sync(group_id, "a", 1, assignments={"a": b"A"})).assignment == b"A"
-
-
-async def now(answer: Answer[T]) -> T:
-    return await answer if isinstance(answer, Coroutine) else answer
-
-
-async def codes_of(commit: Coroutine[Any, Any, Codes | Awaitable[Codes]]) -> Codes:
-    handed_over = await commit
-    return handed_over if isinstance(handed_over, tuple) else await handed_over
+from tests.groups.node import TOPIC, Node, answered, codes_of, owned_by
+from tests.groups.playbook import SESSION_MS
 
 
 @pytest.fixture
@@ -106,16 +47,8 @@ async def pair(node: Node, bucket: FakeBucket, nursery: trio.Nursery) -> AsyncIt
     yield node, other
 
 
-def owned_by(node: Node) -> str:
-    """A group id that a node owns."""
-    assert node.ledger.session is not None
-    return next(
-        name for name in map("g{}".format, range(1000)) if node.coordinator.find(name) == node.ledger.session
-    )
-
-
-async def test_a_group_is_committed_before_its_members_hear_of_it(node: Node, nursery: trio.Nursery) -> None:
-    await node.coordinator.join("g", node.question("p", requires_known_id=True))
+async def test_a_generation_is_committed_before_its_members_learn_of_it(node: Node, nursery: trio.Nursery) -> None:
+    await answered(node.coordinator.request("g", node.join_request("p", requires_member_id=True)))
     node.ledger.holds = True
     results: list[JoinResult] = []
 
@@ -134,7 +67,7 @@ async def test_a_group_is_committed_before_its_members_hear_of_it(node: Node, nu
     assert [member.member_id for member in record.members] == ["a"]
 
 
-async def test_a_heartbeat_of_a_settled_group_costs_no_task_and_no_commit(node: Node) -> None:
+async def test_a_heartbeat_in_a_stable_group_costs_no_task_and_no_commit(node: Node) -> None:
     await node.stable("g")
     proposals = len(node.ledger.proposals)
     assert node.beat("g", "a", 1) is ErrorCode.NONE
@@ -146,7 +79,7 @@ async def test_a_rebalance_costs_two_commits_and_a_lease(node: Node) -> None:
     assert [type(proposal) for proposal in node.ledger.proposals] == [TakeLease, SaveGroup, SaveGroup]
 
 
-async def test_whoever_does_not_own_a_group_says_so(pair: tuple[Node, Node]) -> None:
+async def test_a_node_that_does_not_own_a_group_answers_not_coordinator(pair: tuple[Node, Node]) -> None:
     first, second = pair
     group_id = owned_by(second)
     assert (await first.join(group_id, "a")).error is ErrorCode.NOT_COORDINATOR
@@ -166,7 +99,7 @@ async def test_a_group_moves_to_its_new_owner_without_a_rebalance(pair: tuple[No
     assert await second.heartbeat(group_id, "a", 1) is ErrorCode.NOT_COORDINATOR
 
 
-async def test_members_waiting_on_a_node_that_lost_the_group_are_sent_away(
+async def test_members_that_wait_where_the_group_moved_away_get_not_coordinator(
     autojump_clock: MockClock, node: Node, bucket: FakeBucket, nursery: trio.Nursery
 ) -> None:
     results: list[JoinResult] = []
@@ -200,14 +133,14 @@ async def test_a_lease_that_moved_and_came_back_starts_from_the_record(
     assert (await rejoined.sync(group_id, "a", 1)).assignment == b"A"
 
 
-async def test_a_commit_refused_tells_everyone_to_look_again(node: Node, nursery: trio.Nursery) -> None:
+async def test_after_a_refused_commit_waiting_members_get_not_coordinator(node: Node, nursery: trio.Nursery) -> None:
     await node.stable("g")
     results: list[JoinResult] = []
 
     async def enter(**fields: Any) -> None:
         results.append(await node.join("g", **fields))
 
-    nursery.start_soon(lambda: enter(fresh="b"))
+    nursery.start_soon(lambda: enter(new_member_id="b"))
     await wait_all_tasks_blocked()
     node.ledger.holds = True
     nursery.start_soon(lambda: enter(member_id="a"))
@@ -218,7 +151,7 @@ async def test_a_commit_refused_tells_everyone_to_look_again(node: Node, nursery
     assert await node.heartbeat("g", "a", 1) is ErrorCode.NONE
 
 
-async def test_a_member_that_gave_up_waiting_harms_nobody(
+async def test_a_member_that_gave_up_waiting_does_not_stop_the_others(
     autojump_clock: MockClock, node: Node, nursery: trio.Nursery
 ) -> None:
     await node.stable("g")
@@ -240,7 +173,7 @@ async def test_silent_members_expire_by_the_nodes_own_clock(autojump_clock: Mock
     assert (record.generation, record.members) == (2, ())
 
 
-async def test_the_initial_delay_is_kept(
+async def test_the_initial_rebalance_delay_is_observed(
     bucket: FakeBucket, nursery: trio.Nursery, autojump_clock: MockClock
 ) -> None:
     node = Node(bucket, 9001, GroupSettings(initial_rebalance_delay_ms=3_000))
@@ -250,7 +183,7 @@ async def test_the_initial_delay_is_kept(
     assert trio.current_time() - started == pytest.approx(3, abs=0.1)
 
 
-async def test_a_node_cut_off_from_the_ledger_answers_for_nobody(node: Node) -> None:
+async def test_a_node_cut_off_from_the_ledger_refuses_all_requests(node: Node) -> None:
     await node.stable("g")
     node.ledger.is_cut_off = True
     assert await node.heartbeat("g", "a", 1) is ErrorCode.NOT_COORDINATOR
@@ -268,10 +201,10 @@ async def test_members_do_not_expire_while_the_node_is_cut_off(autojump_clock: M
     assert await node.heartbeat("g", "a", 1) is ErrorCode.NONE
 
 
-async def test_a_commit_that_hangs_does_not_hold_members_for_ever(
+async def test_members_do_not_wait_for_a_commit_that_hangs(
     autojump_clock: MockClock, node: Node, nursery: trio.Nursery
 ) -> None:
-    await node.join("g", "p", requires_known_id=True)
+    await node.join("g", "p", requires_member_id=True)
     node.ledger.holds = True
     assert (await node.join("g", "a")).error is ErrorCode.NOT_COORDINATOR
     node.ledger.release()
@@ -279,35 +212,33 @@ async def test_a_commit_that_hangs_does_not_hold_members_for_ever(
 
 
 @pytest.mark.parametrize("generation", [0, 7])
-async def test_groups_nobody_knows_are_not_taken(node: Node, generation: int) -> None:
+async def test_no_lease_is_taken_for_a_group_that_does_not_exist(node: Node, generation: int) -> None:
     assert await node.heartbeat("g", "a", generation) is ErrorCode.UNKNOWN_MEMBER_ID
     assert (await node.sync("g", "a", generation)).error is ErrorCode.UNKNOWN_MEMBER_ID
-    leave = Leave(node.coordinator.new_token(), (Departure("a"), Departure("b")))
-    left = await now(node.coordinator.leave("g", leave))
-    assert left.departures == (ErrorCode.UNKNOWN_MEMBER_ID,) * 2
+    assert (await node.leave("g", "a", "b")).members == (ErrorCode.UNKNOWN_MEMBER_ID,) * 2
     assert await node.commit("g", 1, member_id="a", generation=generation) == (ErrorCode.GROUP_ID_NOT_FOUND,)
     assert (await node.join("g", member_id="a")).error is ErrorCode.UNKNOWN_MEMBER_ID
     assert not node.ledger.proposals
 
 
 @pytest.mark.parametrize("group_id", ["", "x" * 1_025])
-async def test_group_ids_have_bounds(node: Node, group_id: str) -> None:
+async def test_group_ids_that_are_empty_or_too_long_are_refused(node: Node, group_id: str) -> None:
     assert (await node.join(group_id, "a")).error is ErrorCode.INVALID_GROUP_ID
     assert await node.heartbeat(group_id, "a", 1) is ErrorCode.INVALID_GROUP_ID
 
 
-async def test_the_empty_group_id_may_commit_and_nothing_else(node: Node) -> None:
+async def test_offsets_can_be_committed_under_the_empty_group_id(node: Node) -> None:
     assert await node.commit("", 5) == (ErrorCode.NONE,)
     assert await node.commit("x" * 1_025, 5) == (ErrorCode.INVALID_GROUP_ID,)
 
 
-async def test_committed_offsets_come_back_as_given(node: Node) -> None:
+async def test_committed_offsets_come_back_as_committed(node: Node) -> None:
     assert await node.commit("g", 42, metadata="why") == (ErrorCode.NONE,)
-    found = await node.coordinator.committed("g", "nobody")
-    assert not isinstance(found, ErrorCode)
-    entry = found[0][TOPIC, 0]
+    committed = await node.coordinator.committed("g", "unknown")
+    assert not isinstance(committed, ErrorCode)
+    entry = committed[0][TOPIC, 0]
     assert (entry.offset, entry.leader_epoch, entry.metadata) == (42, 7, "why")
-    assert found[1] == {}
+    assert committed[1] == {}
 
 
 async def test_a_member_commits_in_its_generation_only(node: Node) -> None:
@@ -315,15 +246,15 @@ async def test_a_member_commits_in_its_generation_only(node: Node) -> None:
     assert await node.commit("g", 5, member_id="a", generation=1) == (ErrorCode.NONE,)
     assert await node.commit("g", 6, member_id="a", generation=2) == (ErrorCode.ILLEGAL_GENERATION,)
     assert await node.commit("g", 7) == (ErrorCode.UNKNOWN_MEMBER_ID,)
-    found = await node.coordinator.committed("g")
-    assert not isinstance(found, ErrorCode)
-    assert found[0][TOPIC, 0].offset == 5
+    committed = await node.coordinator.committed("g")
+    assert not isinstance(committed, ErrorCode)
+    assert committed[0][TOPIC, 0].offset == 5
 
 
 async def test_a_partition_that_does_not_exist_has_its_own_error(node: Node) -> None:
-    question = AuthoriseCommit(node.coordinator.new_token(), "", -1)
+    request = AuthoriseCommit(node.coordinator.new_token(), "", -1)
     entries = (OffsetToCommit(TOPIC, 0, 1, -1, ""), OffsetToCommit(TopicId(bytes(16)), 0, 1, -1, ""))
-    codes = await codes_of(node.coordinator.commit("g", question, entries))
+    codes = await codes_of(node.coordinator.commit("g", request, entries))
     assert codes == (ErrorCode.NONE, ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
 
 
@@ -356,12 +287,12 @@ def _judge(bucket: FakeBucket, epoch: int, proposal: Any) -> Outcome:
     return outcomes[0]
 
 
-async def test_groups_are_seen_as_they_are(node: Node) -> None:
+async def test_groups_are_described_and_listed(node: Node) -> None:
     await node.stable("busy")
     await node.commit("plain", 1)
-    views = await node.coordinator.describe("busy", "plain", "nobody")
-    busy, plain, nobody = views
-    assert nobody is None
+    views = await node.coordinator.describe("busy", "plain", "unknown")
+    busy, plain, unknown = views
+    assert unknown is None
     assert not isinstance(busy, ErrorCode | None)
     assert (busy.state, busy.protocol_type, busy.protocol) == ("Stable", "consumer", "range")
     assert [(member.member_id, member.assignment, member.metadata) for member in busy.members] == [
@@ -374,7 +305,7 @@ async def test_groups_are_seen_as_they_are(node: Node) -> None:
     assert [view.group_id for view in listed] == ["busy", "plain"]
 
 
-async def test_a_group_that_does_not_run_yet_is_seen_from_its_record(node: Node, bucket: FakeBucket) -> None:
+async def test_a_group_that_does_not_run_is_described_from_its_record(node: Node, bucket: FakeBucket) -> None:
     await node.stable("g")
     node.ledger.leave()
     restarted = Node(bucket, 9001)
@@ -396,7 +327,7 @@ async def test_each_node_lists_its_own_groups(pair: tuple[Node, Node]) -> None:
     assert len(set(listed)) == 2
 
 
-async def test_an_empty_group_nobody_asks_for_leaves_memory_but_not_the_record(
+async def test_an_empty_group_without_requests_leaves_memory_but_stays_on_record(
     autojump_clock: MockClock, node: Node
 ) -> None:
     await node.commit("g", 5)
@@ -408,7 +339,7 @@ async def test_an_empty_group_nobody_asks_for_leaves_memory_but_not_the_record(
     assert [view.group_id for view in listed] == ["g"]
 
 
-async def test_groups_that_hold_nothing_are_forgotten_in_the_end(
+async def test_groups_without_members_and_offsets_are_deleted_in_the_end(
     autojump_clock: MockClock, node: Node, bucket: FakeBucket
 ) -> None:
     """Consumers that pass by leave a group each; one with offsets stays, one with members does."""
@@ -416,7 +347,7 @@ async def test_groups_that_hold_nothing_are_forgotten_in_the_end(
         await node.stable(group_id)
     await node.commit("kept", 5, member_id="a", generation=1)
     for group_id in ("passed", "kept"):
-        await now(node.coordinator.leave(group_id, Leave(node.coordinator.new_token(), (Departure("a"),))))
+        await node.leave(group_id, "a")
     bucket.time_ms = Runtime().now_ms() + 3_600_000
     bucket.commit(0, CreateTopic("later", TopicId(b"topic-later-0000"), 1, {}))
     for _ in range(200):
@@ -443,9 +374,9 @@ def with_operator(node: Node, bucket: FakeBucket) -> Node:
 
 async def test_an_operators_group_shows_its_progress(with_operator: Node, bucket: FakeBucket) -> None:
     node = with_operator
-    found = await node.coordinator.committed("higgins.op.large")
-    assert not isinstance(found, ErrorCode)
-    assert {key[1]: entry.offset for key, entry in found[0].items()} == {0: 3, 1: 4}
+    committed = await node.coordinator.committed("higgins.op.large")
+    assert not isinstance(committed, ErrorCode)
+    assert {key[1]: entry.offset for key, entry in committed[0].items()} == {0: 3, 1: 4}
     view = (await node.coordinator.describe("higgins.op.large"))[0]
     assert not isinstance(view, ErrorCode | None)
     assert (view.state, view.protocol_type, view.members) == ("Empty", "higgins", ())
@@ -457,6 +388,6 @@ async def test_an_operators_group_shows_its_progress(with_operator: Node, bucket
 
 
 @pytest.mark.parametrize("group_id", ["higgins.op.large", "higgins.op.none"])
-async def test_nobody_joins_or_commits_for_an_operator(with_operator: Node, group_id: str) -> None:
+async def test_clients_can_neither_join_nor_commit_to_an_operators_group(with_operator: Node, group_id: str) -> None:
     assert (await with_operator.join(group_id, "a")).error is ErrorCode.POLICY_VIOLATION
     assert await with_operator.commit(group_id, 9) == (ErrorCode.POLICY_VIOLATION,)

@@ -203,7 +203,7 @@ async def test_a_member_joins(wire: Wire, version: int) -> None:
 
 
 @pytest.mark.parametrize("version", versions(JOIN))
-async def test_a_refused_join_says_no_more_than_why(wire: Wire, version: int) -> None:
+async def test_a_refused_join_carries_only_its_error(wire: Wire, version: int) -> None:
     refused = await wire.join(version, group_id="")
     assert refused.error_code == ErrorCode.INVALID_GROUP_ID
     assert refused.protocol_name == (None if version >= 7 else "")
@@ -218,7 +218,7 @@ async def test_in_v0_the_session_timeout_is_the_rebalance_timeout(wire: Wire) ->
 
 
 @pytest.mark.parametrize("version", versions(JOIN, since=5))
-async def test_a_static_member_returns_to_its_place(wire: Wire, version: int) -> None:
+async def test_a_static_member_that_returns_keeps_its_assignment(wire: Wire, version: int) -> None:
     first = await wire.join(version, group_instance_id="till-1")
     assert first.member_id.startswith("till-1-")
     assignment = SyncGroupRequestAssignment(member_id=first.member_id, assignment=b"all")
@@ -240,12 +240,12 @@ async def test_a_static_member_returns_to_its_place(wire: Wire, version: int) ->
     assert second.leader == (second.member_id if version >= 9 else first.member_id)
 
 
-async def test_a_name_too_long_is_refused(wire: Wire) -> None:
+async def test_an_instance_id_that_is_too_long_is_refused(wire: Wire) -> None:
     assert (await wire.join(9, group_instance_id="x" * 1_025)).error_code == ErrorCode.INVALID_REQUEST
 
 
 @pytest.mark.parametrize("version", versions(SYNC))
-async def test_a_member_is_given_its_assignment(wire: Wire, version: int) -> None:
+async def test_a_member_gets_its_assignment(wire: Wire, version: int) -> None:
     member_id = await wire.enter()
     request = SyncGroupRequest(
         group_id="g", generation_id=1, member_id=member_id, protocol_type="consumer", protocol_name="range"
@@ -274,7 +274,7 @@ async def test_a_heartbeat_is_answered(wire: Wire, version: int) -> None:
 
 
 @pytest.mark.parametrize("version", versions(LEAVE, until=2))
-async def test_one_member_leaves_and_its_error_is_the_responses(wire: Wire, version: int) -> None:
+async def test_when_one_member_leaves_its_error_is_that_of_the_response(wire: Wire, version: int) -> None:
     member_id = await wire.enter()
     left: LeaveGroupResponse = await wire.ask(LEAVE, version, LeaveGroupRequest(group_id="g", member_id=member_id))
     assert left.error_code == ErrorCode.NONE
@@ -314,7 +314,7 @@ async def test_groups_are_described(wire: Wire, version: int) -> None:
     assert (unknown.error_message is None) == (version < 6)
 
 
-async def test_operations_are_told_only_when_asked_for(wire: Wire) -> None:
+async def test_authorized_operations_are_listed_only_on_request(wire: Wire) -> None:
     described = await wire.ask(DESCRIBE, 5, DescribeGroupsRequest(groups=["g"]))
     assert described.groups[0].authorized_operations == -0x80000000
 
@@ -349,7 +349,7 @@ async def test_groups_are_listed(wire: Wire, version: int) -> None:
         (["Empty", "Stable"], ["classic"], ["g", "plain"]),
     ],
 )
-async def test_filters_do_not_regard_case(wire: Wire, states: list[str], types: list[str], found: list[str]) -> None:
+async def test_filters_ignore_case(wire: Wire, states: list[str], types: list[str], found: list[str]) -> None:
     await wire.enter()
     await wire.commit(2, offset(1), group_id="plain")
     request = ListGroupsRequest(states_filter=states, types_filter=types)
@@ -374,7 +374,7 @@ async def test_each_partition_of_a_commit_has_its_error(wire: Wire, version: int
 
 
 @pytest.mark.parametrize("version", versions(COMMIT))
-async def test_members_commit_and_strangers_do_not(wire: Wire, version: int) -> None:
+async def test_only_members_can_commit(wire: Wire, version: int) -> None:
     member_id = await wire.enter()
     member = {"member_id": member_id, "generation_id_or_member_epoch": 1}
     assert await wire.commit(version, offset(5), **member) == [ErrorCode.NONE]
@@ -427,7 +427,7 @@ async def test_many_groups_are_fetched_at_once(wire: Wire, version: int) -> None
 
 
 @pytest.mark.parametrize("version", versions(FETCH))
-async def test_a_node_that_cannot_know_says_so(wire: Wire, version: int) -> None:
+async def test_a_node_that_cannot_reach_the_store_answers_with_an_error(wire: Wire, version: int) -> None:
     wire.ledger.is_cut_off = True
     if version >= 8:
         group = OffsetFetchRequestGroup(group_id="g", topics=None)

@@ -1,4 +1,4 @@
-"""Deleting groups and their offsets: by the coordinator alone, under its lease, and told after the commit."""
+"""Deleting groups and their offsets: by the coordinator alone, under its lease, and answered after the commit."""
 
 import pytest
 import trio
@@ -9,7 +9,7 @@ from higgins.ledger.state.topics import CreateTopic
 from higgins.model.errors import StorageUnavailable
 from higgins_protocol.errors import ErrorCode
 from tests.groups.ledger import FakeBucket
-from tests.groups.test_coordinator import TOPIC, Node, owned_by
+from tests.groups.node import TOPIC, Node, owned_by
 
 
 @pytest.fixture
@@ -40,41 +40,41 @@ async def test_only_its_coordinator_deletes_a_group(nodes: tuple[Node, Node]) ->
     assert await ours.coordinator.delete(group_id) is ErrorCode.GROUP_ID_NOT_FOUND
 
 
-async def test_a_deletion_is_told_after_its_commit(nodes: tuple[Node, Node], nursery: trio.Nursery) -> None:
+async def test_a_deletion_is_answered_after_its_commit(nodes: tuple[Node, Node], nursery: trio.Nursery) -> None:
     ours, _ = nodes
     group_id = owned_by(ours)
     await ours.commit(group_id, 5)
-    told: list[ErrorCode] = []
+    answers: list[ErrorCode] = []
 
     async def delete() -> None:
-        told.append(await ours.coordinator.delete(group_id))
+        answers.append(await ours.coordinator.delete(group_id))
 
     ours.ledger.holds = True
     nursery.start_soon(delete)
     await wait_all_tasks_blocked()
-    assert told == []
+    assert answers == []
     ours.ledger.release()
     await wait_all_tasks_blocked()
-    assert told == [ErrorCode.NONE] and offsets_of(ours, group_id) == []
+    assert answers == [ErrorCode.NONE] and offsets_of(ours, group_id) == []
 
 
-async def test_what_may_not_have_been_committed_is_not_said_to_be(
+async def test_a_deletion_that_may_not_be_committed_is_answered_with_an_error(
     nodes: tuple[Node, Node], nursery: trio.Nursery
 ) -> None:
     ours, _ = nodes
     group_id = owned_by(ours)
     topic = ours.ledger.state.topics.by_id[TOPIC]
     await ours.commit(group_id, 5)
-    told: list[object] = []
+    answers: list[object] = []
 
     async def delete_offsets() -> None:
-        told.append(await ours.coordinator.delete_offsets(group_id, [(topic, 0)]))
+        answers.append(await ours.coordinator.delete_offsets(group_id, [(topic, 0)]))
 
     ours.ledger.holds = True
     nursery.start_soon(delete_offsets)
     await wait_all_tasks_blocked()
     ours.ledger.release(lambda _: Outcome(error=StorageUnavailable("lost")))
     await wait_all_tasks_blocked()
-    assert told == [ErrorCode.COORDINATOR_NOT_AVAILABLE] and offsets_of(ours, group_id) == [5]
+    assert answers == [ErrorCode.COORDINATOR_NOT_AVAILABLE] and offsets_of(ours, group_id) == [5]
     assert await ours.coordinator.delete_offsets(group_id, [(topic, 0), (topic, 1)]) == [ErrorCode.NONE] * 2
     assert offsets_of(ours, group_id) == []

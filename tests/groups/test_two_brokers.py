@@ -157,7 +157,7 @@ async def test_a_group_survives_a_restart_of_its_only_broker(autojump_clock: Moc
 
 
 @pytest.mark.parametrize("in_good_order", [True, False], ids=["stopped", "killed"])
-async def test_a_group_goes_on_with_another_broker(autojump_clock: MockClock, in_good_order: bool) -> None:
+async def test_a_group_continues_on_another_broker(autojump_clock: MockClock, in_good_order: bool) -> None:
     store = new_store()
     async with running(store, 9001) as first:
         assert await Client(first.connect()).coordinator() == 9001
@@ -229,7 +229,7 @@ async def test_the_controller_changes_only_when_its_node_ends(autojump_clock: Mo
                     assert (await asked.ask(METADATA, 9, MetadataRequest())).controller_id == controller
 
 
-async def test_a_node_that_stops_says_who_goes_on_before_it_hangs_up(autojump_clock: MockClock) -> None:
+async def test_a_stopping_node_names_the_next_coordinator_before_closing_connections(autojump_clock: MockClock) -> None:
     store = new_store()
     async with running(store, 9001) as first:
         client = Client(first.connect())

@@ -1,13 +1,13 @@
 """Heartbeat: v0-4.
 
-Behaviour: keeps a member's session, and tells it REBALANCE_IN_PROGRESS while the group prepares its next generation.
+Behaviour: extends the member's session; REBALANCE_IN_PROGRESS while the group prepares its next generation.
 Answered at once on the node that runs the group.
 Version notes: v3 group.instance.id.
 Not done: throttling.
 """
 
 
-from higgins.groups.events import Heartbeat
+from higgins.groups.classic.requests import Heartbeat
 from higgins.kafka.acl import AclOperation, AclResourceType, Permission
 from higgins.kafka.api_row import ApiRow, State
 from higgins.kafka.context import Call
@@ -18,10 +18,10 @@ from higgins_protocol.messages.heartbeat import HeartbeatRequest, HeartbeatRespo
 
 
 def handle(call: Call, request: HeartbeatRequest) -> Future[HeartbeatResponse]:
-    question = Heartbeat(
+    heartbeat = Heartbeat(
         call.node.groups.new_token(), request.member_id, request.generation_id, request.group_instance_id
     )
-    return then(call, call.node.groups.heartbeat(request.group_id, question), _response)
+    return then(call, call.node.groups.request(request.group_id, heartbeat), _response)
 
 
 def _response(error: ErrorCode) -> HeartbeatResponse:

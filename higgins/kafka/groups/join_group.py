@@ -1,17 +1,17 @@
 """JoinGroup: v0-9.
 
-Behaviour: the answer comes when the generation begins: when everyone has joined, the rebalance timeout is over, or
-(first member of an empty group) the initial delay. The leader alone is told the members and their metadata, which is
-opaque here. Static members keep their place (KIP-345). The generation is committed before anyone hears of it.
-Version notes: v0 has no rebalance timeout, the session's stands for it; v4 makes a new dynamic member come again with
-the id it is told (KIP-394); v5 group.instance.id; v7 a null protocol name where there is none, "" below; v9 tells a
-returning static leader not to assign (KIP-814).
+Behaviour: the answer comes when the generation begins: when all members have joined, the rebalance timeout is over, or
+(first member of an empty group) the initial delay. Only the leader gets the list of members with their metadata, which
+is opaque here. Static members keep their assignment (KIP-345). The generation is committed before any member learns it.
+Version notes: v0 has no rebalance timeout, the session timeout is used; v4 makes a new dynamic member join again with
+the id it is given (KIP-394); v5 group.instance.id; v7 a null protocol name where there is none, "" below; v9 tells a
+returning static leader to skip the assignment (KIP-814).
 Not done: throttling.
 """
 
 from functools import partial
 
-from higgins.groups.events import Join, JoinResult, MemberProtocol
+from higgins.groups.classic.requests import Join, JoinResult, MemberProtocol
 from higgins.kafka.acl import AclOperation, AclResourceType, Permission
 from higgins.kafka.api_row import ApiRow, State
 from higgins.kafka.context import Call
@@ -26,30 +26,30 @@ def handle(call: Call, request: JoinGroupRequest) -> Future[JoinGroupResponse]:
     respond = partial(_response, call.version)
     if len(request.group_instance_id or "") > CLIENT_NAME_CHARACTERS_MAX:
         return completed(respond(JoinResult(error=ErrorCode.INVALID_REQUEST, member_id=request.member_id)))
-    return then(call, call.node.groups.join(request.group_id, _question(call, request)), respond)
+    return then(call, call.node.groups.request(request.group_id, _join(call, request)), respond)
 
 
-def _question(call: Call, request: JoinGroupRequest) -> Join:
+def _join(call: Call, request: JoinGroupRequest) -> Join:
     has_rebalance_timeout = request.rebalance_timeout_ms >= 0
     return Join(
         token=call.node.groups.new_token(),
-        fresh_member_id=_fresh_member_id(call, request.group_instance_id),
+        new_member_id=_new_member_id(call, request.group_instance_id),
         session_timeout_ms=request.session_timeout_ms,
         rebalance_timeout_ms=request.rebalance_timeout_ms if has_rebalance_timeout else request.session_timeout_ms,
         protocol_type=request.protocol_type,
-        protocols=tuple(MemberProtocol(offer.name, offer.metadata) for offer in request.protocols),
+        protocols=tuple(MemberProtocol(each.name, each.metadata) for each in request.protocols),
         member_id=request.member_id,
         instance_id=request.group_instance_id,
         client_id=call.client_id or "",
-        # Kafka shows addresses the way Java prints them, and tools have come to expect it.
+        # Kafka shows addresses as Java prints them, with a slash, and tools expect that.
         client_host=f"/{call.client_host}",
-        requires_known_id=call.version >= 4,
-        can_skip_assignment=call.version >= 9,
+        requires_member_id=call.version >= 4,
+        supports_skipping_assignment=call.version >= 9,
     )
 
 
-def _fresh_member_id(call: Call, instance_id: str | None) -> str:
-    """Who it is, to a reader, and something nobody else has."""
+def _new_member_id(call: Call, instance_id: str | None) -> str:
+    """A readable prefix and a random UUID, as in Kafka."""
     digits = call.node.runtime.token(16).hex()
     unique = "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
     return f"{instance_id or call.client_id or ''}-{unique}"

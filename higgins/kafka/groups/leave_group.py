@@ -1,14 +1,14 @@
 """LeaveGroup: v0-5.
 
-Behaviour: members leave and the others rebalance; each departure has its own answer.
-Version notes: v0-2 one member, whose error is the response's; v3 many, by member id, or by group.instance.id alone
-as an administrator does (KIP-345); v5 a reason, which is not kept.
+Behaviour: members leave and the others rebalance; each leaving member has its own error.
+Version notes: v0-2 one member, whose error is that of the response; v3 many, by member id, or by group.instance.id
+alone as an administrator does (KIP-345); v5 a reason, which is not kept.
 Not done: throttling.
 """
 
 from functools import partial
 
-from higgins.groups.events import Departure, Leave, LeaveResult
+from higgins.groups.classic.requests import Leave, LeaveResult, LeavingMember
 from higgins.kafka.acl import AclOperation, AclResourceType, Permission
 from higgins.kafka.api_row import ApiRow, State
 from higgins.kafka.context import Call
@@ -19,22 +19,22 @@ from higgins_protocol.messages.leave_group import LeaveGroupRequest, LeaveGroupR
 
 
 def handle(call: Call, request: LeaveGroupRequest) -> Future[LeaveGroupResponse]:
-    departures = tuple(Departure(each.member_id, each.group_instance_id) for each in request.members)
+    leaving = tuple(LeavingMember(each.member_id, each.group_instance_id) for each in request.members)
     if call.version < 3:
-        departures = (Departure(request.member_id),)
-    question = Leave(call.node.groups.new_token(), departures)
-    return then(call, call.node.groups.leave(request.group_id, question), partial(_response, call.version, departures))
+        leaving = (LeavingMember(request.member_id),)
+    leave = Leave(call.node.groups.new_token(), leaving)
+    return then(call, call.node.groups.request(request.group_id, leave), partial(_response, call.version, leaving))
 
 
-def _response(version: int, departures: tuple[Departure, ...], result: LeaveResult) -> LeaveGroupResponse:
+def _response(version: int, leaving: tuple[LeavingMember, ...], result: LeaveResult) -> LeaveGroupResponse:
     if version < 3:
-        single = result.departures[0] if result.departures else ErrorCode.NONE
+        single = result.members[0] if result.members else ErrorCode.NONE
         return LeaveGroupResponse(error_code=result.error or single)
     return LeaveGroupResponse(
         error_code=result.error,
         members=[
-            MemberResponse(member_id=departure.member_id, group_instance_id=departure.instance_id, error_code=error)
-            for departure, error in zip(departures, result.departures, strict=False)
+            MemberResponse(member_id=each.member_id, group_instance_id=each.instance_id, error_code=error)
+            for each, error in zip(leaving, result.members, strict=False)
         ],
     )
 

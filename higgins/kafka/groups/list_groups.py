@@ -13,8 +13,6 @@ from higgins.kafka.context import Call
 from higgins_protocol.errors import ErrorCode
 from higgins_protocol.messages.list_groups import ListedGroup, ListGroupsRequest, ListGroupsResponse
 
-GROUP_TYPE = "classic"
-
 
 @in_task
 async def handle(call: Call, request: ListGroupsRequest) -> ListGroupsResponse:
@@ -23,18 +21,16 @@ async def handle(call: Call, request: ListGroupsRequest) -> ListGroupsResponse:
         return ListGroupsResponse(error_code=views)
     states = {state.strip().lower() for state in request.states_filter}
     types = {kind.lower() for kind in request.types_filter}
-    if types and GROUP_TYPE not in types:
-        return ListGroupsResponse()
     return ListGroupsResponse(
         groups=[
             ListedGroup(
                 group_id=view.group_id,
                 protocol_type=view.protocol_type,
                 group_state=view.state,
-                group_type=GROUP_TYPE,
+                group_type=view.group_type,
             )
             for view in views
-            if not states or view.state.lower() in states
+            if (not states or view.state.lower() in states) and (not types or view.group_type.lower() in types)
         ]
     )
 

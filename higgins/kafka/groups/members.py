@@ -3,7 +3,7 @@
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
-from higgins.groups.coordinator import Answer
+from higgins.groups.requests import Answer
 from higgins.kafka.context import Call
 from higgins.model.future import Future, completed
 from higgins_protocol.messages.heartbeat import HeartbeatRequest

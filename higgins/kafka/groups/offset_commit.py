@@ -9,7 +9,7 @@ group nobody knows is ILLEGAL_GENERATION up to v8, GROUP_ID_NOT_FOUND from v9.
 Not done: topic ids (v10); throttling.
 """
 
-from higgins.groups.events import AuthoriseCommit
+from higgins.groups.machine import AuthoriseCommit
 from higgins.kafka.acl import AclOperation, AclResourceType, Permission
 from higgins.kafka.api_row import ApiRow, State
 from higgins.kafka.context import Call, reach_tip
@@ -42,13 +42,13 @@ async def _commit(call: Call, request: OffsetCommitRequest, handed_over: Future[
         return _response(request, [ErrorCode.COORDINATOR_NOT_AVAILABLE] * _partitions(request))
     judged = [_judge(call, topic.name, each) for topic in request.topics for each in topic.partitions]
     entries = tuple(each for each in judged if isinstance(each, OffsetToCommit))
-    question = AuthoriseCommit(
+    authorise = AuthoriseCommit(
         call.node.groups.new_token(),
         request.member_id,
         request.generation_id_or_member_epoch,
         request.group_instance_id,
     )
-    pending = await call.node.groups.commit(request.group_id, question, entries)
+    pending = await call.node.groups.commit(request.group_id, authorise, entries)
     handed_over.set_result(None)
     codes = pending if isinstance(pending, tuple) else await pending
     if call.version < GROUP_UNKNOWN_SINCE:

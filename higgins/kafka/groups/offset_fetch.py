@@ -14,7 +14,7 @@ from itertools import groupby
 
 import msgspec
 
-from higgins.groups.coordinator import CommittedOffsets
+from higgins.groups.queries import CommittedOffsets
 from higgins.kafka.acl import AclOperation, AclResourceType, Permission
 from higgins.kafka.api_row import ApiRow, State, in_task
 from higgins.kafka.context import Call

@@ -1,13 +1,13 @@
 """SyncGroup: v0-5.
 
-Behaviour: the leader brings everyone's assignment, and each member is given its own once all of them are committed.
+Behaviour: the leader sends the assignments of all members, and each member gets its own once they are committed.
 Version notes: v3 group.instance.id; v5 names the protocol and its type; null or a mismatch is
 INCONSISTENT_GROUP_PROTOCOL.
 Not done: throttling.
 """
 
 
-from higgins.groups.events import Sync, SyncResult
+from higgins.groups.classic.requests import Sync, SyncResult
 from higgins.kafka.acl import AclOperation, AclResourceType, Permission
 from higgins.kafka.api_row import ApiRow, State
 from higgins.kafka.context import Call
@@ -22,7 +22,7 @@ NAMED_SINCE = 5
 def handle(call: Call, request: SyncGroupRequest) -> Future[SyncGroupResponse]:
     if call.version >= NAMED_SINCE and None in {request.protocol_type, request.protocol_name}:
         return completed(SyncGroupResponse(error_code=ErrorCode.INCONSISTENT_GROUP_PROTOCOL))
-    question = Sync(
+    sync = Sync(
         token=call.node.groups.new_token(),
         member_id=request.member_id,
         generation=request.generation_id,
@@ -31,7 +31,7 @@ def handle(call: Call, request: SyncGroupRequest) -> Future[SyncGroupResponse]:
         protocol=request.protocol_name,
         assignments=tuple((each.member_id, each.assignment) for each in request.assignments),
     )
-    return then(call, call.node.groups.sync(request.group_id, question), _response)
+    return then(call, call.node.groups.request(request.group_id, sync), _response)
 
 
 def _response(result: SyncResult) -> SyncGroupResponse:

@@ -3,7 +3,7 @@
 import trio
 
 from higgins import __version__
-from higgins.groups.lag import group_names, members_of, standings
+from higgins.groups.lag import group_names, member_count, partition_lags
 from higgins.kafka.context import Node
 from higgins.ledger.state.topics import Topic
 from higgins.model.figures import ApiFigures, Figures, GroupFigures, OperatorFigures, TopicFigures
@@ -84,8 +84,8 @@ async def _groups(node: Node) -> list[GroupFigures]:
     clock = node.runtime.stopwatch
     held_since = clock()
     for name in group_names(node.state):
-        lags = [one.lag for one in standings(node.state, name)]
-        found.append(GroupFigures(name, members_of(node.state, name), len(lags), sum(lags)))
+        lags = [one.lag for one in partition_lags(node.state, name)]
+        found.append(GroupFigures(name, member_count(node.state, name), len(lags), sum(lags)))
         if clock() - held_since > SLICE_S:
             await trio.lowlevel.checkpoint()
             held_since = clock()

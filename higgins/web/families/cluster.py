@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from itertools import islice
 
-from higgins.groups.lag import group_names, members_of, standings
+from higgins.groups.lag import group_names, member_count, partition_lags
 from higgins.ledger.ledger import Ledger
 from higgins.ledger.state.state import State
 from higgins.web.exposition import escaped, head, single
@@ -61,7 +61,7 @@ def groups(state: State) -> Iterator[str]:
     for start in range(0, len(names), CHUNK):
         yield "".join(
             [
-                f'kafka_consumergroup_members{{consumergroup="{escaped(name)}"}} {members_of(state, name)}\n'
+                f'kafka_consumergroup_members{{consumergroup="{escaped(name)}"}} {member_count(state, name)}\n'
                 for name in names[start : start + CHUNK]
             ]
         )
@@ -90,7 +90,7 @@ class _Lag:
 
 def _offsets(state: State, group_id: str, rest: _Lag) -> Iterator[str]:
     before = f'consumergroup="{escaped(group_id)}",topic="'
-    found = standings(state, group_id)
+    found = partition_lags(state, group_id)
     while some := list(islice(found, CHUNK)):
         offsets: list[str] = []
         lags: list[str] = []

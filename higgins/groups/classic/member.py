@@ -1,11 +1,14 @@
-"""One member of a group, and what it waits for."""
+"""One member of a classic group."""
 
-from higgins.groups.events import JoinedMember, MemberProtocol
-from higgins.ledger.state.group_records import ClassicMember
+from higgins.groups.classic.requests import JoinedMember, MemberProtocol
+from higgins.groups.ledger_access import ClassicMember
 
 
 class Member:
-    """A thing with a life: renamed when a static member returns, moved from generation to generation."""
+    """A member, the deadline of its session, and the requests of it that are not answered yet.
+
+    Its id changes when a static member returns.
+    """
 
     __slots__ = (
         "assignment",
@@ -43,13 +46,14 @@ class Member:
         self.protocols = protocols
         self.assignment = assignment
         self.is_new = False
+        """Whether it has not been in any generation yet."""
         self.join_token: int | None = None
         self.sync_token: int | None = None
         self.expires_ms = 0
 
     def __repr__(self) -> str:
-        waits = "join" if self.is_joining else "sync" if self.is_syncing else "nothing"
-        return f"<Member {self.id} waits for {waits}, expires at {self.expires_ms} ms>"
+        waits_for = "join" if self.is_joining else "sync" if self.is_syncing else "nothing"
+        return f"<Member {self.id} waits for {waits_for}, expires at {self.expires_ms} ms>"
 
     @property
     def is_static(self) -> bool:
@@ -57,29 +61,34 @@ class Member:
 
     @property
     def is_joining(self) -> bool:
-        """It has asked for the next generation and waits for it."""
+        """Its JoinGroup is not answered yet."""
         return self.join_token is not None
 
     @property
     def is_syncing(self) -> bool:
-        """It has asked for its assignment and waits for it."""
+        """Its SyncGroup is not answered yet."""
         return self.sync_token is not None
 
     def has_expired(self, now_ms: int) -> bool:
-        """Who waits for an answer of ours cannot heartbeat, and is kept; but a newcomer only for so long."""
+        """Whether its session is over.
+
+        A member that waits for an answer cannot send heartbeats and does not expire, unless it is new: the client of a
+        JoinGroup that waits for its first generation may be gone for good (`new_member_timeout_ms`).
+        """
         if self.expires_ms > now_ms:
             return False
         return self.is_new or not (self.is_joining or self.is_syncing)
 
     def metadata(self, protocol: str | None) -> bytes:
-        """What it had to say about one protocol; empty if nothing."""
-        return next((offer.metadata for offer in self.protocols if offer.name == protocol), b"")
+        """Its metadata for one protocol; empty if it does not support it."""
+        return next((supported.metadata for supported in self.protocols if supported.name == protocol), b"")
 
     def joined(self, protocol: str | None) -> JoinedMember:
+        """The member as the leader learns of it."""
         return JoinedMember(self.id, self.instance_id, self.metadata(protocol))
 
     def record(self, protocol: str | None) -> ClassicMember:
-        """As committed: only the chosen protocol's metadata outlives the node."""
+        """The member as committed: only the metadata of the selected protocol outlives the node."""
         return ClassicMember(
             member_id=self.id,
             instance_id=self.instance_id,
@@ -93,6 +102,7 @@ class Member:
 
     @staticmethod
     def restore(record: ClassicMember, protocol: str) -> "Member":
+        """The member as it was committed."""
         return Member(
             id=record.member_id,
             instance_id=record.instance_id,

@@ -1,6 +1,6 @@
-"""Operators' progress shown as consumer groups, so that lag is where everybody looks.
+"""The progress of operators, shown as consumer groups, so that every tool that shows lag shows theirs.
 
-An operator's group cannot be joined or committed to: its offsets are the operator's own, and move with its output.
+Clients cannot join such a group or commit to it: its offsets are the operator's own and move with its output.
 """
 
 from collections.abc import Iterator
@@ -17,19 +17,20 @@ PROTOCOL_TYPE = "higgins"
 
 
 def operator_of(group_id: str) -> str | None:
-    """The operator that a group's name belongs to, whether it exists or not."""
+    """The operator that a group id belongs to, whether the operator exists or not; None for any other group id."""
     return group_id.removeprefix(OPERATOR_GROUP_PREFIX) if group_id.startswith(OPERATOR_GROUP_PREFIX) else None
 
 
 def operator_groups(state: State) -> Iterator[str]:
+    """The group ids of all operators."""
     return (OPERATOR_GROUP_PREFIX + name for name in state.tasks.sets)
 
 
 def operator_view(state: State, operator: str) -> GroupView | None:
-    """The nodes that run an operator's tasks, as members; None when there is no such operator."""
+    """An operator's group, with the nodes that run its tasks as members; None when there is no such operator."""
     if operator not in state.tasks.sets:
         return None
-    holders = sorted({holder.node_id: holder for holder in _holders(state, operator)}.items())
+    holders = sorted({holder.node_id: holder for holder in _lease_holders(state, operator)}.items())
     return GroupView(
         group_id=OPERATOR_GROUP_PREFIX + operator,
         state="Stable" if holders else "Empty",
@@ -50,7 +51,7 @@ def operator_offsets(state: State, operator: str) -> dict[tuple[TopicId, int], O
     }
 
 
-def _holders(state: State, operator: str) -> Iterator[Session]:
+def _lease_holders(state: State, operator: str) -> Iterator[Session]:
     for task in range(state.tasks.sets[operator].tasks):
         lease = state.sessions.leases.get(task_resource(operator, task))
         session = state.sessions.live.get(lease.session_epoch) if lease is not None else None
