@@ -14,10 +14,10 @@ import structlog
 import trio
 import trio.testing
 
+from higgins.admin.configs.live import LiveConfigs, StaticConfig
 from higgins.config.addresses import Address, parse_address
 from higgins.groups.coordinator import Coordinator
 from higgins.kafka.apis import ROWS
-from higgins.kafka.configs.live import LiveConfigs, Started
 from higgins.kafka.context import Node
 from higgins.kafka.router import Router
 from higgins.ledger.ledger import Ledger, open_ledger
@@ -142,7 +142,7 @@ class Broker:
         writer = Writer(runtime, store, ledger, cache, settings.log, gathering=unsent.corked)
         reader = Reader(runtime, store, ledger, cache)
         watch = Watch(ledger)
-        configs = LiveConfigs(ledger, self._started())
+        configs = LiveConfigs(ledger, self._static_config())
         groups = Coordinator(runtime, ledger, settings.groups)
         operators = Engine(runtime, ledger, settings.operators, writer=writer, reader=reader, watch=watch)
         server = Server(
@@ -168,9 +168,9 @@ class Broker:
             counts=self._counts,
             apis=[row.api for row in ROWS.values()],
         )
-        configs.follow(lambda: groups.configure(configs.groups))
-        configs.follow(lambda: server.configure(configs.server))
-        ledger.subscribe(lambda commit: configs.notice())
+        configs.subscribe(lambda: groups.configure(configs.groups))
+        configs.subscribe(lambda: server.configure(configs.server))
+        ledger.subscribe(lambda commit: configs.notify())
         self.sources = Sources(
             runtime=runtime,
             ledger=ledger,
@@ -188,7 +188,7 @@ class Broker:
             await engine.start(ledger.run)
             await engine.start(writer.run)
             await ledger.join(self._endpoints(), _cluster_id(runtime))
-            configs.notice()
+            configs.notify()
             if watched is not None:
                 engine.start_soon(self._tell_metrics, self.sources, watched)
             async with trio.open_nursery() as services:
@@ -280,7 +280,7 @@ class Broker:
         name = f"{first.advertised_host}_{first.advertised_port}" if node_id is None else f"node-{node_id}"
         return held_lock(store.root, name.replace("/", "_"))
 
-    def _started(self) -> Started:
+    def _static_config(self) -> StaticConfig:
         """What this node was started with, as the config entries show it."""
         settings = self._settings
         bound = ",".join(f"PLAINTEXT://{one.host}:{one.port}" for one in self.listeners)
@@ -291,8 +291,12 @@ class Broker:
             "log.dirs": settings.store.url,
             "process.roles": "broker",
         }
-        given = {**settings.kafka, **shown}
-        return Started(broker=settings.broker, groups=settings.groups, server=settings.server, given=given)
+        return StaticConfig(
+            broker=settings.broker,
+            groups=settings.groups,
+            server=settings.server,
+            values={**settings.kafka, **shown},
+        )
 
     def _endpoints(self) -> tuple[Endpoint, ...]:
         return tuple(Endpoint(one.name, one.advertised_host, one.advertised_port) for one in self.listeners)

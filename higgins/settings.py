@@ -1,6 +1,6 @@
-"""Everything a user can set, in one value: each room's own settings, from flags, environment and higgins.toml.
+"""Everything a user can set, in one value: the settings of each room, from flags, the environment and higgins.toml.
 
-Flags are stronger than `HIGGINS_*` variables, those than the file. All faults are told at once, each with its place.
+Flags override `HIGGINS_*` variables, which override the file. All errors are reported together, each with its place.
 """
 
 import socket
@@ -12,12 +12,18 @@ from pathlib import Path
 import msgspec
 
 from higgins.config.addresses import DEFAULT_PORT, Address, is_loopback, is_wildcard, parse_address
-from higgins.config.given import Faults, Given
+from higgins.config.broker import BrokerConfig
+from higgins.config.entries.brokers import BY_SETTING
+from higgins.config.entries.startup import (
+    REPLACED,
+    WITH_SETTING,
+    WITHOUT_EFFECT,
+    environment_variable,
+    normalized,
+)
 from higgins.config.toml_file import read_toml
+from higgins.config.values import ErrorList, SettingValue
 from higgins.groups.settings import GroupSettings
-from higgins.kafka.configs.broker_entries import BY_FIELD
-from higgins.kafka.configs.started import REPLACED, SERVED, WITHOUT_EFFECT, normal_text, variable_of
-from higgins.kafka.settings import BrokerConfig
 from higgins.ledger.settings import LedgerSettings
 from higgins.log.settings import LogSettings
 from higgins.model.suggest import did_you_mean
@@ -30,8 +36,13 @@ FILE = "higgins.toml"
 PREFIX = "HIGGINS_"
 LISTENERS_MAX = 32
 
-# Variables that are not settings of a broker: which file to read, where the command line connects, what is logged.
-NOT_SETTINGS = frozenset({"HIGGINS_CONFIG", "HIGGINS_BOOTSTRAP", "HIGGINS_LOG_LEVEL", "HIGGINS_LOG_FORMAT"})
+NOT_SETTINGS: Mapping[str, str] = {
+    "HIGGINS_CONFIG": "The settings file to read instead of `higgins.toml` in the current directory.",
+    "HIGGINS_BOOTSTRAP": "The address that the command line connects to.",
+    "HIGGINS_LOG_LEVEL": "The lowest level that is logged: `debug`, `info`, `warning` or `error`.",
+    "HIGGINS_LOG_FORMAT": "`text` for people, or `json` for programs.",
+}
+"""Variables that are not settings of a broker, and their meaning."""
 
 ROOMS: dict[str, type[msgspec.Struct]] = {
     "store": StoreSettings,
@@ -43,11 +54,13 @@ ROOMS: dict[str, type[msgspec.Struct]] = {
     "broker": BrokerConfig,
     "web": WebSettings,
 }
-# Kafka's own keys set the broker, `listen` sets the listeners, and the store's linger is also the log's.
+# The key `listen` sets the listeners, and `store.linger_ms` is also the log's. The settings of `broker` have no keys
+# either: they are set by Kafka's own names, so that each has one name.
 _NOT_KEYS = frozenset({"server.listeners", "log.linger_ms"})
 _CHOICES = {"store.durability": ("fsync", "os")}
-_SHORT_NAMES = {"store": "store.url", "node_id": "ledger.node_id", "metrics": "web.metrics"}
-_LISTS = ("listen", "advertise")
+_SHORT_VARIABLES = {"store": "store.url", "node_id": "ledger.node_id", "metrics": "web.metrics"}
+_FLAGS = {"store.url": "--store", "listen": "--listen", "advertise": "--advertise", "web.metrics": "--metrics"}
+_ADDRESS_LISTS = ("listen", "advertise")
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,11 +76,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     web: WebSettings = WebSettings()
     warnings: tuple[str, ...] = ()
     kafka: Mapping[str, str] = {}
-    """What was given by Kafka's names, whether it has an effect here or not."""
+    """What the user set by Kafka's names, with or without an effect."""
 
 
 class Flags(msgspec.Struct, frozen=True, kw_only=True):
-    """What the command line gave; empty where it gave nothing. `assignments` are the `--set` flags."""
+    """The flags of the command line, empty where one was not passed. `assignments` are the `--set` flags."""
 
     store: str = ""
     listen: tuple[str, ...] = ()
@@ -77,296 +90,324 @@ class Flags(msgspec.Struct, frozen=True, kw_only=True):
     config: str = ""
 
 
+class SettingKey(msgspec.Struct, frozen=True):
+    """A key of the settings file, with the other ways to set it. The type and default are None for address lists."""
+
+    key: str
+    variables: tuple[str, ...]
+    flag: str = ""
+    type: object = None
+    default: object = None
+
+
+Values: typing.TypeAlias = dict[str, SettingValue]
+"""What the user set, by key. What was set by one of Kafka's names is also there as `kafka.NAME`."""
+
+
 def load(flags: Flags, environment: Mapping[str, str], directory: Path | None) -> Settings:
-    """Settings from all three sources; the file is `higgins.toml` in the directory, or the one that was named.
+    """Settings from all three sources.
 
-    Without a directory no file is read.
+    The file is `higgins.toml` in the directory, or the one that a flag or variable names; without a directory, none.
 
-    Raises: Unfit with every fault, a line for each.
+    Raises: Unfit with every error, one line each.
     """
-    faults = Faults()
-    given = {**_from_file(flags, environment, directory, faults), **_from_environment(environment, faults)}
-    given |= _from_flags(flags, faults)
-    rooms = {room: _room(room, given, faults) for room in ROOMS}
-    listeners, warnings = _listeners(given, faults)
-    warnings += _fault_or_warning_of_metrics(given.get("web.metrics"), faults)
-    faults.settle()
+    errors = ErrorList()
+    values = {**_from_file(flags, environment, directory, errors), **_from_environment(environment, errors)}
+    values |= _from_flags(flags, errors)
+    rooms = {room: _room(room, values, errors) for room in ROOMS}
+    listeners, warnings = _listeners(values, errors)
+    warnings += _metrics_warnings(values.get("web.metrics"), errors)
+    errors.raise_if_any()
     rooms["server"] = msgspec.structs.replace(rooms["server"], listeners=listeners)
-    kafka = _kafka(given, faults)
-    settings = msgspec.structs.replace(Settings(), **rooms, warnings=(*warnings, *_useless(kafka)), kafka=kafka)
-    _check_together(settings, faults)
-    faults.settle()
+    kafka = _kafka_configs(values, errors)
+    warnings += _no_effect_warnings(kafka)
+    settings = msgspec.structs.replace(Settings(), **rooms, warnings=tuple(warnings), kafka=kafka)
+    _check_combinations(settings, errors)
+    errors.raise_if_any()
     return settings
 
 
-def keys() -> list[str]:
-    """Every key that the file knows, beside Kafka's under [kafka]."""
-    rooms = [
-        f"{room}.{field.name}"
-        for room, kind in ROOMS.items()
-        if room != "broker"
-        for field in msgspec.structs.fields(kind)
-    ]
-    return sorted({*rooms, *_LISTS} - _NOT_KEYS)
+def setting_keys() -> list[SettingKey]:
+    """Every key of the settings file except those under [kafka], in alphabetical order."""
+    rows = [SettingKey(key, _variables(key), _FLAGS[key]) for key in _ADDRESS_LISTS]
+    for room, kind in ROOMS.items():
+        types_of = typing.get_type_hints(kind)
+        for field in msgspec.structs.fields(kind):
+            key = f"{room}.{field.name}"
+            if room != "broker" and key not in _NOT_KEYS:
+                rows.append(
+                    SettingKey(key, _variables(key), _FLAGS.get(key, ""), types_of[field.name], field.default)
+                )
+    return sorted(rows, key=lambda row: row.key)
 
 
-def _from_file(
-    flags: Flags, environment: Mapping[str, str], directory: Path | None, faults: Faults
-) -> dict[str, Given]:
+def _variables(key: str) -> tuple[str, ...]:
+    short = [PREFIX + name.upper() for name, full in _SHORT_VARIABLES.items() if full == key]
+    return (*short, PREFIX + key.upper().replace(".", "_"))
+
+
+def _from_file(flags: Flags, environment: Mapping[str, str], directory: Path | None, errors: ErrorList) -> Values:
     if directory is None:
         return {}
     named = flags.config or environment.get("HIGGINS_CONFIG", "")
     path = directory / (named or FILE)
     if not named and not path.exists():
         return {}
-    found: dict[str, Given] = {}
-    known = keys()
-    for key, given in read_toml(path, faults).items():
+    values: Values = {}
+    known = [row.key for row in setting_keys()]
+    for key, value in read_toml(path, errors).items():
         if key.startswith("kafka."):
-            _take_kafka(key.removeprefix("kafka."), given, found, faults)
+            _add_kafka(key.removeprefix("kafka."), value, values, errors)
         elif key in known:
-            found[key] = given
-        elif given.value == {} and any(one.startswith(f"{key}.") for one in [*known, "kafka."]):
+            values[key] = value
+        elif value.value == {} and any(one.startswith(f"{key}.") for one in [*known, "kafka."]):
             continue  # an empty section
         else:
-            faults.add(given.where, f"Unknown key '{key}'.{_suggestion(key, [*known, *_kafka_keys('kafka.')])}")
-    return found
+            errors.add(value.origin, f"Unknown key '{key}'.{_suggestion(key, [*known, *_kafka_names('kafka.')])}")
+    return values
 
 
-def _from_environment(environment: Mapping[str, str], faults: Faults) -> dict[str, Given]:
-    variables = {PREFIX + key.upper().replace(".", "_"): key for key in keys()}
-    variables |= {PREFIX + short.upper(): key for short, key in _SHORT_NAMES.items()}
-    kafka = {variable_of(name): name for name in _kafka_keys("")}
-    found: dict[str, Given] = {}
+def _from_environment(environment: Mapping[str, str], errors: ErrorList) -> Values:
+    keys_by_variable = {variable: row.key for row in setting_keys() for variable in row.variables}
+    kafka_by_variable = {environment_variable(name): name for name in _kafka_names("")}
+    values: Values = {}
     for variable in sorted(environment):
         if not variable.startswith(PREFIX) or variable in NOT_SETTINGS:
             continue
-        given = Given(environment[variable], variable)
-        if variable in kafka:
-            _take_kafka(kafka[variable], given, found, faults)
-        elif variable in variables:
-            key = variables[variable]
-            parts = [one for one in environment[variable].split(",") if one]
-            found[key] = Given(parts, variable) if key in _LISTS else given
+        value = SettingValue(environment[variable], variable)
+        if variable in kafka_by_variable:
+            _add_kafka(kafka_by_variable[variable], value, values, errors)
+        elif variable in keys_by_variable:
+            key = keys_by_variable[variable]
+            items = [item for item in environment[variable].split(",") if item]
+            values[key] = SettingValue(items, variable) if key in _ADDRESS_LISTS else value
         else:
-            near = _suggestion(variable, [*variables, *kafka])
-            faults.add(variable, f"Unknown variable; every {PREFIX}* variable is a setting.{near}")
-    return found
+            suggestion = _suggestion(variable, [*keys_by_variable, *kafka_by_variable])
+            errors.add(variable, f"Unknown variable; every {PREFIX}* variable must be a setting.{suggestion}")
+    return values
 
 
-def _from_flags(flags: Flags, faults: Faults) -> dict[str, Given]:
-    found: dict[str, Given] = {}
+def _from_flags(flags: Flags, errors: ErrorList) -> Values:
+    values: Values = {}
     if flags.store:
-        found["store.url"] = Given(flags.store, "--store")
+        values["store.url"] = SettingValue(flags.store, "--store")
     if flags.listen:
-        found["listen"] = Given(list(flags.listen), "--listen")
+        values["listen"] = SettingValue(list(flags.listen), "--listen")
     if flags.advertise:
-        found["advertise"] = Given(list(flags.advertise), "--advertise")
+        values["advertise"] = SettingValue(list(flags.advertise), "--advertise")
     if flags.metrics:
-        found["web.metrics"] = Given(flags.metrics, "--metrics")
+        values["web.metrics"] = SettingValue(flags.metrics, "--metrics")
     for assignment in flags.assignments:
         name, equals, value = assignment.partition("=")
-        where = f"--set {assignment}"
+        origin = f"--set {assignment}"
         if not equals:
-            faults.add(where, "Write --set NAME=VALUE, as in --set num.partitions=4.")
+            errors.add(origin, "Write --set NAME=VALUE, as in --set num.partitions=4.")
         else:
-            _take_kafka(name.strip(), Given(value.strip(), where), found, faults)
-    return found
+            _add_kafka(name.strip(), SettingValue(value.strip(), origin), values, errors)
+    return values
 
 
-def _kafka_keys(prefix: str) -> list[str]:
-    return [prefix + name for name in (*SERVED, *REPLACED, *WITHOUT_EFFECT)]
+def _kafka_names(prefix: str) -> list[str]:
+    return [prefix + name for name in (*WITH_SETTING, *REPLACED, *WITHOUT_EFFECT)]
 
 
-def _take_kafka(name: str, given: Given, found: dict[str, Given], faults: Faults) -> None:
-    if name in SERVED:
-        found[SERVED[name]] = Given(given.value, f"{given.where} ({name})")
-        found[f"kafka.{name}"] = given
+def _add_kafka(name: str, value: SettingValue, values: Values, errors: ErrorList) -> None:
+    """Add a value that was set by one of Kafka's names, also under the key of the setting that it sets."""
+    if name in WITH_SETTING:
+        values[WITH_SETTING[name]] = SettingValue(value.value, f"{value.origin} ({name})")
+        values[f"kafka.{name}"] = value
     elif name in REPLACED:
-        faults.add(given.where, f"'{name}' is not taken here: {REPLACED[name]}.")
+        errors.add(value.origin, f"'{name}' is not supported: {REPLACED[name]}.")
     elif name in WITHOUT_EFFECT:
-        found[f"kafka.{name}"] = given
+        values[f"kafka.{name}"] = value
     else:
-        near = _suggestion(name, _kafka_keys(""))
-        faults.add(given.where, f"Unknown Kafka config '{name}'.{near}")
+        errors.add(value.origin, f"Unknown Kafka config '{name}'.{_suggestion(name, _kafka_names(''))}")
 
 
-def _kafka(given: Mapping[str, Given], faults: Faults) -> dict[str, str]:
-    """What was given by Kafka's names, as text; what sets a field of ours is judged there."""
-    texts: dict[str, str] = {}
-    for key, one in given.items():
+def _kafka_configs(values: Mapping[str, SettingValue], errors: ErrorList) -> dict[str, str]:
+    """What the user set by Kafka's names, each value in its only spelling."""
+    configs: dict[str, str] = {}
+    for key, value in values.items():
         name = key.removeprefix("kafka.")
         if name == key:
             continue
         try:
-            texts[name] = normal_text(name, one.value)
+            configs[name] = normalized(name, value.value)
         except ValueError as error:
-            if name not in SERVED:
-                faults.add(one.where, f"{error}.")
-    return texts
+            # The value of a config with a setting has been checked as that setting.
+            if name not in WITH_SETTING:
+                errors.add(value.origin, f"{error}.")
+    return configs
 
 
-def _useless(kafka: Mapping[str, str]) -> list[str]:
+def _no_effect_warnings(kafka: Mapping[str, str]) -> list[str]:
     names = sorted(kafka.keys() & WITHOUT_EFFECT)
-    if not names:
-        return []
-    return [f"Accepted, but without effect in this broker: {', '.join(names)}."]
+    return [f"These configs are accepted, but have no effect in Higgins: {', '.join(names)}."] if names else []
 
 
-def _room(room: str, given: Mapping[str, Given], faults: Faults) -> msgspec.Struct:
+def _room(room: str, values: Mapping[str, SettingValue], errors: ErrorList) -> msgspec.Struct:
     kind = ROOMS[room]
     types_of = typing.get_type_hints(kind)
-    values: dict[str, object] = {}
+    arguments: dict[str, object] = {}
     for field in msgspec.structs.fields(kind):
         key = f"{room}.{field.name}"
-        if key in given and key not in _NOT_KEYS:
-            value = _value(key, given[key], types_of[field.name], field.default, faults)
+        if key in values and key not in _NOT_KEYS:
+            value = _converted(key, values[key], types_of[field.name], field.default, errors)
             if value is not None:
-                values[field.name] = value
-    return kind(**values)
+                arguments[field.name] = value
+    return kind(**arguments)
 
 
-def _value(key: str, given: Given, kind: object, default: object, faults: Faults) -> object:
-    """The value in its type, or None when it is a fault."""
+def _converted(key: str, value: SettingValue, kind: object, default: object, errors: ErrorList) -> object:
+    """The value in its type, or None when it is an error."""
     try:
-        value = msgspec.convert(given.value, kind, strict=not isinstance(given.value, str))
+        converted = msgspec.convert(value.value, kind, strict=not isinstance(value.value, str))
     except msgspec.ValidationError:
-        faults.add(given.where, f"{given.value!r} is not {_called(kind)}{_as_in(default)}.")
+        errors.add(value.origin, f"{value.value!r} is not {_type_name(kind)}{_default_clause(default)}.")
         return None
-    fault = _fault(key, value)
-    if fault:
-        faults.add(given.where, f"{_shown(value)} {fault}{_as_in(default)}.")
+    error_message = _domain_error(key, converted)
+    if error_message:
+        shown = f"'{converted}'" if isinstance(converted, str) else str(converted)
+        errors.add(value.origin, f"{shown} {error_message}{_default_clause(default)}.")
         return None
-    choices = _CHOICES.get(key)
-    if choices and value not in choices:
-        faults.add(given.where, f"'{value}' is none of {', '.join(choices)}.")
-        return None
-    return value
+    return converted
 
 
-def _fault(key: str, value: object) -> str | None:
-    entry = BY_FIELD.get(key)
+def _domain_error(key: str, value: object) -> str | None:
+    """What is wrong with a value of the right type, to follow the value in a sentence."""
+    entry = BY_SETTING.get(key)
     if entry is not None:
-        return entry.domain.fault(str(value))
+        return entry.domain.error(str(value))
+    if key in _CHOICES:
+        choices = _CHOICES[key]
+        return None if value in choices else f"is not one of {', '.join(choices)}"
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    return "is below 0, the least that makes sense" if is_number and not typing.cast(float, value) >= 0 else None
+    # `not >=` also refuses NaN.
+    return "is below the minimum, 0" if is_number and not typing.cast(float, value) >= 0 else None
 
 
-def _shown(value: object) -> str:
-    return f"'{value}'" if isinstance(value, str) else str(value)
-
-
-def _called(kind: object) -> str:
+def _type_name(kind: object) -> str:
     if typing.get_origin(kind) in {typing.Union, types.UnionType}:
         kind = next(one for one in typing.get_args(kind) if one is not type(None))
-    return {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}.get(
+    return {int: "a whole number", float: "a number", bool: "true or false", str: "a string"}.get(
         typing.cast(type, kind), "of the right type"
     )
 
 
-def _as_in(default: object) -> str:
+def _default_clause(default: object) -> str:
     if default is None or default is msgspec.NODEFAULT or default == "":
         return ""
     shown = str(default).lower() if isinstance(default, bool) else str(default)
     return f"; the default is {shown}"
 
 
-def _listeners(given: Mapping[str, Given], faults: Faults) -> tuple[tuple[Listener, ...], list[str]]:
-    bound = _addresses(given.get("listen"), faults) or [Address("127.0.0.1", DEFAULT_PORT)]
-    told = _addresses(given.get("advertise"), faults)
+# ---- listeners -------------------------------------------------------------------------------------------------------
+
+
+def _listeners(values: Mapping[str, SettingValue], errors: ErrorList) -> tuple[tuple[Listener, ...], list[str]]:
+    """The listeners, and warnings about them."""
+    bound = _addresses(values.get("listen"), errors) or [Address("127.0.0.1", DEFAULT_PORT)]
+    advertised = _addresses(values.get("advertise"), errors)
     names = [one.name or str(one) for one in bound]
-    where = given["listen"].where if "listen" in given else "listen"
+    origin = values["listen"].origin if "listen" in values else "listen"
     if len(set(names)) < len(names):
-        faults.add(where, "Two listeners have the same name or address; each needs its own.")
+        errors.add(origin, "Two listeners have the same name or address; each needs its own.")
     if len(names) > LISTENERS_MAX:
-        faults.add(where, f"{len(names)} listeners were given; at most {LISTENERS_MAX} are possible.")
-    chosen = _match(names, told, given, faults)
+        errors.add(origin, f"There are {len(names)} listeners; the limit is {LISTENERS_MAX}.")
+    advertised_by_name = _match(names, advertised, values, errors)
     warnings: list[str] = []
     listeners = [
-        _listener(name, one, chosen.get(name), warnings) for name, one in zip(names, bound, strict=True)
+        _listener(name, one, advertised_by_name.get(name), warnings) for name, one in zip(names, bound, strict=True)
     ]
     return tuple(listeners), warnings
 
 
 def _match(
-    names: list[str], told: list[Address], given: Mapping[str, Given], faults: Faults
+    names: list[str], advertised: list[Address], values: Mapping[str, SettingValue], errors: ErrorList
 ) -> dict[str, Address]:
-    """Which advertised address belongs to which listener: by name, and those without a name in order."""
-    chosen = {one.name: one for one in told if one.name}
-    for name in chosen.keys() - set(names):
-        faults.add(
-            given["advertise"].where,
+    """The advertised address of each listener: by name first, then those without a name in order."""
+    by_name = {one.name: one for one in advertised if one.name}
+    for name in by_name.keys() - set(names):
+        errors.add(
+            values["advertise"].origin,
             f"There is no listener '{name}'; the listeners are {', '.join(names)}.{_suggestion(name, names)}",
         )
-    free = [name for name in names if name not in chosen]
-    unnamed = [one for one in told if not one.name]
-    if len(unnamed) > len(free):
-        faults.add(
-            given["advertise"].where,
-            f"More addresses are advertised ({len(told)}) than there are listeners ({len(names)}).",
+    unmatched = [name for name in names if name not in by_name]
+    unnamed = [one for one in advertised if not one.name]
+    if len(unnamed) > len(unmatched):
+        errors.add(
+            values["advertise"].origin,
+            f"More addresses are advertised ({len(advertised)}) than there are listeners ({len(names)}).",
         )
-    return chosen | dict(zip(free, unnamed, strict=False))
+    return by_name | dict(zip(unmatched, unnamed, strict=False))
 
 
-def _listener(name: str, bound: Address, told: Address | None, warnings: list[str]) -> Listener:
-    if told is None:
+def _listener(name: str, bound: Address, advertised: Address | None, warnings: list[str]) -> Listener:
+    if advertised is None:
         host = socket.gethostname() if is_wildcard(bound.host) else bound.host
-        told = Address(host, bound.port)
+        advertised = Address(host, bound.port)
         if is_wildcard(bound.host):
             warnings.append(
-                f"Listener {bound} is advertised as {told}; if clients cannot reach that, pass --advertise HOST:PORT."
+                f"Listener {bound} is advertised as {advertised}; "
+                "if clients cannot reach that address, pass --advertise HOST:PORT."
             )
     if not is_loopback(bound.host):
         warnings.append(
             f"Listener {bound} is open to the network, without authentication or encryption. "
-            "Keep it behind a firewall, or listen on 127.0.0.1."
+            "Protect it with a firewall, or listen on 127.0.0.1."
         )
-    return Listener(name, bound.host, bound.port, told.host, told.port)
+    return Listener(name, bound.host, bound.port, advertised.host, advertised.port)
 
 
-def _addresses(given: Given | None, faults: Faults) -> list[Address]:
-    if given is None:
+def _addresses(value: SettingValue | None, errors: ErrorList) -> list[Address]:
+    if value is None:
         return []
-    texts = [given.value] if isinstance(given.value, str) else given.value
+    texts = [value.value] if isinstance(value.value, str) else value.value
     if not isinstance(texts, Iterable) or not all(isinstance(one, str) for one in texts):
-        faults.add(given.where, f'Give a list of addresses, as in ["127.0.0.1:{DEFAULT_PORT}"].')
+        errors.add(value.origin, f'The value is not a list of addresses, as in ["127.0.0.1:{DEFAULT_PORT}"].')
         return []
-    found: list[Address] = []
+    addresses: list[Address] = []
     for text in texts:
         try:
-            found.append(parse_address(text))
+            addresses.append(parse_address(text))
         except ValueError as error:
-            faults.add(given.where, str(error))
-    return found
+            errors.add(value.origin, str(error))
+    return addresses
 
 
-def _fault_or_warning_of_metrics(given: Given | None, faults: Faults) -> list[str]:
-    if given is None or not given.value:
+def _metrics_warnings(value: SettingValue | None, errors: ErrorList) -> list[str]:
+    if value is None or not value.value:
         return []
     try:
-        address = parse_address(str(given.value))
+        address = parse_address(str(value.value))
     except ValueError as error:
-        faults.add(given.where, str(error))
+        errors.add(value.origin, str(error))
         return []
     if is_loopback(address.host):
         return []
-    return [f"Metrics at {address} are open to the network; whoever reaches that port learns the topics' names."]
+    return [
+        f"Metrics at {address} are open to the network. They contain the names of topics and groups; "
+        "protect the port with a firewall, or use 127.0.0.1."
+    ]
 
 
-def _check_together(settings: Settings, faults: Faults) -> None:
-    """What each value alone cannot tell."""
+# ---- settings together -----------------------------------------------------------------------------------------------
+
+
+def _check_combinations(settings: Settings, errors: ErrorList) -> None:
+    """Check the settings that limit one another."""
     groups, broker, server = settings.groups, settings.broker, settings.server
     if groups.min_session_timeout_ms > groups.max_session_timeout_ms:
-        faults.add(
+        errors.add(
             "group.min.session.timeout.ms",
             f"{groups.min_session_timeout_ms} is above group.max.session.timeout.ms, "
-            f"{groups.max_session_timeout_ms}; no member could join.",
+            f"{groups.max_session_timeout_ms}, so no member could join; lower the first or raise the second.",
         )
     if broker.message_bytes_max > server.frame_bytes_max:
-        faults.add(
+        errors.add(
             "message.max.bytes",
-            f"{broker.message_bytes_max} is above socket.request.max.bytes, {server.frame_bytes_max}; "
-            "no request could carry such a batch.",
+            f"{broker.message_bytes_max} is above socket.request.max.bytes, {server.frame_bytes_max}, "
+            "so no request could carry such a batch; lower the first or raise the second.",
         )
 
 

@@ -8,8 +8,8 @@ from cyclopts import App, Parameter
 from higgins.cli.common import DEFAULT_BOOTSTRAP, Bootstrap, Json, objects, print_json, print_table, say, with_cluster
 from higgins.client import Cluster
 from higgins.client.configs import change_topic_configs, topic_configs
-from higgins.kafka.configs.document import as_markdown, as_rows
-from higgins.kafka.configs.topic_entries import TOPIC_ENTRIES
+from higgins.config.entries.document import as_markdown, as_rows
+from higgins.config.entries.topics import TOPIC_ENTRIES
 from higgins.model.errors import Unfit
 
 app = App(name="config", help="Show and change the config entries of a topic.")
@@ -53,7 +53,7 @@ def set_entries(
             raise Unfit("Nothing was given to change; write KEY=VALUE, as in retention.ms=3600000, or --delete KEY.")
         await change_topic_configs(cluster, name, values=values, deleted=delete)
         document = {"topic": name, "set": values, "deleted": list(delete)}
-        idle = [key for key in values if key in TOPIC_ENTRIES and TOPIC_ENTRIES[key].is_idle]
+        idle = [key for key in values if key in TOPIC_ENTRIES and TOPIC_ENTRIES[key].has_no_effect]
         notes = [f"  {key}: {TOPIC_ENTRIES[key].effect}." for key in idle]
         say("\n".join([f"Changed topic {name}.", *notes]), document, json=json)
 

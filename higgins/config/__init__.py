@@ -1,4 +1,4 @@
-"""Where settings come from: a TOML file, the environment and flags, each value with the place it was given at.
+"""Where settings come from: a TOML file, environment variables and flags; and the tables of Kafka's config entries.
 
-Knows no room: it reads, merges and complains. `higgins.settings` says which keys exist and what they become.
+No room of the broker is known here. `higgins.settings` defines which keys exist and combines the values.
 """

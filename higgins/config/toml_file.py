@@ -1,10 +1,10 @@
-"""Read a TOML file into dotted keys, each with its line."""
+"""Read a TOML file into dotted keys, each with its line number."""
 
 import re
 import tomllib
 from pathlib import Path
 
-from higgins.config.given import Faults, Given
+from higgins.config.values import ErrorList, SettingValue
 
 FILE_BYTES_MAX = 1 << 20
 
@@ -12,32 +12,34 @@ _TABLE = re.compile(r"^\s*\[\[?\s*([^\]]+?)\s*\]")
 _KEY = re.compile(r"""^\s*((?:[A-Za-z0-9_-]+|"[^"]*"|'[^']*')(?:\s*\.\s*(?:[A-Za-z0-9_-]+|"[^"]*"|'[^']*'))*)\s*=""")
 
 
-def read_toml(path: Path, faults: Faults) -> dict[str, Given]:
+def read_toml(path: Path, errors: ErrorList) -> dict[str, SettingValue]:
     """Every value under its dotted key: `[store] url = …` and `store.url = …` are both `store.url`.
 
-    A file that cannot be read is one fault and no values.
+    A file that cannot be read gives one error and no values.
     """
     try:
         data = path.read_bytes()
         if len(data) > FILE_BYTES_MAX:
-            faults.add(str(path), f"The file has {len(data)} bytes; settings have at most {FILE_BYTES_MAX}.")
+            errors.add(str(path), f"The file has {len(data)} bytes; the limit is {FILE_BYTES_MAX}.")
             return {}
         text = data.decode()
-        tables = tomllib.loads(text)
+        document = tomllib.loads(text)
     except OSError as error:
-        faults.add(str(path), f"The file cannot be read: {error.strerror or error}.")
+        errors.add(str(path), f"The file cannot be read: {error.strerror or error}.")
         return {}
     except UnicodeDecodeError:
-        faults.add(str(path), "The file is not UTF-8 text.")
+        errors.add(str(path), "The file is not UTF-8 text.")
         return {}
     except tomllib.TOMLDecodeError as error:
-        faults.add(str(path), f"This is not TOML: {error}.")
+        errors.add(str(path), f"The file is not valid TOML: {error}.")
         return {}
-    lines = _lines(text)
-    return {key: Given(value, _where(path, lines.get(key))) for key, value in _flatten("", tables).items()}
+    lines = _line_numbers(text)
+    return {
+        key: SettingValue(value, _origin(path, lines.get(key))) for key, value in _flatten("", document).items()
+    }
 
 
-def _where(path: Path, line: int | None) -> str:
+def _origin(path: Path, line: int | None) -> str:
     return f"{path}, line {line}" if line else str(path)
 
 
@@ -51,18 +53,22 @@ def _flatten(prefix: str, table: dict[str, object]) -> dict[str, object]:
     return flat
 
 
-def _lines(text: str) -> dict[str, int]:
-    """The line of each dotted key, found by looking at line beginnings, as the parser does not tell."""
-    found: dict[str, int] = {}
+def _line_numbers(text: str) -> dict[str, int]:
+    """The line number of each dotted key.
+
+    `tomllib` does not report line numbers, so the keys are matched at the beginnings of lines. A key inside a
+    multi-line string can be matched too; the only harm is a wrong line number in an error message.
+    """
+    numbers: dict[str, int] = {}
     table = ""
     for number, line in enumerate(text.splitlines(), start=1):
         if header := _TABLE.match(line):
-            table = _bare(header[1]) + "."
-            found.setdefault(table[:-1], number)
+            table = _unquoted(header[1]) + "."
+            numbers.setdefault(table[:-1], number)
         elif key := _KEY.match(line):
-            found.setdefault(table + _bare(key[1]), number)
-    return found
+            numbers.setdefault(table + _unquoted(key[1]), number)
+    return numbers
 
 
-def _bare(key: str) -> str:
+def _unquoted(key: str) -> str:
     return ".".join(part.strip().strip("\"'") for part in key.split("."))

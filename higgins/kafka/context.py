@@ -6,10 +6,10 @@ from typing import Any, TypeVar, TypeVarTuple
 import msgspec
 import structlog
 
+from higgins.admin.configs.live import AppendRules, LiveConfigs
+from higgins.config.broker import BrokerConfig
 from higgins.groups.coordinator import Coordinator
-from higgins.kafka.configs.live import AppendRules, LiveConfigs
 from higgins.kafka.placement import Placement
-from higgins.kafka.settings import BrokerConfig
 from higgins.ledger.ledger import Ledger
 from higgins.ledger.state.sessions import Session
 from higgins.ledger.state.state import State

@@ -9,7 +9,7 @@ import trio
 import trio.testing
 
 from higgins.broker import Broker
-from higgins.kafka.settings import BrokerConfig
+from higgins.config.broker import BrokerConfig
 from higgins.server.settings import ServerSettings
 from higgins.server.transport import StreamTransport
 from higgins.settings import Settings

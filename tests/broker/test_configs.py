@@ -3,7 +3,7 @@
 import pytest
 import trio
 
-from higgins.kafka.configs.entry import ConfigType, Source
+from higgins.config.entries.entry import ConfigType, SourceKind
 from higgins_protocol.errors import ErrorCode
 from higgins_protocol.messages.alter_configs import AlterableConfig, AlterConfigsRequest, AlterConfigsResource
 from higgins_protocol.messages.create_topics import CreateTopicsRequest
@@ -20,10 +20,10 @@ from tests.broker.peer import EPOCH_MS, batch
 TOPIC, BROKER, LOGGER, METRICS, GROUP = 2, 4, 8, 16, 32
 SET, DELETE, APPEND, SUBTRACT = range(4)
 DYNAMIC_TOPIC, DEFAULT_BROKER, STATIC, DEFAULT = (
-    Source.DYNAMIC_TOPIC,
-    Source.DYNAMIC_DEFAULT_BROKER,
-    Source.STATIC_BROKER,
-    Source.DEFAULT,
+    SourceKind.DYNAMIC_TOPIC,
+    SourceKind.DYNAMIC_DEFAULT_BROKER,
+    SourceKind.STATIC_BROKER,
+    SourceKind.DEFAULT,
 )
 
 
@@ -152,7 +152,7 @@ async def test_groups_subscriptions_and_loggers_are_described(autojump_clock, pe
     found = [(one.name, one.value, one.config_source) for one in row.configs]
     assert found == [("interval.ms", "300000", DEFAULT), ("match", "", DEFAULT), ("metrics", "", DEFAULT)]
     (root,) = (await describe(peer, LOGGER, "1")).configs
-    assert (root.name, root.config_source) == ("root", Source.DYNAMIC_BROKER_LOGGER)
+    assert (root.name, root.config_source) == ("root", SourceKind.DYNAMIC_BROKER_LOGGER)
     assert root.value in {"DEBUG", "INFO", "WARN", "ERROR"}
 
 

@@ -2,7 +2,6 @@
 
 import json
 import subprocess
-import sys
 
 import pytest
 
@@ -54,12 +53,8 @@ def test_what_cannot_be_is_told_with_the_fix(broker, arguments, told):
 
 
 def test_all_entries_are_listed_without_a_broker(tmp_path):
-    commands = [[*HIGGINS, "topic", "config", "list"], [sys.executable, "-m", "higgins.kafka.configs"]]
-    pages = [
-        subprocess.run(
-            command, cwd=tmp_path, env=environment(), capture_output=True, text=True, timeout=PATIENCE_S, check=True
-        ).stdout
-        for command in commands
-    ]
-    assert pages[0] == pages[1]
-    assert "| `retention.ms` | long | `604800000` |" in pages[0] and "| `num.partitions` | int | `1` |" in pages[0]
+    command = [*HIGGINS, "topic", "config", "list"]
+    page = subprocess.run(
+        command, cwd=tmp_path, env=environment(), capture_output=True, text=True, timeout=PATIENCE_S, check=True
+    ).stdout
+    assert "| `retention.ms` | long | `604800000` |" in page and "| `num.partitions` | int | `1` |" in page

@@ -21,8 +21,8 @@ from higgins.client import (
     open_producer,
 )
 from higgins.client.offsets import EARLIEST
+from higgins.config.broker import BrokerConfig
 from higgins.groups.settings import GroupSettings
-from higgins.kafka.settings import BrokerConfig
 from higgins.runtime import Runtime
 from higgins.settings import Settings
 from higgins.storage.memory import memory_store

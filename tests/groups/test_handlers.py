@@ -6,9 +6,9 @@ from typing import Any, cast
 
 import pytest
 
+from higgins.admin.configs.live import LiveConfigs
 from higgins.groups.coordinator import Coordinator
 from higgins.groups.settings import GroupSettings
-from higgins.kafka.configs.live import LiveConfigs
 from higgins.kafka.context import Node
 from higgins.kafka.router import Router
 from higgins.ledger.state.tasks import ApplyTopography, AttachTasks, InputPosition

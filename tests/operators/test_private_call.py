@@ -7,9 +7,9 @@ import msgspec
 import pytest
 import trio
 
+from higgins.config.broker import BrokerConfig
 from higgins.kafka.context import Call
 from higgins.kafka.private.call import API, DOCUMENT_BYTES_MAX
-from higgins.kafka.settings import BrokerConfig
 from higgins.model.errors import StorageUnavailable
 from higgins_protocol.errors import ErrorCode
 from higgins_protocol.messages.private import PrivateRequest, PrivateResponse

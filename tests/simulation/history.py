@@ -13,8 +13,8 @@ import structlog
 import trio
 
 from higgins.client.errors import ClientError
+from higgins.config.broker import BrokerConfig
 from higgins.groups.settings import GroupSettings
-from higgins.kafka.settings import BrokerConfig
 from higgins.ledger.settings import LedgerSettings
 from higgins.log.settings import LogSettings
 from higgins.operators.settings import OperatorSettings

@@ -14,13 +14,13 @@ from collections.abc import Mapping
 
 import msgspec
 
+from higgins.admin.configs.live import effective_value
+from higgins.config.entries.changes import new_topic_configs
+from higgins.config.entries.entry import SourceKind
+from higgins.config.entries.topics import TOPIC_ENTRIES
 from higgins.kafka.acl import AclOperation, AclResourceType, Permission
 from higgins.kafka.api_row import ApiRow, State, in_task
 from higgins.kafka.cluster.assignments import check_nodes
-from higgins.kafka.configs.changes import topic_configs
-from higgins.kafka.configs.entry import Source
-from higgins.kafka.configs.live import value_of
-from higgins.kafka.configs.topic_entries import TOPIC_ENTRIES
 from higgins.kafka.context import Call, code_of
 from higgins.ledger.state.topics import PARTITIONS_MAX, CreateTopic
 from higgins.model.errors import Refused, StorageUnavailable
@@ -81,7 +81,7 @@ def _proposal(call: Call, topic: CreatableTopic) -> CreateTopic:
         raise Refused(ErrorCode.INVALID_TOPIC_EXCEPTION, fault)
     if topic.name in call.node.state.topics.by_name:
         raise Refused(ErrorCode.TOPIC_ALREADY_EXISTS, f"Topic '{topic.name}' already exists.")
-    configs = topic_configs({config.name: config.value for config in topic.configs})
+    configs = new_topic_configs({config.name: config.value for config in topic.configs})
     partitions, replication = _shape(call, topic)
     return CreateTopic(
         name=topic.name,
@@ -158,9 +158,9 @@ def _row(call: Call, plan: _Planned) -> CreatableTopicResult:
 def _configs(call: Call, given: Mapping[str, str]) -> list[CreatableTopicConfigs]:
     rows = []
     for entry in TOPIC_ENTRIES.values():
-        rungs = call.node.configs.topic_rungs(entry, given)
-        source = rungs[0].source if rungs else Source.DEFAULT
-        rows.append(CreatableTopicConfigs(entry.name, value_of(entry, rungs), config_source=source))
+        sources = call.node.configs.topic_sources(entry, given)
+        kind = sources[0].kind if sources else SourceKind.DEFAULT
+        rows.append(CreatableTopicConfigs(entry.name, effective_value(entry, sources), config_source=kind))
     return rows
 
 

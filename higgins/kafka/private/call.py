@@ -18,9 +18,9 @@ from typing import TypeAlias
 
 import msgspec
 
+from higgins.config.entries.changes import error_in_topic_configs
 from higgins.kafka.acl import AclOperation, AclResourceType, Permission
 from higgins.kafka.api_row import EVERYTHING, ApiRow, State
-from higgins.kafka.configs.changes import fault_in_configs
 from higgins.kafka.context import Call
 from higgins.kafka.private.figures import figures_of
 from higgins.model.errors import Corrupt, Fenced, Refused, StorageUnavailable
@@ -100,7 +100,7 @@ async def _apply(call: Call, document: bytes) -> Applied:
         node.ledger,
         asked.document,
         partitions_default=node.config.partitions_default,
-        judge=fault_in_configs,
+        judge=error_in_topic_configs,
     )
 
 

@@ -8,10 +8,10 @@ Version notes: v2 flexible.
 Not done: throttling.
 """
 
+from higgins.config.entries.entry import list_items
+from higgins.config.entries.topics import CLEANUP_POLICY
 from higgins.kafka.acl import AclOperation, AclResourceType, Permission
 from higgins.kafka.api_row import ApiRow, State, in_task
-from higgins.kafka.configs.entry import items
-from higgins.kafka.configs.topic_entries import CLEANUP_POLICY
 from higgins.kafka.context import Call, code_of, reach_tip
 from higgins.ledger.committer import Outcome
 from higgins.ledger.state.runs import DeleteRecords
@@ -53,7 +53,7 @@ def _judge(call: Call, name: str, asked: DeleteRecordsPartition) -> DeleteRecord
     topic = call.node.state.topics.by_name.get(name)
     if topic is None or not 0 <= asked.partition_index < topic.partitions:
         return ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
-    policies = items(call.node.configs.topic_value(CLEANUP_POLICY, topic.configs))
+    policies = list_items(call.node.configs.topic_value(CLEANUP_POLICY, topic.configs))
     if policies and DELETE not in policies:
         return ErrorCode.POLICY_VIOLATION
     return DeleteRecords(topic.id, asked.partition_index, asked.offset)

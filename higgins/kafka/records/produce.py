@@ -12,9 +12,9 @@ Not done: transactions; throttling.
 from collections.abc import Sequence
 from functools import partial
 
+from higgins.admin.configs.live import AppendRules
 from higgins.kafka.acl import AclOperation, AclResourceType, Permission
 from higgins.kafka.api_row import ApiRow, State
-from higgins.kafka.configs.live import AppendRules
 from higgins.kafka.context import Call, Deadline, code_of
 from higgins.ledger.state.topics import Topic
 from higgins.model.errors import HigginsError, StorageUnavailable

@@ -1,11 +1,11 @@
-"""The tables by kind of resource, and what each kind is called."""
+"""The tables by type of resource, and the word for each type."""
 
 from collections.abc import Mapping
 
-from higgins.kafka.configs.broker_entries import BROKER_ENTRIES
-from higgins.kafka.configs.entry import ResourceType, Table
-from higgins.kafka.configs.group_entries import CLIENT_METRICS_ENTRIES, GROUP_ENTRIES
-from higgins.kafka.configs.topic_entries import TOPIC_ENTRIES
+from higgins.config.entries.brokers import BROKER_ENTRIES
+from higgins.config.entries.entry import ResourceType, Table
+from higgins.config.entries.groups import CLIENT_METRICS_ENTRIES, GROUP_ENTRIES
+from higgins.config.entries.topics import TOPIC_ENTRIES
 
 TABLES: Mapping[ResourceType, Table] = {
     ResourceType.TOPIC: TOPIC_ENTRIES,

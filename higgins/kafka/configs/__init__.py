@@ -1,1 +1,0 @@
-"""Kafka's config entries: one table of what there is, what it means here, and what stands where it is not set."""
