@@ -98,6 +98,7 @@ class SettingKey(msgspec.Struct, frozen=True):
     flag: str = ""
     type: object = None
     default: object = None
+    choices: tuple[str, ...] = ()
 
 
 Values: typing.TypeAlias = dict[str, SettingValue]
@@ -135,9 +136,8 @@ def setting_keys() -> list[SettingKey]:
         for field in msgspec.structs.fields(kind):
             key = f"{room}.{field.name}"
             if room != "broker" and key not in _NOT_KEYS:
-                rows.append(
-                    SettingKey(key, _variables(key), _FLAGS.get(key, ""), types_of[field.name], field.default)
-                )
+                flag, choices = _FLAGS.get(key, ""), _CHOICES.get(key, ())
+                rows.append(SettingKey(key, _variables(key), flag, types_of[field.name], field.default, choices))
     return sorted(rows, key=lambda row: row.key)
 
 

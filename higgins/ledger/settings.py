@@ -4,21 +4,23 @@ import msgspec
 
 
 class LedgerSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """Timings and bounds of commits, sessions and snapshots."""
+    """Timings and limits of commits, sessions and snapshots."""
 
     node_id: int | None = None
-    """This node's id; None takes back the id that had this address, else the first free one."""
+    """The id of the node; none: the id that this address had before, or else the first free id."""
     session_timeout_ms: int = 10_000
-    """A session that commits nothing for this long is fenced by the other nodes."""
+    """A node whose session shows no activity for this long is fenced by the other nodes."""
     sign_interval_ms: int = 3_000
-    """How often an idle node signals that it is alive, while another session lives."""
+    """How often an idle node signals liveness while other nodes are alive."""
     linger_ms: int | None = None
-    """How long offset commits wait to share a commit; None uses the store's own default."""
+    """How long offset commits wait to share a commit; none: the default of the store."""
     proposals_per_commit_max: int = 1_000
+    """Largest number of proposals in one commit."""
     queue_max: int = 100_000
-    """Proposals waiting for a commit before new ones are refused."""
+    """Largest number of proposals that wait for a commit; above it, new proposals are refused."""
     snapshot_commits_min: int = 250
-    """A snapshot is made once this many commits have followed the last one."""
+    """Commits since the last snapshot before a new one is made."""
     snapshot_interval_min_s: float = 5.0
+    """Shortest time between two snapshots."""
     snapshot_part_bytes_max: int = 8 << 20
     """A snapshot larger than this is stored in parts of about this size."""

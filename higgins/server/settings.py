@@ -1,44 +1,48 @@
-"""What a user tunes about listeners and connections."""
+"""Settings of listeners and connections."""
 
 import msgspec
 
 
 class Listener(msgspec.Struct, frozen=True):
-    """A door: where it is bound, and the address that clients are told. Port 0 is drawn when bound."""
+    """Where the node listens, and the address that clients connect to. Port 0: the system chooses a free port."""
 
     name: str
     host: str
     port: int
     advertised_host: str
     advertised_port: int
-    """0 means the port that was bound."""
+    """0: the port that is bound."""
 
 
 class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """Doors, and the limits of whoever comes through them."""
+    """Listeners, and the limits of their connections."""
 
     listeners: tuple[Listener, ...] = (Listener("127.0.0.1:9092", "127.0.0.1", 9092, "127.0.0.1", 9092),)
     frame_bytes_max: int = 100 * 1024 * 1024
-    """socket.request.max.bytes"""
+    """Largest request that is accepted."""
     requests_in_flight_max: int = 1_000
-    """Requests of one connection under way before reading stops: as many single records as arrive in a linger."""
+    """Requests of one connection in flight before reading from it stops."""
     tasks_in_flight_max: int = 16
-    """Of these, the ones that cost a task (long polls, joins)."""
+    """Of these, requests that need a task of their own (long polls, JoinGroup, SyncGroup)."""
     request_bytes_in_flight_max: int = 8 * 1024 * 1024
+    """Bytes of the requests of one connection in flight before reading from it stops."""
     connections_max: int = 10_000
+    """Largest number of connections of the node."""
     connections_per_address_max: int = 0
-    """0: no bound of its own."""
+    """Largest number of connections from one address; 0: no limit of its own."""
     connection_idle_ms: int = 600_000
+    """How long a connection may be idle before it is closed."""
     unsent_bytes_max: int = 1024 * 1024
-    """Answers that a client has not taken yet before its next request is read."""
+    """Responses that a client has not read yet before reading from its connection stops."""
     frame_patience_ms: int = 30_000
-    """How long a frame once begun may take, beside its size at `frame_bytes_per_s_min`."""
+    """How long a request may take to arrive, in addition to its size divided by `frame_bytes_per_s_min`."""
     frame_bytes_per_s_min: int = 64 * 1024
+    """Slowest rate at which a request may arrive."""
     write_patience_ms: int = 60_000
-    """How long a write may make no progress."""
+    """How long a client may read nothing of a response before its connection is closed."""
     awake_us: int = 100
-    """How long to stay awake for a client that asks again as soon as it is answered; 0: never."""
+    """How long to poll for the next request of a client that sends it right after a response; 0: never."""
     backlog: int = 1_024
-    """Connections that wait to be accepted."""
+    """Largest number of connections waiting to be accepted."""
     drain_ms: int = 8_000
-    """How long requests in flight may take to finish when the broker shuts down."""
+    """How long requests in flight may take to finish when the node shuts down."""

@@ -1,22 +1,26 @@
-"""What a user tunes about the store."""
+"""Settings of the store."""
 
 import msgspec
 
 
 class StoreSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """Where bytes live and how. Credentials left empty are looked up in the environment as the cloud's own tools do."""
+    """Where data is stored, and how. Empty credentials are read from the variables of the cloud's own tools."""
 
     url: str = "./higgins-data"
-    """`memory://`, a directory (a path or `file://`), `s3://BUCKET/PREFIX`, `gs://…` or `az://…`."""
+    """A directory (path or `file://`), `memory://`, `s3://BUCKET/PREFIX`, `gs://BUCKET` or `az://CONTAINER`."""
     durability: str = "fsync"
-    """For a directory: `fsync` syncs file and folder before anything is acknowledged; `os` leaves it to the kernel."""
+    """For a directory: `fsync` syncs files before anything is acknowledged; `os` leaves it to the operating system."""
     endpoint: str = ""
-    """For an S3-compatible service: its URL; plain http is accepted here because it is asked for by name."""
+    """The URL of an S3-compatible service; `http://` is accepted too. Empty: the cloud's own."""
     region: str = ""
+    """The region of the bucket."""
     access_key_id: str = ""
+    """The access key of an S3-compatible service."""
     secret_access_key: str = ""
+    """The secret of the access key."""
     cache_bytes_max: int = 64 << 20
-    """Bound of the read cache of one node."""
+    """Largest size of the read cache of the node."""
     linger_ms: int | None = None
-    """How long data may wait for company before a commit; None: 0 on memory and directories, 250 on cloud stores."""
+    """How long records wait for more before a commit; None: 0 for memory and directories, 250 for cloud stores."""
     request_timeout_s: float = 10.0
+    """How long one request to the store may take."""

@@ -9,6 +9,7 @@ class WebSettings(msgspec.Struct, frozen=True, kw_only=True):
     metrics: str = ""
     """HOST:PORT where Prometheus finds /metrics; empty: nowhere."""
     connections_max: int = 16
+    """A connection beyond this is closed at once."""
     head_bytes_max: int = 8 * 1024
     """A request line and its headers."""
     head_patience_ms: int = 10_000
