@@ -14,6 +14,7 @@ import structlog
 import trio
 import trio.testing
 
+from higgins.admin.admin import Admin
 from higgins.admin.configs.live import LiveConfigs, StaticConfig
 from higgins.config.addresses import Address, parse_address
 from higgins.groups.coordinator import Coordinator
@@ -153,6 +154,17 @@ class Broker:
             counts=self._counts.connections,
             hold=lambda: writer.room() if writer.is_full else None,
         )
+        traffic = Traffic(ledger)
+        admin = Admin(
+            runtime=runtime,
+            ledger=ledger,
+            configs=configs,
+            reader=reader,
+            groups=groups,
+            operators=operators,
+            traffic=traffic,
+            counts=self._counts,
+        )
         node = Node(
             runtime=runtime,
             ledger=ledger,
@@ -161,11 +173,11 @@ class Broker:
             watch=watch,
             producer_ids=ProducerIds(ledger),
             groups=groups,
-            operators=operators,
             configs=configs,
             unsent=unsent,
-            traffic=Traffic(ledger),
+            traffic=traffic,
             counts=self._counts,
+            admin=admin,
             apis=[row.api for row in ROWS.values()],
         )
         configs.subscribe(lambda: groups.configure(configs.groups))
@@ -175,7 +187,7 @@ class Broker:
             runtime=runtime,
             ledger=ledger,
             writer=writer,
-            traffic=node.traffic,
+            traffic=traffic,
             cache=cache,
             unsent=unsent,
             engine=operators,

@@ -6,12 +6,12 @@ from typing import Any, TypeVar, TypeVarTuple
 import msgspec
 import structlog
 
+from higgins.admin.admin import Admin
 from higgins.admin.configs.live import AppendRules, LiveConfigs
 from higgins.config.broker import BrokerConfig
 from higgins.groups.coordinator import Coordinator
-from higgins.kafka.placement import Placement
+from higgins.kafka.cluster.metadata_rows import MetadataRows
 from higgins.ledger.ledger import Ledger
-from higgins.ledger.state.sessions import Session
 from higgins.ledger.state.state import State
 from higgins.ledger.state.topics import Topic
 from higgins.log.producer_ids import ProducerIds
@@ -21,7 +21,6 @@ from higgins.log.watch import Watch
 from higgins.log.writer import Writer
 from higgins.model.errors import Fenced, HigginsError, Refused, StorageUnavailable
 from higgins.model.future import Future
-from higgins.operators.engine import Engine
 from higgins.runtime import Runtime
 from higgins.server.connection import Connection, Unsent
 from higgins.telemetry.metrics import Counts
@@ -47,11 +46,11 @@ class Node:
         watch: Watch,
         producer_ids: ProducerIds,
         groups: Coordinator,
-        operators: Engine,
         configs: LiveConfigs,
         unsent: Unsent,
         traffic: Traffic,
         counts: Counts,
+        admin: Admin,
         apis: Sequence[Api],
     ) -> None:
         self.runtime = runtime
@@ -61,14 +60,14 @@ class Node:
         self.watch = watch
         self.producer_ids = producer_ids
         self.groups = groups
-        self.operators = operators
         self.configs = configs
         self.unsent = unsent
         self.traffic = traffic
         self.counts = counts
+        self.admin = admin
         self.apis = apis
         """The APIs that are served."""
-        self._placement = Placement(ledger)
+        self.metadata_rows = MetadataRows()
         self.deadlines: dict[Deadline, None] = {}
         """In the order they were set, so that they expire in that order."""
 
@@ -81,20 +80,6 @@ class Node:
     def config(self) -> BrokerConfig:
         """The broker's settings, with the changes that were committed since it started."""
         return self.configs.broker
-
-    @property
-    def placement(self) -> Placement:
-        """Which node clients are sent to for a partition, with the nodes that live now."""
-        if not self._placement.holds_for(self.ledger):
-            self._placement = Placement(self.ledger)
-        return self._placement
-
-    def endpoint(self, session: Session, listener: str) -> tuple[str, int]:
-        """The address at which clients of a listener reach a node; its first endpoint if it has no such listener."""
-        for endpoint in session.endpoints:
-            if endpoint.listener == listener:
-                return endpoint.host, endpoint.port
-        return session.endpoints[0].host, session.endpoints[0].port
 
     def append_rules(self, topic: Topic) -> AppendRules:
         """The topic's configs that a produce must respect."""
@@ -120,6 +105,11 @@ class Call(msgspec.Struct, frozen=True):
     version: int
     client_id: str | None
     correlation_id: int
+
+    @property
+    def admin(self) -> Admin:
+        """The use cases of the node."""
+        return self.node.admin
 
     @property
     def client_host(self) -> str:

@@ -6,11 +6,6 @@ import pytest
 from higgins_protocol.errors import ErrorCode
 from higgins_protocol.messages.delete_records import DeleteRecordsPartition, DeleteRecordsRequest, DeleteRecordsTopic
 from higgins_protocol.messages.describe_log_dirs import DescribeLogDirsRequest
-from higgins_protocol.messages.incremental_alter_configs import (
-    IncrementalAlterConfigsRequest,
-    IncrementalConfig,
-    IncrementalResource,
-)
 from higgins_protocol.messages.private import PrivateRequest
 from tests.broker.peer import EPOCH_MS, batch, fetch_request, records_of
 
@@ -84,12 +79,6 @@ async def test_a_topic_that_only_compacts_loses_nothing(autojump_clock, peer):
     await peer.create("both", configs={"cleanup.policy": "compact,delete"})
     rows = await delete(peer, ("compacted", 0, -1), ("both", 0, -1))
     assert rows == [("POLICY_VIOLATION", -1), ("NONE", 0)]
-
-
-async def test_a_policy_that_a_topic_has_from_the_brokers_counts_too(autojump_clock, peer):
-    compacts = [IncrementalConfig("log.cleanup.policy", 0, "compact")]
-    await peer.ask(IncrementalAlterConfigsRequest([IncrementalResource(BROKER, "", compacts)]))
-    assert await delete(peer, ("t", 0, -1)) == [("POLICY_VIOLATION", -1)]
 
 
 async def test_a_poll_that_waits_below_the_new_start_learns_of_it(autojump_clock, start):

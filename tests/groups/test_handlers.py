@@ -6,6 +6,7 @@ from typing import Any, cast
 
 import pytest
 
+from higgins.admin.admin import Admin
 from higgins.admin.configs.live import LiveConfigs
 from higgins.groups.coordinator import Coordinator
 from higgins.groups.settings import GroupSettings
@@ -82,6 +83,7 @@ class Wire:
         settings = GroupSettings(initial_rebalance_delay_ms=0)
         coordinator = Coordinator(Runtime(), self.ledger, settings)
         unused = cast("Any", None)
+        configs = LiveConfigs(cast("Any", self.ledger))
         node = Node(
             runtime=Runtime(),
             ledger=cast("Any", self.ledger),
@@ -90,11 +92,20 @@ class Wire:
             watch=unused,
             producer_ids=unused,
             groups=coordinator,
-            operators=unused,
-            configs=LiveConfigs(cast("Any", self.ledger)),
+            configs=configs,
             unsent=unused,
             traffic=unused,
             counts=Counts(APIS),
+            admin=Admin(
+                runtime=Runtime(),
+                ledger=cast("Any", self.ledger),
+                configs=configs,
+                reader=unused,
+                groups=coordinator,
+                operators=unused,
+                traffic=unused,
+                counts=unused,
+            ),
             apis=list(APIS.values()),
         )
         self._router = Router(node)

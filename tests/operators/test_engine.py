@@ -7,9 +7,9 @@ import pytest
 import trio
 
 from higgins.model.errors import Refused, StorageUnavailable
+from higgins.operators.apply import delete_operator
 from higgins.operators.engine import Engine
 from higgins.operators.settings import OperatorSettings
-from higgins.operators.steward import delete_operator
 from higgins.operators.view import operator_views
 from higgins.runtime import Runtime
 from higgins_protocol.records.batch import assemble

@@ -7,6 +7,8 @@ import msgspec
 import pytest
 import trio
 
+from higgins.admin.configs.live import LiveConfigs, StaticConfig
+from higgins.admin.operators import OperatorAdmin
 from higgins.config.broker import BrokerConfig
 from higgins.kafka.context import Call
 from higgins.kafka.private.call import API, DOCUMENT_BYTES_MAX
@@ -24,8 +26,9 @@ where = "qty > 5"
 
 
 async def ask(node: Node, verb: str, document: object = None) -> PrivateResponse:
+    configs = LiveConfigs(node.ledger, StaticConfig(broker=BrokerConfig(partitions_default=2)))
     under = SimpleNamespace(
-        runtime=node.runtime, ledger=node.ledger, operators=node.engine, config=BrokerConfig(partitions_default=2)
+        admin=SimpleNamespace(operators=OperatorAdmin(node.runtime, node.ledger, configs, node.engine))
     )
     data = document if isinstance(document, bytes) else msgspec.json.encode(document or {})
     async with trio.open_nursery() as nursery:
@@ -87,7 +90,7 @@ async def test_faults_of_a_file_come_all_at_once_with_their_lines() -> None:
         ("operators.list", {"x": 1}, "x"),
         ("operators.delete", {}, "name"),
         ("apply", b" " * (DOCUMENT_BYTES_MAX + 1), "bytes"),
-        ("dance", {}, "no verb 'dance'; verbs are: ping, apply, operators.list, operators.delete"),
+        ("dance", {}, "no verb 'dance'; the verbs are: ping, apply, operators.list, operators.delete"),
     ],
 )
 async def test_a_call_that_cannot_be_understood_is_refused_with_a_sentence(

@@ -18,9 +18,9 @@ from higgins.log.writer import Writer
 from higgins.model.errors import HigginsError
 from higgins.model.names import TopicId
 from higgins.model.pointer import Buffer, ObjectKey
+from higgins.operators.apply import Applied, apply_topography
 from higgins.operators.engine import Engine
 from higgins.operators.settings import OperatorSettings
-from higgins.operators.steward import Applied, apply_topography
 from higgins.runtime import Runtime
 from higgins.storage.cache import Cache
 from higgins.storage.memory import memory_store

@@ -1,10 +1,12 @@
 """The house: every room imports only from floors below its own. Violations are told in sentences."""
 
 import ast
+import importlib
 import sys
 
 import pytest
 
+from higgins.ledger.state.base import Proposal
 from tests.tidy.imports import PACKAGES, ROOT, Import, imports, modules
 
 FLOORS = {
@@ -147,6 +149,28 @@ def test_below_the_surfaces_nobody_names_a_request_or_a_response() -> None:
             continue
         if one.module.startswith("higgins_protocol.messages") or one.name.endswith(("Request", "Response")):
             sentences.append(f"{one.where}: {one.importer} names {one.module}.{one.name}; only surfaces know messages.")
+    told(sentences)
+
+
+SURFACE_ROOMS = ("higgins.kafka.", "higgins.web.")
+PROPOSING = {"propose", "propose_all", "submit", "submit_all"}
+
+
+def test_surfaces_make_no_proposals() -> None:
+    # The use cases of admin propose, and so do the log's writer, the producer ids and the groups' coordinator. Surfaces
+    # call these, so that all of them have the same validation, limits and messages.
+    sentences = []
+    for one in ALL:
+        if not one.importer.startswith(SURFACE_ROOMS) or not one.module.startswith("higgins.ledger"):
+            continue
+        kind = getattr(importlib.import_module(one.module), one.name, None) if one.name else None
+        if isinstance(kind, type) and issubclass(kind, Proposal):
+            sentences.append(f"{one.where}: {one.importer} imports the proposal {one.name}; call a use case of admin.")
+    for module, path in modules().items():
+        for node in ast.walk(ast.parse(path.read_text())) if module.startswith(SURFACE_ROOMS) else ():
+            if isinstance(node, ast.Attribute) and node.attr in PROPOSING and "ledger" in ast.unparse(node.value):
+                where = f"{path.relative_to(ROOT)}:{node.lineno}"
+                sentences.append(f"{where}: {module} proposes to the ledger; call a use case of admin.")
     told(sentences)
 
 

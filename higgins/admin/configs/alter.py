@@ -13,7 +13,7 @@ import trio
 
 from higgins.admin.configs.live import LiveConfigs
 from higgins.admin.configs.resources import Resource, find_resource, resource_type
-from higgins.admin.refusal import refusal_of
+from higgins.admin.proposals import propose_all
 from higgins.config.entries.changes import Change, apply_changes, replace_all
 from higgins.config.entries.entry import ResourceType
 from higgins.ledger.ledger import Ledger
@@ -128,11 +128,11 @@ def _changeable_resource(state: State, live: LiveConfigs, kind: ResourceType, na
 
 async def _propose(ledger: Ledger, pending: Sequence[_Progress]) -> list[_Progress]:
     """Propose all; returns those for which another client was faster."""
-    outcomes = await ledger.propose_all([each.proposal for each in pending if each.proposal is not None])
+    results = await propose_all(ledger, [each.proposal for each in pending if each.proposal is not None])
     outdated: list[_Progress] = []
-    for each, outcome in zip(pending, outcomes, strict=True):
-        if outcome.error is not None:
-            each.refusal = refusal_of(outcome.error)
-        elif not outcome.result:
+    for each, result in zip(pending, results, strict=True):
+        if isinstance(result, Refused):
+            each.refusal = result
+        elif not result:
             outdated.append(each)
     return outdated

@@ -1,6 +1,6 @@
 """Describe the configs of a resource: each entry with its effective value and where the value comes from."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 import msgspec
 import structlog
@@ -58,6 +58,12 @@ def describe_configs(
     entries = [entry for entry in resource.table.values() if not names or entry.name in names]
     shown = [entry for entry in entries if entry.name in resource.own or not resource.is_cluster_default]
     return [_value(resource, entry) for entry in shown]
+
+
+def describe_topic_configs(live: LiveConfigs, own: Mapping[str, str]) -> list[ConfigValue]:
+    """Every entry of a topic with these configs of its own, which need not exist."""
+    resource = Resource(ResourceType.TOPIC, "", own, live)
+    return [_value(resource, entry) for entry in resource.table.values()]
 
 
 def _value(resource: Resource, entry: Entry) -> ConfigValue:

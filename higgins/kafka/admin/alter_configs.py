@@ -10,7 +10,7 @@ Not done: loggers; throttling.
 
 from collections.abc import Sequence
 
-from higgins.admin.configs.alter import Alteration, alter_configs, replacement
+from higgins.admin.configs.alter import Alteration, replacement
 from higgins.kafka.acl import AclOperation, AclResourceType, Permission
 from higgins.kafka.api_row import ApiRow, State, in_task
 from higgins.kafka.context import Call
@@ -40,7 +40,7 @@ async def alteration_rows(
     """Carry out the alterations; a row for each, in order. IncrementalAlterConfigs has the same rows."""
     refusals: list[Refused | None]
     try:
-        refusals = await alter_configs(call.node.ledger, call.node.configs, alterations, validate_only=validate_only)
+        refusals = await call.admin.configs.alter(alterations, validate_only=validate_only)
     except StorageUnavailable:
         message = "The store does not respond, so nothing was changed; try again."
         refusals = [Refused(ErrorCode.KAFKA_STORAGE_ERROR, message)] * len(alterations)

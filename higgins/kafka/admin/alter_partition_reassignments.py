@@ -49,7 +49,7 @@ def _judge(call: Call, name: str, asked: ReassignablePartition) -> ReassignableP
         )
     if asked.replicas is None:
         return _refused(index, ErrorCode.NO_REASSIGNMENT_IN_PROGRESS, "Nothing is being reassigned.")
-    leader = call.node.placement.leader(topic, index)
+    leader = call.admin.cluster.placement.leader(topic, index)
     if leader is not None and list(asked.replicas) == [leader.node_id] * topic.replication:
         return ReassignablePartitionResponse(index, ErrorCode.NONE, None)
     return _refused(

@@ -10,7 +10,7 @@ Not done: loggers other than the root logger; throttling.
 
 import trio
 
-from higgins.admin.configs.describe import ConfigValue, describe_configs
+from higgins.admin.configs.describe import ConfigValue
 from higgins.kafka.acl import AclOperation, AclResourceType, Permission
 from higgins.kafka.api_row import ApiRow, State, in_task
 from higgins.kafka.context import Call, reach_tip
@@ -45,9 +45,7 @@ async def handle(call: Call, request: DescribeConfigsRequest) -> DescribeConfigs
 def _result(call: Call, request: DescribeConfigsRequest, resource: DescribeConfigsResource) -> DescribeConfigsResult:
     names = frozenset(resource.configuration_keys or ())
     try:
-        values = describe_configs(
-            call.node.state, call.node.configs, resource.resource_type, resource.resource_name, names
-        )
+        values = call.admin.configs.describe(resource.resource_type, resource.resource_name, names)
     except Refused as refusal:
         return _refused(resource, refusal)
     return DescribeConfigsResult(

@@ -6,7 +6,6 @@ Version notes: v0 client metrics subscriptions only; v1 the types in the request
 Not done: throttling.
 """
 
-from higgins.admin.configs.resources import resource_names
 from higgins.config.entries.entry import ResourceType
 from higgins.kafka.acl import AclOperation, AclResourceType, Permission
 from higgins.kafka.api_row import ApiRow, State, in_task
@@ -43,7 +42,7 @@ async def handle(call: Call, request: ListConfigResourcesRequest) -> ListConfigR
             ConfigResource(name, kind)
             for kind in TYPES
             if kind in types
-            for name in resource_names(call.node.state, kind)
+            for name in call.admin.configs.resources(kind)
         ]
     )
 

@@ -1,8 +1,8 @@
 """DescribeCluster: v0-2.
 
-Behaviour: the live nodes, with the addresses of the listener that was asked, the cluster's id, and the node that plays
-the controller. What the caller may do is told only if asked for. No node is ever listed as fenced: one that was fenced
-is gone.
+Behaviour: the live nodes with their addresses for the listener of the request, the cluster's id, and the node that is
+named as the controller. Authorized operations only on request. No node is listed as fenced: a fenced node is not part
+of the cluster.
 Version notes: v1 endpoint type: brokers are described, controllers are refused, as on a broker's listener (KIP-919);
 v2 fenced brokers (KIP-1073).
 Not done: racks; throttling.
@@ -26,26 +26,25 @@ def handle(call: Call, request: DescribeClusterRequest) -> Future[DescribeCluste
     if request.endpoint_type == CONTROLLERS:
         response = DescribeClusterResponse(
             error_code=ErrorCode.MISMATCHED_ENDPOINT_TYPE,
-            error_message="This endpoint is one of brokers; ask for endpoint type 1, not for controllers.",
+            error_message="This listener has broker endpoints, and controllers have none; pass endpoint type 1.",
         )
         return completed(response)
     if request.endpoint_type != BROKERS:
         response = DescribeClusterResponse(
             error_code=ErrorCode.UNSUPPORTED_ENDPOINT_TYPE,
-            error_message=f"There is no endpoint type {request.endpoint_type}; 1 is brokers.",
+            error_message=f"Endpoint type {request.endpoint_type} is unknown; pass 1, brokers.",
         )
         return completed(response)
-    node = call.node
-    brokers = []
-    for session in node.state.sessions.live.values():
-        host, port = node.endpoint(session, call.listener)
-        brokers.append(DescribeClusterBroker(session.node_id, host, port))
-    controller = node.state.sessions.controller()
+    cluster = call.admin.cluster
+    controller = cluster.controller
     wants_operations = request.include_cluster_authorized_operations
     response = DescribeClusterResponse(
-        cluster_id=node.state.cluster_id,
+        cluster_id=cluster.cluster_id,
         controller_id=-1 if controller is None else controller.node_id,
-        brokers=brokers,
+        brokers=[
+            DescribeClusterBroker(session.node_id, *cluster.address(session, call.listener))
+            for session in cluster.nodes
+        ],
         cluster_authorized_operations=CLUSTER_OPERATIONS if wants_operations else NOT_REQUESTED,
     )
     return completed(response)

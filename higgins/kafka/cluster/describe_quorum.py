@@ -1,10 +1,10 @@
 """DescribeQuorum: v0-2.
 
-Behaviour: the ledger, as Kafka's tools look at the metadata of a cluster: its commits are the offsets, every live node
-is a voter, as each of them may commit, and the one that plays the controller leads. Nobody lags, since there is one
-ledger, in the store, and nothing is copied. Whoever asks for anything but partition 0 of the metadata alone gets
-UNKNOWN_TOPIC_OR_PARTITION for all of it, as in Kafka.
-Version notes: v1 times (KIP-836), the same for all; v2 sentences and where the nodes are (KIP-853).
+Behaviour: the ledger, in the form in which Kafka's tools show the metadata of a cluster. Commit numbers are the
+offsets, every live node is a voter, since each may commit, and the node that is named as the controller is the leader.
+No node lags, since the ledger is in the store and is not copied. A request for anything but partition 0 of the metadata
+topic alone is answered with UNKNOWN_TOPIC_OR_PARTITION for all of it, as in Kafka.
+Version notes: v1 times (KIP-836), the same for all; v2 messages and the addresses of the nodes (KIP-853).
 Not done: observers, as there are none; throttling.
 """
 
@@ -35,11 +35,10 @@ async def handle(call: Call, request: DescribeQuorumRequest) -> DescribeQuorumRe
     if not _asks_for_metadata(request.topics):
         return DescribeQuorumResponse(topics=[_unknown(topic) for topic in request.topics])
     if not await reach_tip(call):
-        # Retriable, so that tools ask again instead of showing an old state as the present one.
-        message = "The store does not answer; ask again."
+        # A retriable code: tools try again instead of showing an outdated state.
+        message = "The store does not respond; try again."
         return DescribeQuorumResponse(error_code=ErrorCode.NOT_LEADER_OR_FOLLOWER, error_message=message)
-    live = call.node.state.sessions.live.values()
-    nodes = [_node(session) for session in live] if call.version >= NODES_SINCE else []
+    nodes = [_node(session) for session in call.admin.cluster.nodes] if call.version >= NODES_SINCE else []
     return DescribeQuorumResponse(error_message=None, topics=[TopicState(METADATA_TOPIC, [_ledger(call)])], nodes=nodes)
 
 
@@ -49,15 +48,15 @@ def _asks_for_metadata(topics: Sequence[TopicRequest]) -> bool:
 
 
 def _unknown(topic: TopicRequest) -> TopicState:
-    message = f"Partition 0 of '{METADATA_TOPIC}' is described, alone; there is no other."
+    message = f"Only partition 0 of '{METADATA_TOPIC}' exists; request it alone."
     code = ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
     rows = [PartitionState(one.partition_index, code, message) for one in topic.partitions]
     return TopicState(topic.topic_name, rows)
 
 
 def _ledger(call: Call) -> PartitionState:
-    sessions = call.node.state.sessions
-    leader = sessions.controller()
+    cluster = call.admin.cluster
+    leader = cluster.controller
     next_number = call.node.state.number + 1
     now_ms = call.node.runtime.now_ms()
     return PartitionState(
@@ -69,7 +68,7 @@ def _ledger(call: Call) -> PartitionState:
             ReplicaState(
                 one.node_id, log_end_offset=next_number, last_fetch_timestamp=now_ms, last_caught_up_timestamp=now_ms
             )
-            for one in sessions.live.values()
+            for one in cluster.nodes
         ],
     )
 

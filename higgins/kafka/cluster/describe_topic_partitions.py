@@ -90,7 +90,7 @@ def _described(call: Call, topic: Topic, partitions: range) -> DescribeTopicPart
 
 
 def _partition(call: Call, topic: Topic, index: int) -> DescribeTopicPartitionsResponsePartition:
-    leader = call.node.placement.leader(topic, index)
+    leader = call.admin.cluster.placement.leader(topic, index)
     if leader is None:
         return DescribeTopicPartitionsResponsePartition(
             ErrorCode.LEADER_NOT_AVAILABLE, index, -1, eligible_leader_replicas=[], last_known_elr=[]

@@ -1,9 +1,9 @@
 """DescribeGroups: v0-6.
 
 Behaviour: state, members and assignments of the groups that this node coordinates, NOT_COORDINATOR for others. An
-operator's group (`higgins.op.<name>`) shows the nodes that run its tasks.
-Version notes: v3 authorized operations, if asked for: all that a group has, as there is no authorizer; v4 static
-members; a group nobody knows is "Dead" without an error up to v5, GROUP_ID_NOT_FOUND from v6.
+operator's group (`higgins.op.NAME`) shows the nodes that run its tasks.
+Version notes: v3 authorized operations on request: all that a group has, as there is no authorizer; v4 static members;
+an unknown group is "Dead" without an error up to v5, GROUP_ID_NOT_FOUND from v6.
 Not done: throttling.
 """
 
@@ -11,6 +11,7 @@ from higgins.groups.views import GroupView, MemberView
 from higgins.kafka.acl import GROUP_OPERATIONS, NOT_REQUESTED, AclOperation, AclResourceType, Permission
 from higgins.kafka.api_row import ApiRow, State, in_task
 from higgins.kafka.context import Call
+from higgins.model.errors import Refused
 from higgins_protocol.errors import ErrorCode
 from higgins_protocol.messages.describe_groups import (
     DescribedGroup,
@@ -22,7 +23,7 @@ from higgins_protocol.messages.describe_groups import (
 
 @in_task
 async def handle(call: Call, request: DescribeGroupsRequest) -> DescribeGroupsResponse:
-    views = await call.node.groups.describe(*request.groups)
+    views = await call.admin.groups.describe(request.groups)
     operations = GROUP_OPERATIONS if request.include_authorized_operations else NOT_REQUESTED
     return DescribeGroupsResponse(
         groups=[
@@ -33,12 +34,12 @@ async def handle(call: Call, request: DescribeGroupsRequest) -> DescribeGroupsRe
 
 
 def _described(
-    version: int, group_id: str, view: GroupView | ErrorCode | None, operations: int
+    version: int, group_id: str, view: GroupView | Refused, operations: int
 ) -> DescribedGroup:
-    if isinstance(view, ErrorCode):
-        return DescribedGroup(error_code=view, group_id=group_id)
-    if view is None:
-        return _unknown(version, group_id, operations)
+    if isinstance(view, Refused):
+        if view.code is not ErrorCode.GROUP_ID_NOT_FOUND:
+            return DescribedGroup(error_code=view.code, group_id=group_id)
+        return _unknown(version, group_id, view, operations)
     return DescribedGroup(
         group_id=group_id,
         group_state=view.state,
@@ -49,12 +50,12 @@ def _described(
     )
 
 
-def _unknown(version: int, group_id: str, operations: int) -> DescribedGroup:
+def _unknown(version: int, group_id: str, refusal: Refused, operations: int) -> DescribedGroup:
     if version < 6:
         return DescribedGroup(group_id=group_id, group_state="Dead", authorized_operations=operations)
     return DescribedGroup(
-        error_code=ErrorCode.GROUP_ID_NOT_FOUND,
-        error_message=f"Group '{group_id}' not found.",
+        error_code=refusal.code,
+        error_message=refusal.message,
         group_id=group_id,
         group_state="Dead",
     )

@@ -1,24 +1,25 @@
 """ListGroups: v0-5.
 
-Behaviour: the groups that this node coordinates, those of operators and those that only ever committed offsets among
-them. Clients ask every node and put the answers together.
-Version notes: v4 filters by state, v5 by type; both compare without regard to case, since Java sends "Classic",
-and states without the spaces around them.
+Behaviour: the groups that this node coordinates, including those of operators and those that have only committed
+offsets. Clients ask every node and combine the responses.
+Version notes: v4 filters by state, v5 by type; both ignore case, since Java sends "Classic", and spaces around states
+are ignored too.
 Not done: throttling.
 """
 
 from higgins.kafka.acl import AclOperation, AclResourceType, Permission
 from higgins.kafka.api_row import ApiRow, State, in_task
 from higgins.kafka.context import Call
-from higgins_protocol.errors import ErrorCode
+from higgins.model.errors import Refused
 from higgins_protocol.messages.list_groups import ListedGroup, ListGroupsRequest, ListGroupsResponse
 
 
 @in_task
 async def handle(call: Call, request: ListGroupsRequest) -> ListGroupsResponse:
-    views = await call.node.groups.list_all()
-    if isinstance(views, ErrorCode):
-        return ListGroupsResponse(error_code=views)
+    try:
+        views = await call.admin.groups.list_groups()
+    except Refused as refusal:
+        return ListGroupsResponse(error_code=refusal.code)
     states = {state.strip().lower() for state in request.states_filter}
     types = {kind.lower() for kind in request.types_filter}
     return ListGroupsResponse(

@@ -1,8 +1,8 @@
 """OffsetFetch: v1-9.
 
-Behaviour: where a group stands, as of now, from any node; after what this node was asked to commit before. No offset, a
-partition or group that nobody knows: -1 without an error. An operator's group answers the next input offset of each of
-its tasks.
+Behaviour: the committed offsets of a group as of now, from any node; they include what this node was asked to commit
+before. A partition without a committed offset, and an unknown partition or group, is -1 without an error. An operator's
+group has the next input offset of each of its tasks.
 Version notes: v1 has no top-level error, it stands on every partition; from v2 null topics mean all; v5 leader epoch;
 v7 require_stable is always kept, as there are no transactions; v8 many groups, each with its own error (KIP-709);
 v9 a member id and epoch, which mean nothing in classic groups.
@@ -19,6 +19,7 @@ from higgins.kafka.acl import AclOperation, AclResourceType, Permission
 from higgins.kafka.api_row import ApiRow, State, in_task
 from higgins.kafka.context import Call
 from higgins.ledger.state.offsets import OffsetEntry
+from higgins.model.errors import Refused
 from higgins.model.names import NO_TOPIC_ID
 from higgins_protocol.errors import ErrorCode
 from higgins_protocol.messages.offset_fetch import (
@@ -33,13 +34,15 @@ from higgins_protocol.messages.offset_fetch import (
     OffsetFetchResponseTopics,
 )
 
-NOTHING = OffsetEntry(-1, -1, "", 0)
+MANY_GROUPS_SINCE = 8
+TOP_LEVEL_ERROR_SINCE = 2
+NO_OFFSET = OffsetEntry(-1, -1, "", 0)
 
-Asked = Sequence[OffsetFetchRequestTopic] | Sequence[OffsetFetchRequestTopics] | None
+RequestedTopics = Sequence[OffsetFetchRequestTopic] | Sequence[OffsetFetchRequestTopics] | None
 
 
 class TopicOffsets(msgspec.Struct, frozen=True):
-    """What is answered for one topic, in any version."""
+    """The offsets of one topic, whatever the version of the response."""
 
     name: str
     partitions: tuple[tuple[int, OffsetEntry], ...]
@@ -47,21 +50,24 @@ class TopicOffsets(msgspec.Struct, frozen=True):
 
 @in_task
 async def handle(call: Call, request: OffsetFetchRequest) -> OffsetFetchResponse:
-    if call.version >= 8:
+    if call.version >= MANY_GROUPS_SINCE:
         return await _fetch_many(call, request)
-    found = await call.node.groups.committed(request.group_id)
-    if not isinstance(found, ErrorCode):
-        topics = _topics(call, found[0], request.topics)
-        return OffsetFetchResponse(topics=[_topic(each, ErrorCode.NONE) for each in topics])
-    failed = _topics(call, {}, request.topics) if call.version < 2 else ()
-    return OffsetFetchResponse(topics=[_topic(each, found) for each in failed], error_code=found)
+    try:
+        (offsets,) = await call.admin.groups.committed([request.group_id])
+    except Refused as refusal:
+        topics = _topics(call, {}, request.topics) if call.version < TOP_LEVEL_ERROR_SINCE else ()
+        return OffsetFetchResponse(topics=[_topic(each, refusal.code) for each in topics], error_code=refusal.code)
+    topics = _topics(call, offsets, request.topics)
+    return OffsetFetchResponse(topics=[_topic(each, ErrorCode.NONE) for each in topics])
 
 
 async def _fetch_many(call: Call, request: OffsetFetchRequest) -> OffsetFetchResponse:
-    found = await call.node.groups.committed(*(group.group_id for group in request.groups))
-    if isinstance(found, ErrorCode):
+    group_ids = [group.group_id for group in request.groups]
+    try:
+        all_offsets = await call.admin.groups.committed(group_ids)
+    except Refused as refusal:
         return OffsetFetchResponse(
-            groups=[OffsetFetchResponseGroup(group_id=group.group_id, error_code=found) for group in request.groups]
+            groups=[OffsetFetchResponseGroup(group_id=group_id, error_code=refusal.code) for group_id in group_ids]
         )
     return OffsetFetchResponse(
         groups=[
@@ -69,22 +75,22 @@ async def _fetch_many(call: Call, request: OffsetFetchRequest) -> OffsetFetchRes
                 group_id=group.group_id,
                 topics=[_topic_of_group(each) for each in _topics(call, offsets, group.topics)],
             )
-            for group, offsets in zip(request.groups, found, strict=True)
+            for group, offsets in zip(request.groups, all_offsets, strict=True)
         ]
     )
 
 
-def _topics(call: Call, offsets: CommittedOffsets, asked: Asked) -> Iterable[TopicOffsets]:
-    if asked is None:
+def _topics(call: Call, offsets: CommittedOffsets, requested: RequestedTopics) -> Iterable[TopicOffsets]:
+    if requested is None:
         return _all_topics(call, offsets)
     by_name = call.node.state.topics.by_name
-    found: list[TopicOffsets] = []
-    for topic in asked:
+    topics: list[TopicOffsets] = []
+    for topic in requested:
         known = by_name.get(topic.name)
         topic_id = NO_TOPIC_ID if known is None else known.id
-        partitions = ((index, offsets.get((topic_id, index), NOTHING)) for index in topic.partition_indexes)
-        found.append(TopicOffsets(topic.name, tuple(partitions)))
-    return found
+        partitions = ((index, offsets.get((topic_id, index), NO_OFFSET)) for index in topic.partition_indexes)
+        topics.append(TopicOffsets(topic.name, tuple(partitions)))
+    return topics
 
 
 def _all_topics(call: Call, offsets: CommittedOffsets) -> Iterable[TopicOffsets]:

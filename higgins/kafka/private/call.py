@@ -1,16 +1,16 @@
-"""The private call: v0, not advertised. A verb and a JSON document in, a JSON document or a sentence out.
+"""The private call: v0, not advertised. The request is a verb and a JSON document, the response a JSON document.
 
 Behaviour, by verb:
 - `apply` {document, file?}: a topography file's text. {version, changes, applied}, or {errors: [{line, message}]} with
-  every fault of the file, which then changes nothing.
+  every error of the file, which then changes nothing.
 - `operators.list` {}: {operators: [...]}, each with its partitions' positions, lag, node, state and counters.
 - `figures` {}: the node's own counters and its busiest topics, groups and operators, from memory; what `top` shows.
 - `operators.delete` {name}: {version, changes, applied}; RESOURCE_NOT_FOUND when there is none. The topic stays.
 - `ping` {}: {}, answered at once and from memory.
-Everything else that cannot be done is an error code with a sentence. A store that does not answer is
-KAFKA_STORAGE_ERROR: nobody knows then whether the change was made, and asking again is safe.
+Every other failure is an error code with a message. A store that does not respond is KAFKA_STORAGE_ERROR: the change
+may or may not have been made, and trying again is safe.
 Version notes: v0 only.
-Not done: authorisation (every listener may call), pausing and replaying operators.
+Not done: authorization (every client may call), pausing and replaying operators.
 """
 
 from collections.abc import Awaitable, Callable
@@ -18,30 +18,28 @@ from typing import TypeAlias
 
 import msgspec
 
-from higgins.config.entries.changes import error_in_topic_configs
 from higgins.kafka.acl import AclOperation, AclResourceType, Permission
 from higgins.kafka.api_row import EVERYTHING, ApiRow, State
 from higgins.kafka.context import Call
-from higgins.kafka.private.figures import figures_of
 from higgins.model.errors import Corrupt, Fenced, Refused, StorageUnavailable
 from higgins.model.figures import Figures
 from higgins.model.future import Future, completed
-from higgins.operators.steward import Applied, apply_topography, delete_operator
+from higgins.operators.apply import Applied
 from higgins.operators.topography.check import FILE_BYTES_MAX, Fault, Faulty
-from higgins.operators.view import OperatorView, operator_views
+from higgins.operators.view import OperatorView
 from higgins_protocol.errors import ErrorCode
 from higgins_protocol.messages.private import PrivateRequest, PrivateResponse
 
 Verb: TypeAlias = Callable[[Call, bytes], Awaitable[msgspec.Struct]]
 
 DOCUMENT_BYTES_MAX = 2 * FILE_BYTES_MAX
-"""A file of the greatest size, with room for the escapes that JSON needs."""
+"""A file of the largest size, with room for the escapes that JSON needs."""
 
 
 class ApplyRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     document: str
     file: str = ""
-    """What the caller calls the text, for its own messages."""
+    """The name of the file, for the caller's own messages."""
 
 
 class DeleteRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -68,7 +66,7 @@ def handle(call: Call, request: PrivateRequest) -> Future[PrivateResponse]:
         return completed(_answer(Empty()))
     verb = _VERBS.get(request.verb)
     if verb is None:
-        message = f"There is no verb '{request.verb}'; verbs are: {', '.join(_NAMES)}."
+        message = f"There is no verb '{request.verb}'; the verbs are: {', '.join(_NAMES)}."
         return completed(_error(ErrorCode.INVALID_REQUEST, message))
     return call.spawn(_guarded, verb, call, request.document or b"{}")
 
@@ -84,40 +82,33 @@ async def _guarded(verb: Verb, call: Call, document: bytes) -> PrivateResponse:
         return _error(refused.code, refused.message)
     except StorageUnavailable as error:
         return _error(
-            ErrorCode.KAFKA_STORAGE_ERROR, f"The store does not answer, so nobody knows; ask again. ({error})"
+            ErrorCode.KAFKA_STORAGE_ERROR,
+            f"The store does not respond, so the change may or may not have been made; try again. ({error})",
         )
     except Fenced as error:
-        return _error(ErrorCode.COORDINATOR_NOT_AVAILABLE, f"This node has lost its session; ask again. ({error})")
+        return _error(ErrorCode.COORDINATOR_NOT_AVAILABLE, f"This node has lost its session; try again. ({error})")
     except Corrupt as error:
         return _error(ErrorCode.UNKNOWN_SERVER_ERROR, str(error))
 
 
 async def _apply(call: Call, document: bytes) -> Applied:
-    asked = msgspec.json.decode(document, type=ApplyRequest)
-    node = call.node
-    return await apply_topography(
-        node.runtime,
-        node.ledger,
-        asked.document,
-        partitions_default=node.config.partitions_default,
-        judge=error_in_topic_configs,
-    )
+    request = msgspec.json.decode(document, type=ApplyRequest)
+    return await call.admin.operators.apply(request.document)
 
 
 async def _list(call: Call, document: bytes) -> OperatorList:
     msgspec.json.decode(document, type=Empty)
-    await call.node.ledger.barrier()
-    return OperatorList(operator_views(call.node.ledger.state, call.node.operators))
+    return OperatorList(await call.admin.operators.list_operators())
 
 
 async def _figures(call: Call, document: bytes) -> Figures:
     msgspec.json.decode(document, type=Empty)
-    return await figures_of(call.node)
+    return await call.admin.figures.read()
 
 
 async def _delete(call: Call, document: bytes) -> Applied:
-    asked = msgspec.json.decode(document, type=DeleteRequest)
-    return await delete_operator(call.node.ledger, asked.name)
+    request = msgspec.json.decode(document, type=DeleteRequest)
+    return await call.admin.operators.delete(request.name)
 
 
 _VERBS: dict[str, Verb] = {

@@ -1,29 +1,29 @@
 """DescribeProducers: v0.
 
-Behaviour: the idempotent producers that a partition remembers, with the last sequence each has written and when that
-was committed; told at the tip. A producer silent for a day is forgotten.
+Behaviour: the idempotent producers of each partition, with the last sequence number that each has written and the time
+of that commit, as of now. A producer that was silent for a day is forgotten.
 Version notes: v0 only.
 Not done: open transactions, as there are none (start offset and coordinator epoch are -1); throttling.
 """
 
 from collections.abc import Sequence
 
+from higgins.admin.records import ProducerState
 from higgins.kafka.acl import AclOperation, AclResourceType, Permission
 from higgins.kafka.api_row import ApiRow, State, in_task
 from higgins.kafka.context import Call, reach_tip
-from higgins.ledger.state.runs import TopicPartition
 from higgins.model.names import fault_in_topic_name
 from higgins_protocol.errors import ErrorCode
+from higgins_protocol.messages import describe_producers as wire
 from higgins_protocol.messages.describe_producers import (
     DescribeProducersRequest,
     DescribeProducersResponse,
     PartitionResponse,
-    ProducerState,
     TopicResponse,
 )
 
-SENTENCES = {
-    ErrorCode.NOT_LEADER_OR_FOLLOWER: "The store does not answer; ask again.",
+MESSAGES = {
+    ErrorCode.NOT_LEADER_OR_FOLLOWER: "The store does not respond; try again.",
     ErrorCode.INVALID_TOPIC_EXCEPTION: "A topic cannot have this name.",
 }
 
@@ -32,44 +32,39 @@ SENTENCES = {
 async def handle(call: Call, request: DescribeProducersRequest) -> DescribeProducersResponse:
     failure = ErrorCode.NONE if await reach_tip(call) else ErrorCode.NOT_LEADER_OR_FOLLOWER
     by_name = call.node.state.topics.by_name
-    wanted: dict[TopicPartition, list[ProducerState]] = {
-        (by_name[topic.name].id, index): []
-        for topic in request.topics
-        if topic.name in by_name
-        for index in topic.partition_indexes
-        if 0 <= index < by_name[topic.name].partitions
-    }
-    _gather(call, wanted)
+    producers = call.admin.records.producers(
+        [
+            (by_name[topic.name].id, partition)
+            for topic in request.topics
+            if topic.name in by_name
+            for partition in topic.partition_indexes
+            if 0 <= partition < by_name[topic.name].partitions
+        ]
+    )
     rows = []
     for topic in request.topics:
-        found = by_name.get(topic.name)
+        known = by_name.get(topic.name)
         invalid = ErrorCode.INVALID_TOPIC_EXCEPTION if fault_in_topic_name(topic.name) else ErrorCode.NONE
-        parts = [
-            _row(index, invalid or failure, wanted.get((found.id, index)) if found is not None else None)
-            for index in topic.partition_indexes
+        partitions = [
+            _row(partition, invalid or failure, producers.get((known.id, partition)) if known is not None else None)
+            for partition in topic.partition_indexes
         ]
-        rows.append(TopicResponse(topic.name, parts))
+        rows.append(TopicResponse(topic.name, partitions))
     return DescribeProducersResponse(topics=rows)
 
 
-def _gather(call: Call, wanted: dict[TopicPartition, list[ProducerState]]) -> None:
-    """One walk over all producers, however many partitions are asked for."""
-    if not wanted:
-        return
-    for (topic_id, index, producer_id), record in call.node.state.producers.records.items():
-        found = wanted.get((topic_id, index))
-        if found is not None:
-            last = record.batches[-1].last_sequence
-            found.append(ProducerState(producer_id, record.epoch, last, record.updated_ms, coordinator_epoch=-1))
-
-
-def _row(index: int, failure: ErrorCode, producers: Sequence[ProducerState] | None) -> PartitionResponse:
+def _row(partition: int, failure: ErrorCode, producers: Sequence[ProducerState] | None) -> PartitionResponse:
     if failure:
-        return PartitionResponse(index, failure, SENTENCES[failure])
+        return PartitionResponse(partition, failure, MESSAGES[failure])
     if producers is None:
-        code = ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
-        return PartitionResponse(index, code, "There is no such partition.")
-    return PartitionResponse(index, active_producers=producers)
+        return PartitionResponse(partition, ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, "This partition does not exist.")
+    return PartitionResponse(partition, active_producers=[_producer(producer) for producer in producers])
+
+
+def _producer(producer: ProducerState) -> wire.ProducerState:
+    return wire.ProducerState(
+        producer.producer_id, producer.epoch, producer.last_sequence, producer.updated_ms, coordinator_epoch=-1
+    )
 
 
 API = ApiRow(

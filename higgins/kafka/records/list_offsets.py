@@ -1,14 +1,15 @@
 """ListOffsets: v1-7.
 
-Behaviour: every answer is given at the tip. -1 the high watermark (which is the last stable offset too), -2 the log
-start, -3 the record with the greatest timestamp, and by time the first record (not batch) that is not older; offset and
-timestamp -1 without an error where there is none. A partition asked for twice in one request is INVALID_REQUEST, once.
+Behaviour: offsets as of now. -1 is the high watermark (also the last stable offset), -2 the log start offset, -3 the
+record with the greatest timestamp, and a time the first record (not batch) that is not older; offset and timestamp are
+-1, without an error, where there is none. A partition that occurs twice in a request is INVALID_REQUEST, in one row.
 Version notes: v2 isolation level; v4 leader epochs; v6 flexible; v7 -3 (KIP-734).
 Not done: -4 and below belong to v8 and later.
 """
 
 from collections import Counter
 
+from higgins.admin.records import AtTime, Position
 from higgins.kafka.acl import AclOperation, AclResourceType, Permission
 from higgins.kafka.api_row import ApiRow, State, in_task
 from higgins.kafka.context import Call
@@ -25,12 +26,11 @@ from higgins_protocol.messages.list_offsets import (
     ListOffsetsTopicResponse,
 )
 
-LATEST = -1
-EARLIEST = -2
 MAX_TIMESTAMP = -3
 MAX_TIMESTAMP_SINCE = 7
+POSITIONS = {-1: Position.LATEST, -2: Position.EARLIEST, MAX_TIMESTAMP: Position.MAX_TIMESTAMP}
 NO_EPOCH = -1
-"""Of who does not know; what is below comes before every leader there was."""
+"""The client does not know the leader epoch; an epoch below this one is older than every leader."""
 LEADER_EPOCH_SINCE = 4
 
 
@@ -43,48 +43,51 @@ async def handle(call: Call, request: ListOffsetsRequest) -> ListOffsetsResponse
         failure = ErrorCode.NOT_LEADER_OR_FOLLOWER
     topics = []
     for topic in request.topics:
-        found = call.node.state.topics.by_name.get(topic.name)
-        times = Counter(asked.partition_index for asked in topic.partitions)
+        known = call.node.state.topics.by_name.get(topic.name)
+        counts = Counter(partition.partition_index for partition in topic.partitions)
         rows = [
-            await _answer(call, found, asked, failure)
-            if times[asked.partition_index] == 1
-            else ListOffsetsPartitionResponse(asked.partition_index, ErrorCode.INVALID_REQUEST)
-            for asked in {asked.partition_index: asked for asked in topic.partitions}.values()
+            await _row(call, known, partition, failure)
+            if counts[partition.partition_index] == 1
+            else ListOffsetsPartitionResponse(partition.partition_index, ErrorCode.INVALID_REQUEST)
+            for partition in {partition.partition_index: partition for partition in topic.partitions}.values()
         ]
         topics.append(ListOffsetsTopicResponse(topic.name, rows))
     return ListOffsetsResponse(topics=topics)
 
 
-async def _answer(
-    call: Call, topic: Topic | None, asked: ListOffsetsPartition, failure: ErrorCode
+async def _row(
+    call: Call, topic: Topic | None, partition: ListOffsetsPartition, failure: ErrorCode
 ) -> ListOffsetsPartitionResponse:
-    index = asked.partition_index
+    index = partition.partition_index
     if failure:
         return ListOffsetsPartitionResponse(index, failure)
     if topic is None or not 0 <= index < topic.partitions:
         return ListOffsetsPartitionResponse(index, ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
-    if asked.current_leader_epoch > LEADER_EPOCH:
+    if partition.current_leader_epoch > LEADER_EPOCH:
         return ListOffsetsPartitionResponse(index, ErrorCode.UNKNOWN_LEADER_EPOCH)
-    if asked.current_leader_epoch < NO_EPOCH:
+    if partition.current_leader_epoch < NO_EPOCH:
         return ListOffsetsPartitionResponse(index, ErrorCode.FENCED_LEADER_EPOCH)
-    runs = call.node.state.runs
-    if asked.timestamp == LATEST:
-        return _found(call, index, TimedRecord(runs.high_watermark(topic.id, index), -1))
-    if asked.timestamp == EARLIEST:
-        return _found(call, index, TimedRecord(runs.log_start(topic.id, index), -1))
+    target = _target(call, partition.timestamp)
+    if target is None:
+        return ListOffsetsPartitionResponse(index, ErrorCode.UNSUPPORTED_VERSION)
     try:
-        if asked.timestamp >= 0:
-            return _found(call, index, await call.node.reader.find_by_time(topic.id, index, asked.timestamp))
-        if asked.timestamp == MAX_TIMESTAMP and call.version >= MAX_TIMESTAMP_SINCE:
-            return _found(call, index, await call.node.reader.find_newest(topic.id, index))
+        return _record(call, index, await call.admin.records.offset_at(topic, index, target))
     except (StorageUnavailable, ObjectMissing):
         return ListOffsetsPartitionResponse(index, ErrorCode.KAFKA_STORAGE_ERROR)
     except Corrupt:
         return ListOffsetsPartitionResponse(index, ErrorCode.CORRUPT_MESSAGE)
-    return ListOffsetsPartitionResponse(index, ErrorCode.UNSUPPORTED_VERSION)
 
 
-def _found(call: Call, index: int, record: TimedRecord | None) -> ListOffsetsPartitionResponse:
+def _target(call: Call, timestamp: int) -> Position | AtTime | None:
+    """What a timestamp stands for; None where this version does not have it."""
+    if timestamp >= 0:
+        return AtTime(timestamp)
+    if timestamp == MAX_TIMESTAMP and call.version < MAX_TIMESTAMP_SINCE:
+        return None
+    return POSITIONS.get(timestamp)
+
+
+def _record(call: Call, index: int, record: TimedRecord | None) -> ListOffsetsPartitionResponse:
     if record is None:
         return ListOffsetsPartitionResponse(index)
     leader_epoch = LEADER_EPOCH if call.version >= LEADER_EPOCH_SINCE else -1

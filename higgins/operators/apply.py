@@ -1,4 +1,4 @@
-"""Apply topographies, delete operators: check off the loop, plan against the newest state, propose as one commit."""
+"""Apply topographies and delete operators: check the file off the loop, plan against the newest state, commit once."""
 
 import msgspec
 
@@ -13,11 +13,14 @@ from higgins_protocol.errors import ErrorCode
 
 THREADS = "operators"
 ATTEMPTS_MAX = 5
-_RACED = frozenset((ErrorCode.INVALID_REQUEST, ErrorCode.TOPIC_ALREADY_EXISTS, ErrorCode.UNKNOWN_TOPIC_OR_PARTITION))
+# A commit is refused with one of these when another client changed the topics or operators that the plan was made for.
+_OUTDATED = frozenset(
+    (ErrorCode.INVALID_REQUEST, ErrorCode.TOPIC_ALREADY_EXISTS, ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
+)
 
 
 class Applied(msgspec.Struct, frozen=True):
-    """What an application came to: the topography's short name, what changed, and whether anything did."""
+    """The outcome: the short name of the topography's version, what changed, and whether anything changed."""
 
     version: str
     changes: tuple[str, ...]
@@ -27,9 +30,11 @@ class Applied(msgspec.Struct, frozen=True):
 async def apply_topography(
     runtime: Runtime, ledger: Ledger, text: str, *, partitions_default: int, judge: ConfigJudge
 ) -> Applied:
-    """Make what the file says true, as one commit. Idempotent: the same file again commits nothing.
+    """Make the streams and operators as the file says, in one commit. Applying the same file again commits nothing.
 
-    Raises: Faulty (every fault of the file), Refused, StorageUnavailable, Fenced.
+    The file is parsed in a thread: a large one would otherwise hold the loop.
+
+    Raises: Faulty (with every error of the file), Refused, StorageUnavailable, Fenced.
     """
     for attempt in range(ATTEMPTS_MAX):
         await ledger.barrier()
@@ -41,29 +46,29 @@ async def apply_topography(
             partitions_default=partitions_default,
             new_topic_id=lambda: TopicId(runtime.token(16)),
         )
-        if await _propose(ledger, plan, is_last=attempt == ATTEMPTS_MAX - 1):
+        if await _commit(ledger, plan, is_last=attempt == ATTEMPTS_MAX - 1):
             break
     return Applied(plan.version, plan.changes, plan.proposal is not None)
 
 
 async def delete_operator(ledger: Ledger, name: str) -> Applied:
-    """End an operator; its topic stays. Raises: Refused(RESOURCE_NOT_FOUND), StorageUnavailable, Fenced."""
+    """Delete an operator; its topic stays. Raises: Refused(RESOURCE_NOT_FOUND), StorageUnavailable, Fenced."""
     for attempt in range(ATTEMPTS_MAX):
         await ledger.barrier()
         plan = plan_deletion(name, ledger.state)
-        if await _propose(ledger, plan, is_last=attempt == ATTEMPTS_MAX - 1):
+        if await _commit(ledger, plan, is_last=attempt == ATTEMPTS_MAX - 1):
             break
     return Applied(plan.version, plan.changes, True)
 
 
-async def _propose(ledger: Ledger, plan: Plan, *, is_last: bool) -> bool:
-    """Whether the plan is now true; False when somebody else changed what it was made for, so that it is made anew."""
+async def _commit(ledger: Ledger, plan: Plan, *, is_last: bool) -> bool:
+    """Whether the plan is committed; False when it is outdated, and a new plan must be made."""
     if plan.proposal is None:
         return True
     try:
         await ledger.propose(plan.proposal)
     except Refused as refusal:
-        if is_last or refusal.code not in _RACED:
+        if is_last or refusal.code not in _OUTDATED:
             raise
         return False
     return True
