@@ -1,4 +1,4 @@
-"""Operators as people see them: what each does and how far it has come. Changes nothing."""
+"""Operators as an administrator sees them: what each does, how far it has come, and the state of its tasks."""
 
 import msgspec
 
@@ -9,8 +9,11 @@ from higgins.operators.specification import decode
 
 
 class PartitionView(msgspec.Struct, frozen=True):
-    """One task. `node` is the id of the node that holds its lease, or null; `state` is running, lagging, degraded (with
-    a reason), stopped (with a reason), or waiting (for a node to take it up)."""
+    """One task.
+
+    `node` is the id of the node that holds its lease, or null. `state` is running, lagging, degraded (with a reason),
+    stopped (with a reason), or waiting (no node holds the lease).
+    """
 
     partition: int
     position: int
@@ -36,11 +39,11 @@ class OperatorView(msgspec.Struct, frozen=True):
 
 
 LAGGING_RECORDS = 10_000
-"""A task this far behind, or further, is said to lag."""
+"""A task that is at least this many records behind is lagging."""
 
 
 def operator_views(state: State, engine: Engine) -> list[OperatorView]:
-    """All operators, by name. What ails a task is known only on the node that runs it."""
+    """All operators, by name. The reason why a task is degraded or stopped is known only to the node that runs it."""
     return [_operator_view(state, engine, state.tasks.sets[name]) for name in sorted(state.tasks.sets)]
 
 
@@ -66,20 +69,20 @@ def _partition_view(state: State, engine: Engine, tasks: TaskSet, partition: int
     holder = state.sessions.live.get(lease.session_epoch) if lease else None
     task = engine.task(tasks.name, partition)
     if task is not None and task.stopped:
-        mood = "stopped"
+        task_state = "stopped"
     elif task is not None and task.trouble:
-        mood = "degraded"
+        task_state = "degraded"
     elif holder is None:
-        mood = "waiting"
+        task_state = "waiting"
     else:
-        mood = "lagging" if high_watermark - position >= LAGGING_RECORDS else "running"
+        task_state = "lagging" if high_watermark - position >= LAGGING_RECORDS else "running"
     return PartitionView(
         partition=partition,
         position=position,
         high_watermark=high_watermark,
         lag=high_watermark - position,
         node=holder.node_id if holder else None,
-        state=mood,
+        state=task_state,
         reason=task.trouble if task else "",
         counters=state.tasks.counters(tasks.name, partition),
     )

@@ -1,8 +1,8 @@
 """AlterReplicaLogDirs: v1-2.
 
-Behaviour: there is the one directory that stands for the store, and everything is in it already: moving a partition
-there succeeds and does nothing; any other directory is LOG_DIR_NOT_FOUND. A partition asked for twice has one result,
-that of the last.
+Behaviour: there is one directory, which stands for the store, and all partitions are in it: moving a partition there
+succeeds and does nothing; any other directory is LOG_DIR_NOT_FOUND. A partition that occurs twice in the request has
+one result, that of the last occurrence.
 Version notes: v2 flexible.
 Not done: throttling.
 """
@@ -23,18 +23,19 @@ from higgins_protocol.messages.alter_replica_log_dirs import (
 @in_task
 async def handle(call: Call, request: AlterReplicaLogDirsRequest) -> AlterReplicaLogDirsResponse:
     at_tip = await reach_tip(call)
-    found: dict[str, dict[int, ErrorCode]] = {}
-    for asked in request.dirs:
-        for topic in asked.topics:
-            rows = found.setdefault(topic.name, {})
+    results: dict[str, dict[int, ErrorCode]] = {}
+    for directory in request.dirs:
+        for topic in directory.topics:
+            rows = results.setdefault(topic.name, {})
             for index in topic.partitions:
-                rows[index] = _result(call, asked.path, topic.name, index) if at_tip else ErrorCode.KAFKA_STORAGE_ERROR
+                code = _result(call, directory.path, topic.name, index) if at_tip else ErrorCode.KAFKA_STORAGE_ERROR
+                rows[index] = code
     return AlterReplicaLogDirsResponse(
         results=[
             AlterReplicaLogDirTopicResult(
                 name, [AlterReplicaLogDirPartitionResult(index, code) for index, code in rows.items()]
             )
-            for name, rows in found.items()
+            for name, rows in results.items()
         ]
     )
 

@@ -1,16 +1,17 @@
 """DescribeTopicPartitions: v0.
 
-Behaviour: topics by name, in the order of their names, and their partitions, at most as many as asked for and never
-more than two thousand; what is left is told by a cursor to go on from. No topics asked for means all. Lists are empty,
-never null: Java's admin client cannot read a null.
-Version notes: v0 only. It has no way to ask for authorized operations, so they are always told, as Kafka does.
+Behaviour: topics in the order of their names, and their partitions, at most as many as requested and never more than
+two thousand; a cursor says where the next page starts. No topics in the request means all. Lists are empty, never null:
+Java's admin client cannot read a null.
+Version notes: v0 only. The request has no field for authorized operations; they are always in the response, as in
+Kafka.
 Not done: throttling.
 """
-
 
 from higgins.kafka.acl import NOT_REQUESTED, TOPIC_OPERATIONS, AclOperation, AclResourceType, Permission
 from higgins.kafka.api_row import ApiRow, State
 from higgins.kafka.context import Call, reach_tip
+from higgins.ledger.state.sessions import Session
 from higgins.ledger.state.topics import Topic
 from higgins.model.future import Future, completed
 from higgins.model.names import INTERNAL_TOPICS, LEADER_EPOCH, fault_in_topic_name
@@ -24,7 +25,7 @@ from higgins_protocol.messages.describe_topic_partitions import (
 )
 
 PARTITIONS_MAX = 2_000
-"""In one answer, whatever was asked for."""
+"""In one response."""
 
 Response = DescribeTopicPartitionsResponse
 Request = DescribeTopicPartitionsRequest
@@ -46,24 +47,24 @@ async def _at_tip(call: Call, request: Request, names: list[str]) -> Response:
 
 
 def _names(call: Call, request: Request) -> list[str] | None:
-    """The names to describe, from the cursor on; None when the cursor points nowhere."""
-    every = [topic.name for topic in request.topics] or list(call.node.state.topics.by_name)
+    """The names to describe, from the cursor on; None when the cursor is not valid."""
+    names = [topic.name for topic in request.topics] or list(call.node.state.topics.by_name)
     cursor = request.cursor
     if cursor is None:
-        return sorted(set(every))
-    is_outside = bool(request.topics) and cursor.topic_name not in every
+        return sorted(set(names))
+    is_outside = bool(request.topics) and cursor.topic_name not in names
     if is_outside or cursor.partition_index < 0:
         return None
-    return sorted({name for name in every if name >= cursor.topic_name})
+    return sorted({name for name in names if name >= cursor.topic_name})
 
 
 def _page(call: Call, request: Request, names: list[str]) -> Response:
-    left = min(max(request.response_partition_limit, 1), PARTITIONS_MAX)
+    remaining = min(max(request.response_partition_limit, 1), PARTITIONS_MAX)
     cursor = request.cursor
     rows: list[DescribeTopicPartitionsResponseTopic] = []
     for name in names:
         first = cursor.partition_index if cursor is not None and cursor.topic_name == name else 0
-        if not left:
+        if not remaining:
             return Response(topics=rows, next_cursor=Cursor(name, first))
         topic = call.node.state.topics.by_name.get(name)
         if topic is None:
@@ -71,26 +72,26 @@ def _page(call: Call, request: Request, names: list[str]) -> Response:
             code = ErrorCode.INVALID_TOPIC_EXCEPTION if invalid else ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
             rows.append(_failed(name, code, TOPIC_OPERATIONS))
             continue
-        stop = min(first + left, topic.partitions)
+        stop = min(first + remaining, topic.partitions)
         rows.append(_described(call, topic, range(first, stop)))
-        left -= max(stop - first, 0)
+        remaining -= max(stop - first, 0)
         if stop < topic.partitions:
             return Response(topics=rows, next_cursor=Cursor(name, stop))
     return Response(topics=rows)
 
 
 def _described(call: Call, topic: Topic, partitions: range) -> DescribeTopicPartitionsResponseTopic:
+    leaders = call.admin.cluster.placement.leaders(topic)
     return DescribeTopicPartitionsResponseTopic(
         name=topic.name,
         topic_id=topic.id,
         is_internal=topic.name in INTERNAL_TOPICS,
-        partitions=[_partition(call, topic, index) for index in partitions],
+        partitions=[_partition(topic, index, leaders[index]) for index in partitions],
         topic_authorized_operations=TOPIC_OPERATIONS,
     )
 
 
-def _partition(call: Call, topic: Topic, index: int) -> DescribeTopicPartitionsResponsePartition:
-    leader = call.admin.cluster.placement.leader(topic, index)
+def _partition(topic: Topic, index: int, leader: Session | None) -> DescribeTopicPartitionsResponsePartition:
     if leader is None:
         return DescribeTopicPartitionsResponsePartition(
             ErrorCode.LEADER_NOT_AVAILABLE, index, -1, eligible_leader_replicas=[], last_known_elr=[]
