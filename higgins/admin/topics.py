@@ -72,6 +72,10 @@ class TopicAdmin:
     def _state(self) -> State:
         return self._ledger.state
 
+    def list_topics(self) -> list[Topic]:
+        """Every topic, as this node knows them, in no particular order."""
+        return list(self._state.topics.by_id.values())
+
     def find(self, name: str) -> Topic:
         """A topic by its name, as this node knows it. Raises: Refused(UNKNOWN_TOPIC_OR_PARTITION)."""
         topic = self._state.topics.by_name.get(name)

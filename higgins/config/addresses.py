@@ -1,4 +1,4 @@
-"""HOST:PORT as people write it, with brackets around an IPv6 address and an optional NAME= before it."""
+"""Addresses as HOST:PORT, with brackets around an IPv6 address and an optional NAME= before it."""
 
 import ipaddress
 
@@ -9,7 +9,7 @@ DEFAULT_PORT = 9_092
 
 
 class Address(msgspec.Struct, frozen=True):
-    """A host and a port, and the name that was put before them, or empty."""
+    """A host and a port, and the name before them, or empty."""
 
     host: str
     port: int
@@ -21,7 +21,7 @@ class Address(msgspec.Struct, frozen=True):
 
 
 def parse_address(text: str) -> Address:
-    """Read [NAME=]HOST:PORT. Raises: ValueError with a sentence."""
+    """Parse [NAME=]HOST:PORT. Raises: ValueError with a message for the user."""
     name, _, rest = text.strip().rpartition("=")
     host, colon, port = rest.rpartition(":")
     if host.startswith("[") and host.endswith("]"):
@@ -34,15 +34,15 @@ def parse_address(text: str) -> Address:
 
 
 def parse_addresses(text: str) -> list[Address]:
-    """Read HOST:PORT,HOST:PORT… with at least one. Raises: ValueError with a sentence."""
-    found = [parse_address(one) for one in text.split(",") if one.strip()]
-    if not found:
-        raise ValueError(f"No address was given; write HOST:PORT, as in 127.0.0.1:{DEFAULT_PORT}.")
-    return found
+    """Parse HOST:PORT,HOST:PORT…, at least one. Raises: ValueError with a message for the user."""
+    addresses = [parse_address(one) for one in text.split(",") if one.strip()]
+    if not addresses:
+        raise ValueError(f"There is no address; write HOST:PORT, as in 127.0.0.1:{DEFAULT_PORT}.")
+    return addresses
 
 
 def is_loopback(host: str) -> bool:
-    """Whether only this machine can connect there."""
+    """Whether only this machine can connect to the host."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
@@ -50,5 +50,5 @@ def is_loopback(host: str) -> bool:
 
 
 def is_wildcard(host: str) -> bool:
-    """Whether it means every address of this machine, which no client can connect to."""
+    """Whether the host stands for every address of this machine; no client can connect to such a host."""
     return host in {"0.0.0.0", "::", "*"}

@@ -1,4 +1,4 @@
-"""Figures: what a node says of itself to `higgins top`. Totals since the node began; who asks twice has rates.
+"""The figures of a node for `higgins top`: totals since the node started. The difference of two reads gives a rate.
 
 Every field has a default, so that a command line and a broker of different versions understand each other.
 """
@@ -12,12 +12,12 @@ class ApiFigures(msgspec.Struct, frozen=True):
     name: str
     requests: int = 0
     seconds: float = 0.0
-    """What they took together, long polls included."""
+    """Total time of the requests, including long polls."""
     errors: int = 0
 
 
 class TopicFigures(msgspec.Struct, frozen=True):
-    """A topic: its traffic through the node, and what it holds."""
+    """A topic: its traffic through the node, and its number of records."""
 
     name: str
     partitions: int = 0
@@ -29,7 +29,7 @@ class TopicFigures(msgspec.Struct, frozen=True):
 
 
 class GroupFigures(msgspec.Struct, frozen=True):
-    """A consumer group, as far as the ledger knows it."""
+    """A consumer group, as the ledger has it."""
 
     name: str
     members: int = 0
@@ -45,18 +45,18 @@ class OperatorFigures(msgspec.Struct, frozen=True):
     output: str = ""
     lag: int = 0
     position: int = 0
-    """Input offsets that are behind it, summed over its tasks: its progress."""
+    """Its progress: the input offsets of its tasks, added up."""
     counters: dict[str, int] = {}
     states: tuple[str, ...] = ()
 
 
 class Figures(msgspec.Struct, frozen=True):
-    """A node at a moment. Topics and groups are the busiest; how many there are in all stands beside them."""
+    """A node at one moment. Only the busiest topics and groups are included; `..._total` counts all of them."""
 
     node_id: int = -1
     version: str = ""
     at_s: float = 0.0
-    """On a clock of the node's own; only differences mean anything."""
+    """On the node's monotonic clock; only differences have a meaning."""
     connections: int = 0
     resident_bytes: int = 0
     processor_s: float = 0.0

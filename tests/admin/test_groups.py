@@ -18,7 +18,7 @@ def codes(results):
 
 async def offsets(admin, group="g"):
     (committed,) = await admin.groups.committed([group])
-    by_id = {topic.id: name for name, topic in admin.topics._state.topics.by_name.items()}
+    by_id = {topic.id: topic.name for topic in admin.topics.list_topics()}
     return {(by_id[topic_id], partition): entry.offset for (topic_id, partition), entry in committed.items()}
 
 

@@ -27,7 +27,7 @@ def codes(results):
 
 
 def partitions(admin):
-    return {name: topic.partitions for name, topic in admin.topics._state.topics.by_name.items()}
+    return {topic.name: topic.partitions for topic in admin.topics.list_topics()}
 
 
 def assigned(*replicas, **more):
