@@ -1,1 +1,1 @@
-"""What tools ask of a cluster of replicas, answered by one that has none: sizes, elections, reassignments."""
+"""Handlers of administrative APIs: configs, sizes, elections, reassignments. The use cases are in `higgins.admin`."""

@@ -1,1 +1,1 @@
-"""What Kafka's protocol has no word for: one request of ours on the Kafka port, a verb and a JSON document each way."""
+"""The private API: one request of our own on the Kafka port, with a verb and a JSON document in each direction."""
