@@ -39,7 +39,7 @@ class ClusterAdmin:
 
         Clients send administrative requests to it. Any node can serve those, so nothing else depends on it.
         """
-        return self._ledger.state.sessions.eldest()
+        return self._ledger.state.sessions.controller()
 
     @property
     def placement(self) -> Placement:

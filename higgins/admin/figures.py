@@ -83,7 +83,7 @@ class NodeFigures:
 
     def _records(self, topic: Topic) -> int:
         runs = self._ledger.state.runs
-        return sum(runs.next_offset(topic.id, i) - runs.log_start(topic.id, i) for i in range(topic.partitions))
+        return sum(runs.high_watermark(topic.id, i) - runs.log_start(topic.id, i) for i in range(topic.partitions))
 
     async def _groups(self) -> list[GroupFigures]:
         figures: list[GroupFigures] = []

@@ -155,7 +155,7 @@ class GroupAdmin:
     async def _target(self, topic: Topic, reset: Reset) -> int:
         runs = self._ledger.state.runs
         log_start, high_watermark = (
-            runs.log_start(topic.id, reset.partition), runs.next_offset(topic.id, reset.partition)
+            runs.log_start(topic.id, reset.partition), runs.high_watermark(topic.id, reset.partition)
         )  # fmt: skip
         if isinstance(reset.target, AtOffset):
             return min(max(reset.target.offset, log_start), high_watermark)

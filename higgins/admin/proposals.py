@@ -9,7 +9,7 @@ from higgins.model.errors import Fenced, HigginsError, Refused
 from higgins_protocol.errors import ErrorCode
 
 
-async def propose_all(ledger: Ledger, proposals: Sequence[Proposal]) -> list[Any]:
+async def propose_all(ledger: Ledger, proposals: Sequence[Proposal[Any]]) -> list[Any]:
     """The result of each proposal, in order, or a Refused."""
     outcomes = await ledger.propose_all(proposals) if proposals else []
     return [outcome.result if outcome.error is None else refusal_of(outcome.error) for outcome in outcomes]

@@ -82,7 +82,7 @@ class RecordAdmin:
             case Position.EARLIEST:
                 return TimedRecord(runs.log_start(topic.id, partition), -1)
             case Position.LATEST:
-                return TimedRecord(runs.next_offset(topic.id, partition), -1)
+                return TimedRecord(runs.high_watermark(topic.id, partition), -1)
             case Position.MAX_TIMESTAMP:
                 return await self._reader.find_newest(topic.id, partition)
             case AtTime():

@@ -13,12 +13,12 @@ from higgins.admin.configs.live import LiveConfigs
 from higgins.admin.proposals import propose_all
 from higgins.config.entries.changes import new_topic_configs
 from higgins.ledger.ledger import Ledger
-from higgins.ledger.state.partitions import AddPartitions, add_partitions
+from higgins.ledger.state.partitions import AddPartitions
 from higgins.ledger.state.state import State
 from higgins.ledger.state.topics import PARTITIONS_MAX, CreateTopic, DeleteTopic, Topic
 from higgins.model.errors import Refused
 from higgins.model.names import INTERNAL_PARTITIONS, INTERNAL_TOPICS, OFFSETS_TOPIC, TopicId, fault_in_topic_name
-from higgins.operators.growth import extensible_readers
+from higgins.operators.growth import growth_of
 from higgins.runtime import Runtime
 from higgins_protocol.errors import ErrorCode
 
@@ -265,9 +265,10 @@ class TopicAdmin:
             if count > 1:
                 raise _repeated(increase.name, count)
             topic = self.find(increase.name)
-            proposal = AddPartitions(topic.id, increase.partitions, extensible_readers(self._state, topic.id))
+            growth = growth_of(self._state, topic.id, increase.partitions)
+            proposal = AddPartitions(topic.id, increase.partitions, growth)
             # The validation of the commit, so that `validate_only` gives the same answer as the commit would.
-            add_partitions(self._state.topics, self._state.tasks, proposal)
+            self._state.draft(self._state.time_ms).validate(proposal, 0)
             self._check_assignments(increase, topic)
         except Refused as refusal:
             return refusal
