@@ -6,7 +6,7 @@ and the session left, and the ledger stops last.
 
 import base64
 import socket
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
 
 import msgspec
@@ -44,8 +44,7 @@ from higgins.storage.open import store_from
 from higgins.storage.probe import probe
 from higgins.storage.store import Store
 from higgins.telemetry.metrics import Counts
-from higgins.web.page import Sources, build_page
-from higgins.web.server import MetricsServer
+from higgins.web.sources import Sources
 
 log = structlog.get_logger("higgins")
 
@@ -72,7 +71,7 @@ class Broker:
         self.listeners: tuple[Listener, ...] = settings.server.listeners
         """With the ports that were bound, once `run` has started."""
         self.metrics: Address | None = None
-        """Where metrics are told, once `run` has started; None where they are not."""
+        """Where metrics are served, once `run` has started; None where they are not."""
         self.sources: Sources | None = None
         """Where this node's numbers are, once `run` has started."""
         self._counts = Counts(ROWS)
@@ -104,12 +103,12 @@ class Broker:
         try:
             with ExitStack() as held:
                 sockets = self._bind(held)
-                watched = self._bind_metrics(held)
+                serve_http = self._bind_http(held)
                 bare = self._store or store_from(self._runtime, self._settings.store)
                 held.enter_context(self._lock(bare))
                 store = MeteredStore(bare, self._counts.store, self._runtime.stopwatch)
                 ledger = await self._open(store)
-                await self._run(store, ledger, sockets, watched, task_status)
+                await self._run(store, ledger, sockets, serve_http, task_status)
         except* HigginsError as group:
             # Raised below: what is raised in here would come out as a group.
             failure = _first(group)
@@ -134,7 +133,7 @@ class Broker:
         store: Store,
         ledger: Ledger,
         sockets: list[tuple[socket.socket, Listener]],
-        watched: socket.socket | None,
+        serve_http: Callable[[Sources], Awaitable[None]] | None,
         task_status: trio.TaskStatus[None],
     ) -> None:
         settings, runtime = self._settings, self._runtime
@@ -201,8 +200,8 @@ class Broker:
             await engine.start(writer.run)
             await ledger.join(self._endpoints(), _cluster_id(runtime))
             configs.notify()
-            if watched is not None:
-                engine.start_soon(self._tell_metrics, self.sources, watched)
+            if serve_http is not None:
+                engine.start_soon(serve_http, self.sources)
             async with trio.open_nursery() as services:
                 await services.start(groups.run)
                 await services.start(operators.run)
@@ -272,17 +271,19 @@ class Broker:
         self.listeners = tuple(listener for _, listener in bound)
         return bound
 
-    def _bind_metrics(self, held: ExitStack) -> socket.socket | None:
-        if not self._settings.web.metrics:
-            return None
-        wanted = parse_address(self._settings.web.metrics)
-        sock = held.enter_context(open_socket(wanted.host, wanted.port, self._settings.web.connections_max))
-        self.metrics = Address(wanted.host, sock.getsockname()[1])
-        return sock
-
-    async def _tell_metrics(self, sources: Sources, sock: socket.socket) -> None:
+    def _bind_http(self, held: ExitStack) -> Callable[[Sources], Awaitable[None]] | None:
+        """Bind the socket of HTTP and return what serves it; None where it is not served."""
         web = self._settings.web
-        await MetricsServer(lambda: build_page(sources, web.page_bytes_max), web).run(sock)
+        if not web.metrics:
+            return None
+        # HTTP is off by default, and its libraries (starlette, anycorn, prometheus-client) take 110 ms and 9 MB to
+        # import. A node that does not serve HTTP must not pay for them at every start.
+        from higgins.web.app import serve_http  # noqa: PLC0415
+
+        address = parse_address(web.metrics)
+        sock = held.enter_context(open_socket(address.host, address.port, web.connections_max))
+        self.metrics = Address(address.host, sock.getsockname()[1])
+        return lambda sources: serve_http(sources, web, sock)
 
     def _lock(self, store: Store) -> AbstractContextManager[None]:
         if not isinstance(store, DirectoryStore):

@@ -40,6 +40,13 @@ class Histogram:
         """How many values there were."""
         return sum(self.counts)
 
+    def copy(self) -> "Histogram":
+        """The same values, for a reader in another thread: this one goes on counting."""
+        copied = Histogram(self.bounds)
+        copied.counts = list(self.counts)
+        copied.total = self.total
+        return copied
+
 
 class ApiCounts:
     """Requests of one API: how long each took from its frame to its answer, and the errors they were told."""

@@ -1,1 +1,1 @@
-"""HTTP surfaces. Optional, off by default, and read-only: nothing here changes anything."""
+"""HTTP: an app made of routes (starlette), served on the node's event loop. Optional, off by default, read-only."""

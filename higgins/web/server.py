@@ -1,117 +1,129 @@
-"""The metrics door: a few connections, each with deadlines, and one page built at a time."""
+"""The HTTP server: anycorn speaks HTTP, and this module adds the limits that anycorn does not have.
+
+anycorn is hypercorn on anyio, so it runs on trio; of the two it is the one with releases (hypercorn's last is a year
+old, and anycorn has fixed bugs that are still open there, among them an OSError that escapes from trio connections).
+It bounds heads and idle connections. It does not bound the number of connections, nor the time that a client takes to
+accept a response: it sends in a shielded scope without a deadline, so one client that stops reading would keep the
+broker from stopping. Therefore connections are accepted here, and each is served by anycorn's handler on a stream that
+limits every send and that is closed when the server is cancelled.
+
+anycorn's own `serve` would accept connections without a limit, so it is not used; nothing here installs a signal
+handler or writes to standard error.
+"""
 
 import socket
-from collections.abc import Awaitable, Callable, Sequence
-from http import HTTPStatus
-from typing import TypeAlias
+from collections.abc import Callable, Mapping
+from typing import Any, Final, cast
 
+import anyio
 import structlog
 import trio
+from anycorn.config import Config
+from anycorn.tcp_server import tcp_server_handler
+from anycorn.typing import ASGIFramework, ConnectionState, LifespanState
+from anycorn.utils import wrap_app
+from anycorn.worker_context import WorkerContext
+from anyio.abc import ByteStream, SocketListener
+from starlette.types import ASGIApp
 
-from higgins.web.exposition import CONTENT_TYPE
-from higgins.web.http import END_OF_HEAD, TEXT, Refusal, Request, answer_head, parse_head
 from higgins.web.settings import WebSettings
 
 log = structlog.get_logger("higgins.web")
 
-RECEIVE_BYTES = 4096
+ACCEPT_RETRY_S: Final = 0.1
+"""How long to wait when no connection can be accepted, as when the process has no file descriptors left."""
 
-Page: TypeAlias = Callable[[], Awaitable[Sequence[bytes]]]
 
+class HttpServer:
+    """Serves an ASGI app over HTTP/1.1 and HTTP/2."""
 
-class MetricsServer:
-    """Answers GET /metrics with a page, and everything else with a sentence."""
-
-    def __init__(self, page: Page, settings: WebSettings) -> None:
-        self._page = page
+    def __init__(self, app: ASGIApp, settings: WebSettings) -> None:
         self._settings = settings
-        self._connections = 0
-        # Two scrapers at once would hold two pages in memory and the loop for twice as long.
-        self._turn = trio.Lock()
+        self._streams: set[LimitedStream] = set()
+        self._handle = tcp_server_handler(
+            wrap_app(cast(ASGIFramework, app), 0, "asgi"),
+            _config(settings),
+            WorkerContext(max_requests=None),
+            ConnectionState(LifespanState({})),
+        )
 
     async def run(self, sock: socket.socket) -> None:
         """Serve everybody who connects to a listening socket, until cancelled."""
-        listener = trio.SocketListener(trio.socket.from_stdlib_socket(sock))
-        await trio.serve_listeners(self.serve, [listener])
-
-    async def serve(self, stream: trio.abc.Stream) -> None:
-        """Serve one connection to its end. Whatever happens on it ends it alone."""
-        if self._connections >= self._settings.connections_max:
-            await trio.aclose_forcefully(stream)
-            return
-        self._connections += 1
-        try:
-            await self._converse(stream)
-        except (trio.BrokenResourceError, trio.ClosedResourceError, trio.TooSlowError):
-            pass
-        except Exception:
-            # The connection's edge: who watches a node must not be able to stop it.
-            log.exception("metrics.failed")
-        finally:
-            self._connections -= 1
-            await trio.aclose_forcefully(stream)
-
-    async def _converse(self, stream: trio.abc.Stream) -> None:
-        left = b""
-        keeps_open = True
-        while keeps_open:
+        async with await SocketListener.from_socket(sock) as listener, trio.open_nursery() as connections:
             try:
-                head, left = await self._head(stream, left)
-                if head is None:
-                    return
-                request = parse_head(head)
-                keeps_open = request.keeps_open
-                await self._answer(stream, request)
-            except Refusal as refusal:
-                await self._send(stream, refusal.status, [f"{refusal.sentence}\n".encode()], keeps_open=False)
-                return
+                while True:
+                    await self._accept(listener, connections)
+            finally:
+                # Ends the sends that anycorn shields from cancellation. It is shielded itself, or the cancellation would
+                # be raised as soon as the first stream was closed. Closing a socket does not wait.
+                with trio.CancelScope(shield=True):
+                    for stream in list(self._streams):
+                        await anyio.aclose_forcefully(stream)
 
-    async def _head(self, stream: trio.abc.Stream, came: bytes) -> tuple[bytes | None, bytes]:
-        """The next head, and what came behind it; None at the end, or when nothing comes for too long."""
-        with trio.move_on_after(self._settings.idle_ms / 1000) as patience:
-            while END_OF_HEAD not in came:
-                if len(came) > self._settings.head_bytes_max:
-                    raise Refusal(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "The head of this request is too large.")
-                if came:
-                    hurry = trio.current_time() + self._settings.head_patience_ms / 1000
-                    patience.deadline = min(patience.deadline, hurry)
-                more = await stream.receive_some(RECEIVE_BYTES)
-                if not more:
-                    return None, b""
-                came += more
-            head, _, left = bytes(came).partition(END_OF_HEAD)
-            return head, left
-        return None, b""
+    async def _accept(self, listener: SocketListener, connections: trio.Nursery) -> None:
+        try:
+            stream = LimitedStream(await listener.accept(), self._settings.write_patience_ms / 1000)
+        except (OSError, anyio.BrokenResourceError) as error:
+            log.warning("web.accept_failed", error=str(error))
+            await trio.sleep(ACCEPT_RETRY_S)
+            return
+        if len(self._streams) >= self._settings.connections_max:
+            await anyio.aclose_forcefully(stream)
+            return
+        self._streams.add(stream)
+        connections.start_soon(self._serve, stream)
 
-    async def _answer(self, stream: trio.abc.Stream, request: Request) -> None:
-        if request.path == "/metrics":
-            async with self._turn:
-                pieces, status, kind = await self._page(), HTTPStatus.OK, CONTENT_TYPE
-        else:
-            pieces, status, kind = [b"Metrics are at /metrics.\n"], HTTPStatus.OK, TEXT
-            if request.path != "/":
-                status = HTTPStatus.NOT_FOUND
-        await self._send(
-            stream,
-            status,
-            pieces,
-            keeps_open=request.keeps_open,
-            content_type=kind,
-            has_body=request.method != "HEAD",
-        )
+    async def _serve(self, stream: "LimitedStream") -> None:
+        try:
+            await self._handle(stream)
+        except Exception:
+            # The connection's edge: a client of HTTP must not be able to stop the node.
+            log.exception("web.connection_failed")
+        finally:
+            self._streams.discard(stream)
+            await anyio.aclose_forcefully(stream)
 
-    async def _send(
-        self,
-        stream: trio.abc.Stream,
-        status: HTTPStatus,
-        pieces: Sequence[bytes],
-        *,
-        keeps_open: bool,
-        content_type: str = TEXT,
-        has_body: bool = True,
-    ) -> None:
-        length = sum(map(len, pieces))
-        with trio.fail_after(self._settings.write_patience_ms / 1000):
-            await stream.send_all(answer_head(status, length, keeps_open=keeps_open, content_type=content_type))
-            for piece in pieces if has_body else ():
-                await stream.send_all(piece)
+
+class LimitedStream(ByteStream):
+    """A connection whose sends have a time limit. One that takes longer closes the connection."""
+
+    def __init__(self, stream: anyio.abc.SocketStream, send_s: float) -> None:
+        self._stream = stream
+        self._send_s = send_s
+
+    async def receive(self, max_bytes: int = 65536) -> bytes:
+        """The next bytes of the client."""
+        return await self._stream.receive(max_bytes)
+
+    async def send(self, item: bytes) -> None:
+        """Send all of it. Raises: BrokenResourceError, also when it takes too long."""
+        with trio.move_on_after(self._send_s) as limit:
+            await self._stream.send(item)
+        if limit.cancelled_caught:
+            await anyio.aclose_forcefully(self._stream)
+            raise anyio.BrokenResourceError
+
+    async def send_eof(self) -> None:
+        """Close the sending half."""
+        await self._stream.send_eof()
+
+    async def aclose(self) -> None:
+        """Close the connection."""
+        await self._stream.aclose()
+
+    @property
+    def extra_attributes(self) -> Mapping[Any, Callable[[], Any]]:
+        """anycorn asks for the socket's addresses here."""
+        return self._stream.extra_attributes
+
+
+def _config(settings: WebSettings) -> Config:
+    config = Config()
+    # Failures of routes are logged by the app, with structlog like everything else.
+    config.accesslog = None
+    config.errorlog = None
+    config.include_server_header = False
+    config.h11_max_incomplete_size = settings.head_bytes_max
+    config.h2_max_header_list_size = settings.head_bytes_max
+    config.keep_alive_timeout = settings.idle_ms / 1000
+    return config

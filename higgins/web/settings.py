@@ -1,22 +1,22 @@
-"""What a user tunes about HTTP."""
+"""HTTP settings."""
 
 import msgspec
 
 
 class WebSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """Doors for machines that watch, and the limits of whoever comes through them."""
+    """Where HTTP is served, and the limits of its clients."""
 
     metrics: str = ""
-    """HOST:PORT where Prometheus finds /metrics; empty: nowhere."""
+    """HOST:PORT where Prometheus scrapes /metrics; empty: HTTP is not served."""
     connections_max: int = 16
     """A connection beyond this is closed at once."""
     head_bytes_max: int = 8 * 1024
     """A request line and its headers."""
-    head_patience_ms: int = 10_000
-    """How long a request once begun may take to arrive."""
+    body_bytes_max: int = 0
+    """A request with a longer body is refused with 413. Today no route takes a body."""
     idle_ms: int = 120_000
-    """How long a connection may stay open between two requests: longer than people scrape apart."""
+    """How long a connection may stay open without a complete request head; longer than any usual scrape interval."""
     write_patience_ms: int = 30_000
-    """How long a whole answer may take to be taken."""
+    """How long a client may take to accept one chunk of a response (64 KiB)."""
     page_bytes_max: int = 64 * 1024 * 1024
-    """Samples of partitions and groups past this are left out, and the page says so."""
+    """Metrics of partitions and groups beyond this are left out, and higgins_scrape_truncated is 1."""

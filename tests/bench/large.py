@@ -53,7 +53,8 @@ async def main(partitions: int, topics: int, rounds: int, nodes: int) -> None:
             pieces.append(sum(map(len, encode_response(METADATA, min(12, version), 1, response))))
 
         async def scrape() -> None:
-            pieces.append(sum(map(len, await build_page(broker.sources, 1 << 30))))
+            page = await build_page(broker.sources, 1 << 30)
+            pieces.append(sum(map(len, page.pieces)))
 
         print(f"{partitions} partitions in {topics} topics, one group that has committed for {len(ids)} topics")
         for name, job in (("Metadata", metadata), ("scrape", scrape)):

@@ -105,6 +105,10 @@ def test_no_circle_is_hidden_behind_type_checking() -> None:
     [
         ("construct", "higgins_protocol", "the grammar of the wire lives there"),
         ("obstore", "higgins.storage", "all else speaks to the port"),
+        ("starlette", "higgins.web", "routes live there"),
+        ("anycorn", "higgins.web", "a node without HTTP does not import it"),
+        ("prometheus_client", "higgins.web", "a node without HTTP does not import it"),
+        ("rich", "higgins.cli", "it is for terminals"),
         ("threading", "higgins.runtime", "threads live behind Runtime.offload"),
         ("concurrent", "higgins.runtime", "threads live behind Runtime.offload"),
         ("time", "higgins.runtime", "the simulation hands in its own clock"),

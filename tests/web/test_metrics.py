@@ -1,8 +1,12 @@
 """Metrics of a whole broker: the page is valid, its names are those that dashboards know, and its numbers move."""
 
+import subprocess
+import sys
+
 import msgspec
 import pytest
 import trio
+from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from higgins.broker import Broker
 from higgins.kafka.error_counting import count_errors
@@ -37,8 +41,8 @@ class Watched:
         self.peer = house.connect()
 
     async def page(self, bytes_max=1 << 30):
-        pieces = await build_page(self.house.broker.sources, bytes_max)
-        return read(b"".join(pieces).decode())
+        page = await build_page(self.house.broker.sources, bytes_max)
+        return read(b"".join(page.pieces).decode())
 
 
 @pytest.fixture
@@ -135,6 +139,28 @@ async def test_a_page_past_its_bound_says_so(autojump_clock, watched):
     assert value(cut, "higgins_sessions") == 1 and "kafka_topic_partition_oldest_offset" not in cut
 
 
+async def test_openmetrics_is_served_to_a_scraper_that_prefers_it(autojump_clock, watched):
+    await watched.peer.create("t")
+    await watched.peer.produce("t", batch(b"a"))
+    page = await build_page(watched.house.broker.sources, 1 << 30, "application/openmetrics-text; version=1.0.0")
+    assert page.content_type.startswith("application/openmetrics-text; version=1.0.0")
+    text = b"".join(page.pieces).decode()
+    families = {one.name: one for one in text_string_to_metric_families(text)}
+    assert text.count("# EOF") == 1
+    samples = families["kafka_server_brokertopicmetrics_messagesin"].samples
+    assert [(one.name, one.labels, one.value) for one in samples] == [
+        ("kafka_server_brokertopicmetrics_messagesin_total", {"topic": "t"}, 1.0)
+    ]
+    assert families["higgins_request_seconds"].type == "histogram" and "higgins_scrape_truncated" in families
+
+
+@pytest.mark.parametrize("accept", ["", "text/html", "*/*;q=0.1", "application/openmetrics-text; version=new"])
+async def test_other_scrapers_get_the_text_format(autojump_clock, watched, accept):
+    page = await build_page(watched.house.broker.sources, 1 << 30, accept)
+    assert page.content_type == "text/plain; version=0.0.4; charset=utf-8"
+    read(b"".join(page.pieces).decode())
+
+
 async def test_the_same_counters_answer_the_private_call(autojump_clock, watched):
     await watched.peer.create("t", 2)
     await watched.peer.create("idle")
@@ -170,14 +196,23 @@ async def test_a_broker_serves_its_page_where_it_was_asked_to(nursery):
     broker = Broker(Runtime(), settings)
     await nursery.start(broker.run)
     stream = await trio.open_tcp_stream(broker.metrics.host, broker.metrics.port)
-    await stream.send_all(b"GET /metrics HTTP/1.1\r\nConnection: close\r\n\r\n")
+    await stream.send_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
     came = b""
     while more := await stream.receive_some():
         came += more
     head, _, body = came.partition(b"\r\n\r\n")
-    assert head.startswith(b"HTTP/1.1 200 OK")
+    assert head.startswith(b"HTTP/1.1 200 ")
     assert value(read(body.decode()), "higgins_sessions") == 1
     broker.stop()
+
+
+def test_a_node_without_http_imports_no_http_library():
+    script = (
+        "import sys, higgins.cli.up\n"
+        "print(sorted({'starlette', 'anycorn', 'anyio', 'prometheus_client'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True, text=True)
+    assert done.stdout.strip() == "[]"
 
 
 async def test_the_loop_gets_its_turns_while_a_large_page_is_built(autojump_clock, watched, nursery):

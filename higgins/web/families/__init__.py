@@ -1,2 +1,3 @@
-"""Families of metrics by what they are about. Each function yields whole families, in pieces of at most a few
-hundred lines: between two pieces the loop may turn, so nothing is iterated over that a commit could change."""
+"""Metric families by subject. Functions run on the event loop and yield each family when it is complete; one that grows
+with the cluster is also yielded after every few hundred rows. The loop may run other tasks between two yields, so no
+function keeps iterating over a collection that a commit can change."""

@@ -1,4 +1,4 @@
-"""What a Kafka broker's JMX exporter gives, under its names, so that dashboards made for Kafka show something."""
+"""What the JMX exporter of a Kafka broker exposes, under its names, so that dashboards made for Kafka work."""
 
 from collections.abc import Iterator
 
@@ -6,7 +6,7 @@ from higgins.ledger.ledger import Ledger
 from higgins.ledger.state.state import State
 from higgins.log.traffic import Traffic
 from higgins.telemetry.metrics import ConnectionCounts, RequestCounts
-from higgins.web.exposition import Kind, family, head, single
+from higgins.web.families.family import Family, Summaries, counter, counters, gauge
 from higgins.web.families.node import error_name, name_of
 
 CHUNK = 500
@@ -14,82 +14,77 @@ PRODUCE = 0
 FETCH = 1
 
 
-def requests(counts: RequestCounts) -> Iterator[str]:
+def requests(counts: RequestCounts) -> Iterator[Family]:
     used = [(name_of(key), api) for key, api in counts.by_api.items() if api.seconds.count]
-    yield family(
+    yield counters(
         "kafka_network_requestmetrics_requests_total",
-        "counter",
         "Requests by API.",
-        [({"request": name}, api.seconds.count) for name, api in used],
+        ["request"],
+        [(name, api.seconds.count) for name, api in used],
     )
-    name = "kafka_network_requestmetrics_totaltimems"
-    yield head(name, "summary", "Time of requests in ms, long polls included.") + "".join(
-        f'{name}_sum{{request="{request}"}} {api.seconds.total * 1000}\n'
-        f'{name}_count{{request="{request}"}} {api.seconds.count}\n'
-        for request, api in used
+    yield Summaries(
+        name="kafka_network_requestmetrics_totaltimems",
+        documentation="Time of requests in ms, long polls included.",
+        labels=("request",),
+        rows=[((name,), api.seconds.count, api.seconds.total * 1000) for name, api in used],
     )
-    yield family(
+    yield counters(
         "kafka_network_requestmetrics_errors_total",
-        "counter",
         "Errors that clients were told.",
-        [({"request": name, "error": error_name(code)}, n) for name, api in used for code, n in api.errors.items()],
+        ["request", "error"],
+        [(name, error_name(code), n) for name, api in used for code, n in api.errors.items()],
     )
     for which, key in (("produce", PRODUCE), ("fetch", FETCH)):
         api = counts.by_api.get(key)
         if api is not None:
             prefix = "kafka_server_brokertopicmetrics"
             total, failed = api.seconds.count, sum(api.errors.values())
-            yield single(f"{prefix}_total{which}requests_total", "counter", f"{which.title()} requests.", total)
-            yield single(
-                f"{prefix}_failed{which}requests_total", "counter", f"Partitions refused in {which} requests.", failed
-            )
+            yield counter(f"{prefix}_total{which}requests_total", f"{which.title()} requests.", total)
+            yield counter(f"{prefix}_failed{which}requests_total", f"Partitions refused in {which} requests.", failed)
 
 
-def connections(counts: ConnectionCounts) -> Iterator[str]:
+def connections(counts: ConnectionCounts) -> Iterator[Family]:
     prefix = "kafka_server_socket_server_metrics"
-    yield single(f"{prefix}_connection_count", "gauge", "Connections of clients.", counts.open)
-    yield single(f"{prefix}_connection_creation_total", "counter", "Connections accepted.", counts.accepted)
+    yield gauge(f"{prefix}_connection_count", "Connections of clients.", counts.open)
+    yield counter(f"{prefix}_connection_creation_total", "Connections accepted.", counts.accepted)
 
 
-def health(ledger: Ledger) -> Iterator[str]:
-    """What alarms are set on. Replicas are the store's affair here, so none can be behind."""
+def health(ledger: Ledger) -> Iterator[Family]:
+    """What alerts are set on. The store replicates, not the brokers, so no replica can be behind."""
     partitions = sum(topic.partitions for topic in ledger.state.topics.by_id.values())
-    yield single("kafka_server_replicamanager_partitioncount", "gauge", "Partitions served.", partitions)
-    yield single("kafka_server_replicamanager_leadercount", "gauge", "Partitions that may be written to.", partitions)
-    yield single(
-        "kafka_server_replicamanager_underreplicatedpartitions", "gauge", "Always 0: replicas are the store's.", 0
-    )
-    yield single(
+    yield gauge("kafka_server_replicamanager_partitioncount", "Partitions served.", partitions)
+    yield gauge("kafka_server_replicamanager_leadercount", "Partitions that may be written to.", partitions)
+    yield gauge("kafka_server_replicamanager_underreplicatedpartitions", "Always 0: replicas are the store's.", 0)
+    yield gauge(
         "kafka_controller_kafkacontroller_activecontrollercount",
-        "gauge",
         "1 on the node that Metadata names as controller.",
         int(ledger.is_controller),
     )
-    offline = 0 if ledger.in_touch() else partitions
-    yield single(
+    yield gauge(
         "kafka_controller_kafkacontroller_offlinepartitionscount",
-        "gauge",
         "All partitions while the store does not answer, else 0.",
-        offline,
+        0 if ledger.in_touch() else partitions,
     )
 
 
-def traffic(state: State, found: Traffic) -> Iterator[str]:
-    """Per topic: what this node committed, and what clients fetched from it."""
-    rows = [
+def traffic(state: State, source: Traffic) -> Iterator[Family]:
+    """By topic: what this node committed, and what clients fetched from it."""
+    topics = [
         (topic.name, one)
-        for topic_id, one in found.by_topic.items()
+        for topic_id, one in source.by_topic.items()
         if (topic := state.topics.by_id.get(topic_id)) is not None
     ]
-    columns: tuple[tuple[str, Kind, str, str], ...] = (
-        ("messagesin_total", "counter", "Records committed.", "records_in"),
-        ("bytesin_total", "counter", "Bytes of batches committed.", "bytes_in"),
-        ("bytesout_total", "counter", "Bytes of batches fetched by clients.", "bytes_out"),
-    )
-    for suffix, kind, sentence, field in columns:
-        name = f"kafka_server_brokertopicmetrics_{suffix}"
-        yield head(name, kind, sentence)
-        for start in range(0, len(rows), CHUNK):
-            yield "".join(
-                [f'{name}{{topic="{topic}"}} {getattr(one, field)}\n' for topic, one in rows[start : start + CHUNK]]
-            )
+    prefix = "kafka_server_brokertopicmetrics"
+    records = counters(f"{prefix}_messagesin_total", "Records committed.", ["topic"])
+    bytes_in = counters(f"{prefix}_bytesin_total", "Bytes of batches committed.", ["topic"])
+    bytes_out = counters(f"{prefix}_bytesout_total", "Bytes of batches fetched by clients.", ["topic"])
+    yield records
+    yield bytes_in
+    yield bytes_out
+    for start in range(0, len(topics), CHUNK):
+        some = topics[start : start + CHUNK]
+        names = [name for name, _ in some]
+        records.extend(names, values=[one.records_in for _, one in some])
+        bytes_in.extend(names, values=[one.bytes_in for _, one in some])
+        bytes_out.extend(names, values=[one.bytes_out for _, one in some])
+        yield bytes_out
