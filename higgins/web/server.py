@@ -2,13 +2,17 @@
 
 anycorn is hypercorn on anyio, so it runs on trio; of the two it is the one with releases (hypercorn's last is a year
 old, and anycorn has fixed bugs that are still open there, among them an OSError that escapes from trio connections).
-It bounds heads and idle connections. It does not bound the number of connections, nor the time that a client takes to
-accept a response: it sends in a shielded scope without a deadline, so one client that stops reading would keep the
-broker from stopping. Therefore connections are accepted here, and each is served by anycorn's handler on a stream that
-limits every send and that is closed when the server is cancelled.
+It bounds request heads, and the time that they take. What it does not bound:
 
-anycorn's own `serve` would accept connections without a limit, so it is not used; nothing here installs a signal
-handler or writes to standard error.
+- the number of connections;
+- the time that a client takes to accept a response. It sends in a shielded scope without a deadline, so one client that
+  stops reading would keep the broker from stopping;
+- a connection that stays idle after a StreamingResponse: starlette cancels the sender before anycorn has started its
+  idle timer.
+
+Therefore connections are accepted here. Each is served by anycorn's handler on a stream that limits every send, and
+that is closed when nothing passes over it for too long, and when the server is cancelled. anycorn's own `serve` is not
+used. Nothing here installs a signal handler or writes to standard error.
 """
 
 import socket
@@ -54,7 +58,7 @@ class HttpServer:
                 while True:
                     await self._accept(listener, connections)
             finally:
-                # Ends the sends that anycorn shields from cancellation. It is shielded itself, or the cancellation would
+                # Ends the sends that anycorn shields from cancellation. It is shielded itself, or cancellation would
                 # be raised as soon as the first stream was closed. Closing a socket does not wait.
                 with trio.CancelScope(shield=True):
                     for stream in list(self._streams):
@@ -75,7 +79,10 @@ class HttpServer:
 
     async def _serve(self, stream: "LimitedStream") -> None:
         try:
-            await self._handle(stream)
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._close_when_idle, stream, nursery.cancel_scope)
+                await self._handle(stream)
+                nursery.cancel_scope.cancel()
         except Exception:
             # The connection's edge: a client of HTTP must not be able to stop the node.
             log.exception("web.connection_failed")
@@ -84,16 +91,28 @@ class HttpServer:
             await anyio.aclose_forcefully(stream)
 
 
+    async def _close_when_idle(self, stream: "LimitedStream", connection: trio.CancelScope) -> None:
+        idle_s = self._settings.idle_ms / 1000
+        while (remaining_s := stream.active_at + idle_s - trio.current_time()) > 0:
+            await trio.sleep(remaining_s)
+        connection.cancel()
+        await anyio.aclose_forcefully(stream)
+
+
 class LimitedStream(ByteStream):
     """A connection whose sends have a time limit. One that takes longer closes the connection."""
 
     def __init__(self, stream: anyio.abc.SocketStream, send_s: float) -> None:
         self._stream = stream
         self._send_s = send_s
+        self.active_at = trio.current_time()
+        """When bytes last passed in either direction."""
 
     async def receive(self, max_bytes: int = 65536) -> bytes:
         """The next bytes of the client."""
-        return await self._stream.receive(max_bytes)
+        received = await self._stream.receive(max_bytes)
+        self.active_at = trio.current_time()
+        return received
 
     async def send(self, item: bytes) -> None:
         """Send all of it. Raises: BrokenResourceError, also when it takes too long."""
@@ -102,6 +121,7 @@ class LimitedStream(ByteStream):
         if limit.cancelled_caught:
             await anyio.aclose_forcefully(self._stream)
             raise anyio.BrokenResourceError
+        self.active_at = trio.current_time()
 
     async def send_eof(self) -> None:
         """Close the sending half."""

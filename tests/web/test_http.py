@@ -5,6 +5,7 @@ import socket
 import pytest
 import trio
 import trio.testing
+from starlette.responses import StreamingResponse
 from starlette.routing import Route
 
 from higgins.server.listener import open_socket
@@ -32,7 +33,7 @@ class Server:
         self.ended = trio.Event()
 
     async def run(self):
-        routes = [Route("/", index), metrics_route(self._page)]
+        routes = [Route("/", index), metrics_route(self._page), Route("/streaming", streaming)]
         with self.scope:
             await HttpServer(create_app(routes, body_bytes_max=0), SETTINGS).run(self._sock)
         self.ended.set()
@@ -52,6 +53,13 @@ class Server:
         stream = await trio.open_tcp_stream(*self._sock.getsockname())
         await trio.testing.wait_all_tasks_blocked(0.01)
         return stream
+
+
+async def streaming(request):
+    async def parts():
+        yield b"part"
+
+    return StreamingResponse(parts())
 
 
 async def ask(stream, text):
@@ -175,6 +183,28 @@ async def test_a_connection_that_is_idle_or_slow_is_closed(autojump_clock, serve
     assert await receive(slow) == b""
     assert await receive(idle) == b""
     assert trio.current_time() - started_at == pytest.approx(120, abs=1)
+
+
+@pytest.mark.parametrize("path", [b"/", b"/metrics", b"/streaming", b"/nowhere"])
+async def test_a_connection_that_was_answered_is_closed_when_it_stays_idle(autojump_clock, server, path):
+    stream = await server.connect()
+    await ask(stream, get(path))
+    answered_at = trio.current_time()
+    await received_bytes(stream)
+    assert trio.current_time() - answered_at == pytest.approx(120, abs=1)
+
+
+async def test_a_body_that_no_route_reads_does_not_hold_the_connection(autojump_clock, server):
+    stream = await server.connect()
+    chunk = b"10000\r\n" + b"x" * 0x10000 + b"\r\n"
+    await stream.send_all(b"POST /metrics HTTP/1.1\r\n" + HOST + b"Transfer-Encoding: chunked\r\n\r\n")
+    with trio.move_on_after(300) as limit:
+        try:
+            while True:
+                await stream.send_all(chunk)
+        except trio.BrokenResourceError:
+            pass
+    assert not limit.cancelled_caught
 
 
 async def test_a_connection_beyond_the_limit_is_closed_and_closed_ones_do_not_count(autojump_clock, server):
