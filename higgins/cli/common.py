@@ -1,4 +1,4 @@
-"""What the client commands share: where the broker is, how failures are told, and tables."""
+"""What client commands share: the broker's address, error messages, and tables."""
 
 import sys
 from collections.abc import Awaitable, Callable, Iterable, Sequence
@@ -32,17 +32,17 @@ Job: TypeAlias = Callable[[Cluster], Awaitable[int | None]]
 
 
 def complain(message: str) -> None:
-    """A sentence to the person at the terminal."""
+    """Print an error message to standard error."""
     print(f"higgins: {message}", file=sys.stderr)
 
 
 def with_cluster(bootstrap: str, job: Job) -> int:
-    """Run a job as a client of a cluster; returns the exit code, having told of any failure."""
+    """Run a job as a client of a cluster. Failures are printed. Returns the exit code."""
     return run_async(_connected, bootstrap, job)
 
 
 def run_async(function: Callable[..., Awaitable[int | None]], *arguments: object) -> int:
-    """Run an async command; failures that have a sentence are told, all others are ours and leave a trace."""
+    """Run an async command. Expected failures are printed; any other is a defect and leaves a traceback."""
 
     async def main() -> int | None:
         return await function(*arguments)
@@ -74,16 +74,21 @@ async def _connected(bootstrap: str, job: Job) -> int | None:
 
 
 def print_table(header: Sequence[str], rows: Iterable[Sequence[object]], *, json: bool = False) -> None:
-    """Columns as wide as they need to be, a dash where there is nothing; or as JSON, an array of objects."""
+    """A table on a terminal; plain columns in a pipe; or JSON, an array of objects."""
     if json:
         print_json(objects(header, rows))
-        return
-    for line in table_lines(header, rows):
-        print(line)
+    elif sys.stdout.isatty():
+        # rich takes 50 ms to import, which commands in scripts need not wait for.
+        from higgins.cli.terminal import console_of, table_of  # noqa: PLC0415
+
+        console_of().print(table_of(header, rows))
+    else:
+        for line in table_lines(header, rows):
+            print(line)
 
 
 def table_lines(header: Sequence[str], rows: Iterable[Sequence[object]]) -> list[str]:
-    """The lines of a table, its header first."""
+    """A table as plain lines, the header first: columns as wide as they need to be, a dash where there is nothing."""
     lines = [list(header), *(["-" if cell is None else str(cell) for cell in row] for row in rows)]
     widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
     return [
@@ -97,13 +102,13 @@ def print_json(document: object) -> None:
 
 
 def objects(header: Sequence[str], rows: Iterable[Sequence[object]]) -> list[dict[str, object]]:
-    """The rows of a table as objects; a column's name in lower case is its key."""
+    """The rows of a table as objects. A key is the column's name in lower case."""
     keys = [name.lower() for name in header]
     return [dict(zip(keys, row, strict=True)) for row in rows]
 
 
 def say(sentence: str, document: object, *, json: bool) -> None:
-    """What was done, as a sentence or as JSON."""
+    """Print what was done, as a sentence or as JSON."""
     if json:
         print_json(document)
     else:
@@ -111,7 +116,7 @@ def say(sentence: str, document: object, *, json: bool) -> None:
 
 
 def parse_duration(text: str) -> float:
-    """Seconds of '20s', '500ms', '2m' or '1h'; infinity of nothing. Raises: ValueError with a sentence."""
+    """Seconds in '20s', '500ms', '2m' or '1h'; infinity for ''. Raises: ValueError with a message."""
     if not text:
         return float("inf")
     for unit, seconds in (("ms", 0.001), ("s", 1.0), ("m", 60.0), ("h", 3600.0)):

@@ -15,7 +15,7 @@ import pytest
 import trio.testing
 
 from higgins.cli.app import app
-from higgins.cli.progress import Progress, render
+from higgins.cli.progress import Progress, count_text
 from higgins.testing import RunningBroker, broker
 
 HIGGINS = [sys.executable, "-m", "higgins"]
@@ -160,12 +160,12 @@ def test_other_shells_get_their_own(shell: str, mark: str, capfd: pytest.Capture
     assert mark in capfd.readouterr().out
 
 
-def test_a_line_of_progress() -> None:
-    assert render(0, 0.0, None) == "0 records  0/s"
-    assert render(12_000, 2.0, None) == "12,000 records  6,000/s"
-    assert render(500, 10.0, 0.25) == "[######..................]  25%  500 records  50/s  0:30 left"
-    assert render(7_200, 3_600.0, 0.5).endswith("1:00:00 left")
-    assert render(10, 1.0, 1.5) == "[########################] 100%  10 records  10/s"
+def test_the_count_and_the_rate() -> None:
+    assert count_text(0, 0.0) == "0 records  0/s"
+    assert count_text(12_000, 2.0) == "12,000 records  6,000/s"
+
+
+ERASE_LINE = "\x1b[2K"
 
 
 class Terminal(io.StringIO):
@@ -173,15 +173,67 @@ class Terminal(io.StringIO):
         return True
 
 
-async def test_progress_is_drawn_now_and_then_and_wiped(autojump_clock: trio.testing.MockClock) -> None:
-    terminal = Terminal()
+@pytest.fixture
+def terminal(monkeypatch: pytest.MonkeyPatch) -> Terminal:
+    monkeypatch.setenv("TERM", "xterm")
+    return Terminal()
+
+
+async def test_progress_is_drawn_now_and_then_and_wiped(
+    autojump_clock: trio.testing.MockClock, terminal: Terminal
+) -> None:
     with Progress(stream=terminal) as progress:
         for _ in range(100):
             progress.advance(1)
             await trio.sleep(0.01)
-    drawn = terminal.getvalue().split("\r")
-    assert 5 <= sum("records" in one for one in drawn) <= 11
-    assert drawn[-2].isspace() and drawn[-1] == ""
+    drawn = terminal.getvalue()
+    assert 5 <= drawn.count("records") <= 11
+    assert ERASE_LINE in drawn.rpartition("records")[2]
+
+
+async def test_progress_with_a_known_end_has_a_bar_and_the_time_left(
+    autojump_clock: trio.testing.MockClock, terminal: Terminal
+) -> None:
+    with Progress(lambda: progress.records / 400, stream=terminal) as progress:
+        for _ in range(100):
+            progress.advance(1)
+            await trio.sleep(0.1)
+    last = terminal.getvalue().rpartition("records")
+    assert "25%" in last[0].rpartition("records")[2] and "0:00:3" in last[2]
+
+
+@pytest.mark.parametrize("variables", [{"TERM": "dumb"}, {"TERM": "xterm", "NO_COLOR": "1"}])
+async def test_progress_respects_what_the_terminal_can_do(
+    autojump_clock: trio.testing.MockClock, monkeypatch: pytest.MonkeyPatch, variables: dict[str, str]
+) -> None:
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    terminal = Terminal()
+    with Progress(lambda: 0.5, stream=terminal) as progress:
+        for _ in range(10):
+            await trio.sleep(1)
+            progress.advance(1)
+    assert ("records" in terminal.getvalue()) == ("NO_COLOR" in variables)
+    assert not re.search("\x1b\\[[0-9;]*[34][0-9][;m]", terminal.getvalue())
+
+
+def test_a_table_on_a_terminal_is_as_complete_as_in_a_pipe(
+    running: RunningBroker, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name = "[bold]no-markup".replace("[bold]", "x" * 150)
+    running.create_topic(name)
+    monkeypatch.setenv("HIGGINS_BOOTSTRAP", running.bootstrap_servers)
+    app(["topic", "list"], result_action="return_value")
+    piped = capsys.readouterr().out
+    assert "\x1b" not in piped and f"{name}  1\n" in piped
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "60")
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    app(["topic", "list"], result_action="return_value")
+    drawn = capsys.readouterr().out
+    lines = [one.rstrip() for one in re.sub("\x1b\\[[0-9;]*m", "", drawn).splitlines()]
+    assert "\x1b[1m" in drawn and max(map(len, lines)) <= 60
+    assert name in "".join(one.split(" ")[0] for one in lines)
 
 
 async def test_no_progress_is_drawn_between_other_output(autojump_clock: trio.testing.MockClock) -> None:
@@ -198,10 +250,10 @@ async def test_no_progress_is_drawn_between_other_output(autojump_clock: trio.te
 def test_a_long_produce_and_consume_show_how_far_they_are(running: RunningBroker, tmp_path: Path) -> None:
     (tmp_path / "lines").write_bytes(b"a line of a file\n" * 100_000)
     produced = on_a_terminal(f"produce progress --bootstrap {running.bootstrap_servers} < lines", tmp_path)
-    assert re.search(r"\[#*\.*\] +\d+%  [\d,]+ records", produced)
+    assert re.search(r"\d+%.* [\d,]+ records  [\d,]+/s", produced)
     assert "100000 records stored" in produced
     consumed = on_a_terminal(f"consume progress -e --bootstrap {running.bootstrap_servers} > copy", tmp_path)
-    assert re.search(r"\[#*\.*\] +\d+%  [\d,]+ records", consumed)
+    assert re.search(r"\d+%.* [\d,]+ records  [\d,]+/s", consumed)
     assert (tmp_path / "copy").read_bytes() == (tmp_path / "lines").read_bytes()
 
 
@@ -209,7 +261,10 @@ def on_a_terminal(command: str, folder: Path) -> str:
     """Run it with standard error on a terminal of its own; what appeared there."""
     ours, theirs = pty.openpty()
     line = f"{' '.join(HIGGINS)} {command}"
-    process = subprocess.Popen(line, shell=True, cwd=folder, stdin=subprocess.DEVNULL, stderr=theirs)
+    environment = {**os.environ, "TERM": "xterm", "COLUMNS": "120"}
+    process = subprocess.Popen(
+        line, shell=True, cwd=folder, stdin=subprocess.DEVNULL, stderr=theirs, env=environment
+    )
     os.close(theirs)
     seen = b""
     try:

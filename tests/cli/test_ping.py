@@ -58,7 +58,14 @@ def test_it_loads_neither_the_client_nor_an_argument_parser():
         "from higgins.__main__ import main\n"
         "try: main()\n"
         "except SystemExit: pass\n"
-        "print(sorted({'trio', 'cyclopts', 'higgins_protocol'} & set(sys.modules)))"
+        "print(sorted({'trio', 'cyclopts', 'higgins_protocol', 'rich'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True, text=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_commands_load_no_library_for_terminals_before_they_draw():
+    for module in ("higgins.cli.completion", "higgins.cli.topic", "higgins.cli.consume"):
+        script = f"import sys, {module}; print('rich' in sys.modules)"
+        done = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True, text=True)
+        assert done.stdout.strip() == "False", module

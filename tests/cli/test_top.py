@@ -1,14 +1,20 @@
 """`higgins top`: rates from two looks, and how they are shown."""
 
+import io
+import os
+import pty
+import signal
 import subprocess
 import sys
 
 import msgspec
 import pytest
+from rich.console import Console
 
 from higgins.cli.common import parse_duration
+from higgins.cli.top import live
 from higgins.cli.top.rates import Rates, between
-from higgins.cli.top.screen import count, line, screen, size
+from higgins.cli.top.screen import count, line, plain, size
 from higgins.model.figures import ApiFigures, Figures, GroupFigures, OperatorFigures, TopicFigures
 from higgins.testing import broker
 
@@ -68,16 +74,28 @@ def test_a_node_that_began_anew_or_has_just_come_has_no_rates_below_zero_or_from
     assert (new.records_in, new.requests, new.nodes[0].requests, new.topics[0].records_in) == (0, 0, 0, 0)
 
 
+def test_every_table_is_printed_whole():
+    lines = plain(between({1: BEFORE}, {1: AFTER}), "Cluster c")
+    for word in ("Cluster c", "NODE", "Produce", "TOPIC (2)", "GROUP (1)", "OPERATOR"):
+        assert any(one.startswith(word) for one in lines), word
+
+
 def test_the_screen_keeps_to_its_size_and_shows_something_of_every_table():
     rates = between({1: BEFORE}, {1: AFTER})
-    whole = screen(rates, columns=200, rows=100, title="Cluster c")
-    for word in ("Cluster c", "NODE", "Produce", "TOPIC (2)", "GROUP (1)", "OPERATOR"):
-        assert any(one.startswith(word) for one in whole), word
     many = msgspec.structs.replace(rates, topics=rates.topics * 50)
-    cut = screen(many, columns=60, rows=24, title="Cluster c")
-    assert len(cut) <= 24 and max(map(len, cut)) <= 60
-    assert any(one.startswith("OPERATOR") for one in cut)
-    assert screen(rates, columns=60, rows=2, title="Cluster c")[0] == "Cluster c"
+    for columns, height in ((60, 24), (200, 30), (40, 60)):
+        lines = drawn(many, columns, height)
+        assert len(lines) <= height and max(map(len, lines)) <= columns
+        assert lines[0] == "Cluster c"
+        for word in ("NODE  CPU", "API", "TOPIC (2)", "GROUP (1)", "OPERATOR"):
+            assert any(one.startswith(word) for one in lines), (word, columns, height)
+    assert drawn(rates, 60, 4)[0] == "Cluster c"
+
+
+def drawn(rates, columns, height):
+    console = Console(file=io.StringIO(), width=columns, height=height, color_system=None)
+    console.print(live.screen(rates, "Cluster c", console))
+    return console.file.getvalue().rstrip().splitlines()
 
 
 def test_one_line_says_what_matters():
@@ -124,3 +142,33 @@ def test_the_command_shows_a_broker_that_runs_once_as_text_and_as_json():
         assert "give a duration" in top(running.bootstrap_servers, "--every", "1ms", code=1)
         address = running.bootstrap_servers
     assert "Is a broker running there?" in top(address, "--once", code=1)
+
+
+@pytest.mark.parametrize("terminal, is_drawn", [("xterm", True), ("dumb", False)])
+def test_a_terminal_shows_a_screen_until_interrupted(terminal, is_drawn):
+    with broker() as running:
+        running.create_topic("seen", partitions=3)
+        ours, theirs = pty.openpty()
+        command = [sys.executable, "-m", "higgins", "top", "-b", running.bootstrap_servers, "--every", "200ms"]
+        process = subprocess.Popen(
+            command,
+            stdout=theirs,
+            stdin=subprocess.DEVNULL,
+            env={**os.environ, "TERM": terminal, "COLUMNS": "100", "LINES": "30"},
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # noqa: PLW1509 - no threads
+        )
+        os.close(theirs)
+        seen = b""
+        while (b"seen" if is_drawn else b"requests/s") not in seen:
+            seen += os.read(ours, 1 << 16)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 130
+        try:
+            while more := os.read(ours, 1 << 16):
+                seen += more
+        except OSError:
+            pass  # the other end is closed
+        os.close(ours)
+    # The alternate screen is entered, and left again.
+    assert (b"\x1b[?1049h" in seen) == (b"\x1b[?1049l" in seen) == is_drawn
+    assert (b"\x1b" in seen) == is_drawn

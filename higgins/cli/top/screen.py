@@ -1,20 +1,29 @@
-"""Rates as people read them: one line, or a screen of tables cut to its size. Pure."""
+"""Rates as text: one line, or tables. Pure; `live` draws the tables on a terminal."""
 
 from collections.abc import Sequence
+
+import msgspec
 
 from higgins.cli.common import table_lines
 from higgins.cli.top.rates import Rates
 
-COLUMNS_MIN = 40
 ROWS_APIS = 5
 
 
+class Table(msgspec.Struct, frozen=True):
+    """A table: the names of its columns, and its rows."""
+
+    header: tuple[str, ...]
+    rows: list[tuple[object, ...]]
+
+
 def line(rates: Rates) -> str:
-    """Everything that matters, in one line."""
-    return "   ".join(_summary(rates))
+    """The whole cluster, in one line."""
+    return "   ".join(summary(rates))
 
 
-def _summary(rates: Rates) -> tuple[str, str]:
+def summary(rates: Rates) -> tuple[str, str]:
+    """The whole cluster, in two lines."""
     return (
         f"in {count(rates.records_in)} records/s {size(rates.bytes_in)}/s   out {size(rates.bytes_out)}/s   "
         f"lag {rates.lag}",
@@ -23,29 +32,40 @@ def _summary(rates: Rates) -> tuple[str, str]:
     )
 
 
-def screen(rates: Rates, *, columns: int, rows: int, title: str) -> list[str]:
-    """At most `rows` lines of at most `columns` characters: the cluster, then tables, the busiest first in each."""
-    head = [title, *_summary(rates), ""]
-    tables = [one for one in (_nodes(rates), _apis(rates), _topics(rates), _groups(rates), _operators(rates)) if one]
-    shown = head + _fit(tables, max(rows - len(head), 0))
-    return [each[: max(columns, COLUMNS_MIN)] for each in shown[:rows]]
-
-
-def _fit(tables: Sequence[list[str]], rows: int) -> list[str]:
-    """Each table gets what it needs up to a fair share; what small ones leave goes to those after them."""
-    lines: list[str] = []
-    for i, table in enumerate(tables):
-        share = (rows - len(lines)) // (len(tables) - i)
-        if share < 2:
-            break
-        lines += table[: share - 1]
-        lines.append("")
+def plain(rates: Rates, title: str) -> list[str]:
+    """The cluster and all tables, as plain lines."""
+    lines = [title, *summary(rates)]
+    for table in tables(rates):
+        lines += ["", *table_lines(table.header, table.rows)]
     return lines
 
 
-def _nodes(rates: Rates) -> list[str]:
+def tables(rates: Rates) -> list[Table]:
+    """Every table that has rows; the busiest row is the first in each."""
+    every = (_nodes(rates), _apis(rates), _topics(rates), _groups(rates), _operators(rates))
+    return [one for one in every if one.rows]
+
+
+def fit(tables: Sequence[Table], lines_max: int) -> list[Table]:
+    """The tables cut so that each takes at most a fair share of the lines; what one does not need goes to the next.
+
+    A table takes a line for its header, one for each row and one after it.
+    """
+    shown: list[Table] = []
+    remaining = lines_max
+    for i, table in enumerate(tables):
+        share = remaining // (len(tables) - i)
+        if share < 3:
+            break
+        cut = Table(table.header, table.rows[: share - 2])
+        shown.append(cut)
+        remaining -= len(cut.rows) + 2
+    return shown
+
+
+def _nodes(rates: Rates) -> Table:
     header = ("NODE", "CPU", "MEMORY", "CONNECTIONS", "REQUESTS/S", "COMMITS/S", "STORE OPS/S", "STORE FAILURES")
-    return table_lines(
+    return Table(
         header,
         [
             (
@@ -63,20 +83,16 @@ def _nodes(rates: Rates) -> list[str]:
     )
 
 
-def _apis(rates: Rates) -> list[str]:
-    asked = [one for one in rates.apis if one.requests][:ROWS_APIS]
-    if not asked:
-        return []
-    return table_lines(
+def _apis(rates: Rates) -> Table:
+    used = [one for one in rates.apis if one.requests][:ROWS_APIS]
+    return Table(
         ("API", "REQUESTS/S", "MEAN MS", "ERRORS/S"),
-        [(one.api, count(one.requests), one.mean_ms, count(one.errors)) for one in asked],
+        [(one.api, count(one.requests), one.mean_ms, count(one.errors)) for one in used],
     )
 
 
-def _topics(rates: Rates) -> list[str]:
-    if not rates.topics:
-        return []
-    return table_lines(
+def _topics(rates: Rates) -> Table:
+    return Table(
         (f"TOPIC ({rates.topics_total})", "PARTITIONS", "RECORDS", "IN/S", "BYTES IN/S", "BYTES OUT/S"),
         [
             (one.topic, one.partitions, one.records, count(one.records_in), size(one.bytes_in), size(one.bytes_out))
@@ -85,19 +101,15 @@ def _topics(rates: Rates) -> list[str]:
     )
 
 
-def _groups(rates: Rates) -> list[str]:
-    if not rates.groups:
-        return []
-    return table_lines(
+def _groups(rates: Rates) -> Table:
+    return Table(
         (f"GROUP ({rates.groups_total})", "MEMBERS", "PARTITIONS", "LAG"),
         [(one.name, one.members, one.partitions, one.lag) for one in rates.groups],
     )
 
 
-def _operators(rates: Rates) -> list[str]:
-    if not rates.operators:
-        return []
-    return table_lines(
+def _operators(rates: Rates) -> Table:
+    return Table(
         ("OPERATOR", "INPUT", "OUTPUT", "RECORDS/S", "LAG", "STATE"),
         [(one.operator, one.input, one.output, count(one.records), one.lag, one.state) for one in rates.operators],
     )
