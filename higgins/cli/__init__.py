@@ -1,1 +1,1 @@
-"""The command line. Each command is a module, imported when it is run; it speaks to brokers with our own client."""
+"""The command line. Each command is a module that is imported when it runs. It talks to brokers with our own client."""

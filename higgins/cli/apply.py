@@ -1,4 +1,4 @@
-"""`higgins apply`: make the broker's topography what a file says."""
+"""`higgins apply`: apply a topography file to a cluster."""
 
 from pathlib import Path
 
@@ -13,8 +13,8 @@ FILE_BYTES_MAX = 1 << 20
 def apply(file: Path, *, json: Json = False, bootstrap: Bootstrap = DEFAULT_BOOTSTRAP) -> int:
     """Apply a topography file: streams and operators in TOML, as one commit.
 
-    Nothing is applied when anything in the file is wrong; every fault is told with its line. Applying the same file
-    again changes nothing.
+    If anything in the file is wrong, nothing is applied, and every error is printed with its line. Applying the same
+    file again changes nothing.
     """
 
     async def job(cluster: Cluster) -> int:
@@ -22,8 +22,8 @@ def apply(file: Path, *, json: Json = False, bootstrap: Bootstrap = DEFAULT_BOOT
         if json:
             print_json(applied)
             return int(bool(applied.errors))
-        for fault in applied.errors:
-            complain(f"{file}, line {fault.line}: {fault.message}" if fault.line else f"{file}: {fault.message}")
+        for error in applied.errors:
+            complain(f"{file}, line {error.line}: {error.message}" if error.line else f"{file}: {error.message}")
         if applied.errors:
             return 1
         for change in applied.changes:

@@ -1,4 +1,4 @@
-"""`higgins completion`: what a shell needs to complete our commands and flags."""
+"""`higgins completion`: completion scripts for shells."""
 
 from typing import Literal
 

@@ -1,4 +1,4 @@
-"""`higgins consume`: a topic to standard output, alone or as a member of a group."""
+"""`higgins consume`: print a topic to standard output, alone or as a member of a group."""
 
 import sys
 from collections.abc import Awaitable, Callable, Sequence
@@ -19,11 +19,11 @@ from higgins.model.errors import Unfit
 POLL_S = 5.0
 
 Poll: TypeAlias = Callable[[int | None], Awaitable[list[ConsumedRecord] | None]]
-"""The next records, at most so many; None when there are no more."""
+"""Returns the next records, at most as many as given; None at the end."""
 
 
 class Start(msgspec.Struct, frozen=True):
-    """Where to begin: an offset, EARLIEST or LATEST; or the first record at or after a time."""
+    """Where to start: an offset, EARLIEST or LATEST; or the first record at or after a time."""
 
     position: int = EARLIEST
     timestamp_ms: int | None = None
@@ -40,7 +40,7 @@ def consume(
             "%h headers, %% percent, \\n, \\t.",
         ),
     ] = "%v",
-    json: Annotated[bool, Parameter(negative="", help="One JSON object a line, with everything in it.")] = False,
+    json: Annotated[bool, Parameter(negative="", help="Print each record as a JSON object on a line.")] = False,
     start: Annotated[
         str,
         Parameter(
@@ -49,20 +49,20 @@ def consume(
         ),
     ] = "beginning",
     group: Annotated[
-        str, Parameter(name=["--group", "-g"], help="Share the topic with this group, and commit what was read.")
+        str, Parameter(name=["--group", "-g"], help="Join this consumer group, and commit offsets.")
     ] = "",
     partition: Annotated[
-        Sequence[int], Parameter(name=["--partition", "-p"], help="Only this one; may be repeated.")
+        Sequence[int], Parameter(name=["--partition", "-p"], help="Read only this partition; may be repeated.")
     ] = (),
     max: Annotated[
-        int, Parameter(name=["--max", "-n"], help="Stop after so many records.")
+        int, Parameter(name=["--max", "-n"], help="Stop after this many records.")
     ] = 0,
     until_end: Annotated[
-        bool, Parameter(name=["--until-end", "-e"], negative="", help="Stop where the topic ended when this began.")
+        bool, Parameter(name=["--until-end", "-e"], negative="", help="Stop at the end that the topic has now.")
     ] = False,
     bootstrap: Bootstrap = DEFAULT_BOOTSTRAP,
 ) -> int:
-    """Read a topic and print its records as they come."""
+    """Read a topic and print its records as they arrive."""
 
     async def job(cluster: Cluster) -> None:
         render = render_json if json else parse_format(format)
@@ -74,8 +74,8 @@ def consume(
             return
         if partition or until_end or where.position >= 0 or where.timestamp_ms is not None:
             raise Unfit(
-                "A group decides who reads which partition, and from where: with --group, "
-                "--from is beginning or end, and --partition and --until-end cannot be used."
+                "A group assigns partitions and keeps the offsets: with --group, --from must be beginning or end, "
+                "and --partition and --until-end cannot be used."
             )
         async with open_group_consumer(cluster, group, [topic], start=where.position) as member:
             await _print(lambda count: member.poll(POLL_S, records_max=count), render, max)
@@ -84,7 +84,7 @@ def consume(
 
 
 def parse_start(text: str) -> Start:
-    """Read what `--from` takes. Raises: ValueError with a sentence."""
+    """Parse the value of `--from`. Raises: ValueError with a message."""
     if text in {"beginning", "end"}:
         return Start(EARLIEST if text == "beginning" else LATEST)
     if text.isascii() and text.isdigit():
@@ -101,21 +101,21 @@ def parse_start(text: str) -> Start:
 
 
 async def _print(poll: Poll, render: Render, records_max: int, total: int | None = None) -> None:
-    """Print until there is no more, or `records_max` are printed; `total` is how many there are, if that is known."""
+    """Print up to `records_max` records, or all. `total` is their number, if it is known."""
     out = sys.stdout.buffer
     goal = min((one for one in (records_max, total) if one), default=0)
-    left = records_max or None
+    remaining = records_max or None
     with Progress(
         lambda: progress.records / goal if goal else None, shares_terminal=sys.stdout.isatty()
     ) as progress:
-        while left is None or left > 0:
-            records = await poll(left)
+        while remaining is None or remaining > 0:
+            records = await poll(remaining)
             if records is None:
                 return
             out.write(b"".join(map(render, records)))
             out.flush()
             progress.advance(len(records))
-            left = None if left is None else left - len(records)
+            remaining = None if remaining is None else remaining - len(records)
 
 
 async def _alone(

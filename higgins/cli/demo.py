@@ -1,4 +1,4 @@
-"""`higgins demo`: a broker, a small topography, believable orders, and what is derived from them, live."""
+"""`higgins demo`: start a broker, write orders, and show them beside the stream that an operator derives."""
 
 import itertools
 import shutil
@@ -62,7 +62,7 @@ COLUMN_MIN = 38
 
 
 class Order(msgspec.Struct, frozen=True):
-    """What is written as JSON."""
+    """An order, written as JSON."""
 
     id: int
     customer: str
@@ -74,10 +74,10 @@ class Order(msgspec.Struct, frozen=True):
 
 def demo(
     *,
-    store: Annotated[str, Parameter(help="Where the broker keeps everything.")] = STORE,
+    store: Annotated[str, Parameter(help="The broker's store.")] = STORE,
     listen: Annotated[Sequence[str], Parameter(help="HOST:PORT to listen on.")] = (DEFAULT_BOOTSTRAP,),
     for_: Annotated[
-        str, Parameter(name="--for", help="How long, such as 20s or 2m; until Ctrl-C when not given.")
+        str, Parameter(name="--for", help="How long to run, such as 20s or 2m; by default until Ctrl-C.")
     ] = "",
     rate: Annotated[float, Parameter(help="Orders a second.")] = 3.0,
     json: Json = False,
@@ -100,7 +100,7 @@ async def _demo(flags: Flags, lasts: str, rate: float, json: bool) -> None:
     where = settings.store.url
     if json:
         return
-    print(f"\nStopped. Everything is in {where}; to go on from there: higgins up --store {where}")
+    print(f"\nStopped. All records are in {where}. To continue: higgins up --store {where}")
 
 
 async def _play(broker: Broker, rate: float, json: bool) -> None:
@@ -109,7 +109,7 @@ async def _play(broker: Broker, rate: float, json: bool) -> None:
     async with open_cluster(connect_tcp, runtime, [(advertised.host, advertised.port)]) as cluster:
         applied = await apply_text(cluster, TOPOGRAPHY, "demo.toml")
         if applied.errors:
-            raise Unfit(f"The demo's topography does not fit this store: {applied.errors[0].message}")
+            raise Unfit(f"The demo's topography cannot be applied to this store: {applied.errors[0].message}")
         show = _show(str(advertised), json)
         async with open_producer(cluster) as producer, background() as nursery:
             derived = Consumer(cluster)
@@ -176,7 +176,7 @@ def _sentence(order: Order) -> str:
 
 
 class _Show(Protocol):
-    """Shows an order when it is written, and again when it is derived."""
+    """Shows orders, once when they are written and once when they are derived."""
 
     def written(self, order: Order, failure: str) -> None: ...
 
@@ -184,7 +184,7 @@ class _Show(Protocol):
 
 
 class _Documents:
-    """A JSON object for each, for programs."""
+    """A JSON object for each order, for programs."""
 
     def written(self, order: Order, failure: str) -> None:
         print_json({"topic": SOURCE, "order": order, **({"failure": failure} if failure else {})})
@@ -206,7 +206,7 @@ class _Lines:
 
 
 class _Columns:
-    """Two columns: what was written, and beside it what was derived."""
+    """Two columns: orders written, and orders derived."""
 
     def __init__(self) -> None:
         self._width = max(COLUMN_MIN, shutil.get_terminal_size().columns // 2 - 2)

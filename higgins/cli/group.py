@@ -1,4 +1,4 @@
-"""`higgins group`: list and describe consumer groups; `reset` and `delete` are in a module of their own."""
+"""`higgins group`: list and describe consumer groups."""
 
 from cyclopts import App
 
@@ -13,8 +13,8 @@ app = App(
     name="group",
     help="List, describe, reset and delete consumer groups; the progress of operators shows here too.",
 )
-app.command("higgins.cli.group_change:reset", name="reset", help="Move a group to another place in a topic.")
-app.command("higgins.cli.group_change:delete", name="delete", help="Delete a group and what it has committed.")
+app.command("higgins.cli.group_change:reset", name="reset", help="Change the committed offsets of a group.")
+app.command("higgins.cli.group_change:delete", name="delete", help="Delete a group and its committed offsets.")
 
 
 @app.command(name="list")
@@ -31,7 +31,7 @@ def list_groups(*, json: Json = False, bootstrap: Bootstrap = DEFAULT_BOOTSTRAP)
 
 @app.command
 def describe(group: str, *, json: Json = False, bootstrap: Bootstrap = DEFAULT_BOOTSTRAP) -> int:
-    """Show a group's state, and for each partition what is committed, how far behind it is, and who reads it."""
+    """Show a group's state, and the committed offset, lag and member of each partition."""
 
     async def job(cluster: Cluster) -> None:
         admin = Admin(cluster)
@@ -56,14 +56,14 @@ def describe(group: str, *, json: Json = False, bootstrap: Bootstrap = DEFAULT_B
 
 
 def _readers(group: DescribedGroup) -> dict[TopicPartition, str]:
-    """Which member reads what; nothing for groups that do not speak the consumer protocol."""
-    found: dict[TopicPartition, str] = {}
+    """The member that reads each partition; empty for groups that do not use the consumer protocol."""
+    readers: dict[TopicPartition, str] = {}
     if group.protocol_type != "consumer":
-        return found
+        return readers
     for member in group.members:
         try:
             assigned = decode_assignment(member.member_assignment)
         except ClientError:
-            continue  # another client's bytes, which we need not read
-        found.update(dict.fromkeys(assigned, member.member_id))
-    return found
+            continue  # the assignment of another kind of client, in a format of its own
+        readers.update(dict.fromkeys(assigned, member.member_id))
+    return readers

@@ -1,4 +1,4 @@
-"""`higgins group reset` and `group delete`: what is done to a group from outside."""
+"""`higgins group reset` and `higgins group delete`."""
 
 from collections.abc import Mapping
 from typing import Annotated
@@ -26,14 +26,16 @@ def reset(
             help="earliest, latest, an OFFSET, or a TIME such as 2026-01-31T12:00:00Z or @1769860800000.",
         ),
     ],
-    dry_run: Annotated[bool, Parameter(name="--dry-run", negative="", help="Show what would be, and stop.")] = False,
+    dry_run: Annotated[
+        bool, Parameter(name="--dry-run", negative="", help="Show the changes without making them.")
+    ] = False,
     json: Json = False,
     bootstrap: Bootstrap = DEFAULT_BOOTSTRAP,
 ) -> int:
-    """Move a group that nobody is in to another place in a topic.
+    """Change the committed offsets of a group that has no members.
 
-    An offset outside a partition becomes its nearest end; where no record is as late as a TIME, the group goes to the
-    end.
+    An offset outside a partition becomes the nearest one inside. Where no record is as late as TIME, the group goes
+    to the end.
     """
 
     async def job(cluster: Cluster) -> None:
@@ -55,7 +57,7 @@ def reset(
 
 
 def delete(group: str, *, json: Json = False, bootstrap: Bootstrap = DEFAULT_BOOTSTRAP) -> int:
-    """Delete a group that nobody is in, with all it has committed."""
+    """Delete a group that has no members, with its committed offsets."""
 
     async def job(cluster: Cluster) -> None:
         await Admin(cluster).delete_group(group)
@@ -65,7 +67,7 @@ def delete(group: str, *, json: Json = False, bootstrap: Bootstrap = DEFAULT_BOO
 
 
 def parse_to(text: str) -> Start:
-    """Read what `--to` takes. Raises: ValueError with a sentence."""
+    """Parse the value of `--to`. Raises: ValueError with a message."""
     if text in {"earliest", "latest"}:
         return Start(EARLIEST if text == "earliest" else LATEST)
     try:
@@ -77,7 +79,7 @@ def parse_to(text: str) -> Start:
 
 
 async def _places(cluster: Cluster, wanted: Mapping[TopicPartition, Start]) -> dict[TopicPartition, int]:
-    """The offset that each start comes to."""
+    """The offset that each start means."""
     firsts = await list_offsets(cluster, dict.fromkeys(wanted, EARLIEST))
     ends = await list_offsets(cluster, dict.fromkeys(wanted, LATEST))
     times = {key: start.timestamp_ms for key, start in wanted.items() if start.timestamp_ms is not None}

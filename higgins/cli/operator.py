@@ -11,10 +11,10 @@ app = App(name="operator", help="List and delete operators.")
 
 @app.command(name="list")
 def list_operators(*, json: Json = False, bootstrap: Bootstrap = DEFAULT_BOOTSTRAP) -> int:
-    """List operators, what they read and write, and how far behind they are."""
+    """List operators with their input, output and lag."""
 
     async def job(cluster: Cluster) -> None:
-        found = await ask(cluster, "operators.list", {}, dict[str, list[OperatorProgress]])
+        listed = await ask(cluster, "operators.list", {}, dict[str, list[OperatorProgress]])
         print_table(
             ("OPERATOR", "INPUT", "OUTPUT", "WHERE", "TASKS", "LAG", "STATE"),
             [
@@ -27,7 +27,7 @@ def list_operators(*, json: Json = False, bootstrap: Bootstrap = DEFAULT_BOOTSTR
                     sum(task.lag for task in one.partitions),
                     ", ".join(sorted({task.state for task in one.partitions if task.state})) or None,
                 )
-                for one in found.get("operators", [])
+                for one in listed.get("operators", [])
             ],
             json=json,
         )
@@ -37,7 +37,7 @@ def list_operators(*, json: Json = False, bootstrap: Bootstrap = DEFAULT_BOOTSTR
 
 @app.command
 def delete(name: str, *, json: Json = False, bootstrap: Bootstrap = DEFAULT_BOOTSTRAP) -> int:
-    """Delete an operator. What it wrote stays, as an ordinary topic."""
+    """Delete an operator. Its output stays, as an ordinary topic."""
 
     async def job(cluster: Cluster) -> None:
         await ask(cluster, "operators.delete", {"name": name}, dict[str, object])

@@ -1,4 +1,4 @@
-"""What a person means by TOPIC or TOPIC:PARTITION."""
+"""Parsing of TOPIC and TOPIC:PARTITION."""
 
 from higgins.client import Cluster
 from higgins.client.cluster import TopicPartition
@@ -6,10 +6,10 @@ from higgins.model.errors import Unfit
 
 
 async def parse_topic(cluster: Cluster, text: str) -> list[TopicPartition]:
-    """The partitions meant. A topic's name never holds a colon. Raises: Unfit with a sentence, BrokerRefused."""
+    """The partitions that the text names. Topic names contain no colon. Raises: Unfit, BrokerRefused."""
     name, colon, number = text.partition(":")
     if colon and not (number.isascii() and number.isdigit()):
-        raise Unfit(f"'{text}' is no partition; write TOPIC, or TOPIC:PARTITION as in {name or 'orders'}:0.")
+        raise Unfit(f"'{text}' is not a partition; write TOPIC, or TOPIC:PARTITION as in {name or 'orders'}:0.")
     topic = await cluster.topic(name)
     if not colon:
         return [(name, index) for index in sorted(topic.leaders)]

@@ -1,4 +1,4 @@
-"""`higgins ping` as it appears in help; run directly, it never comes here."""
+"""`higgins ping` for the table of commands and its help. `higgins.__main__` runs it without this module."""
 
 from typing import Annotated
 
@@ -14,5 +14,5 @@ def ping(
     timeout: Annotated[float, Parameter(help="Seconds to wait for the answer.")] = plain.TIMEOUT_S,
     json: Json = False,
 ) -> int:
-    """Say by the exit code whether a broker answers: 0 for yes, 1 for no."""
+    """Check whether a broker answers. The exit code is 0 if it does, and 1 if it does not."""
     return plain.ping(["--bootstrap", bootstrap, "--timeout", str(timeout), *(["--json"] if json else [])])

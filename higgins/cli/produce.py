@@ -1,4 +1,4 @@
-"""`higgins produce`: lines or JSON from standard input, each a record, each told whether it was stored."""
+"""`higgins produce`: write lines of standard input as records."""
 
 import base64
 import os
@@ -26,7 +26,7 @@ STDIN = 0
 
 
 class Line(msgspec.Struct, forbid_unknown_fields=True):
-    """A record as `--json` takes it. A value that is not a text is written as JSON; null is a tombstone."""
+    """A record in the format of `--json`. A value that is not a string is written as JSON; null is a tombstone."""
 
     value: msgspec.Raw = msgspec.Raw(b"null")
     key: msgspec.Raw = msgspec.Raw(b"null")
@@ -40,7 +40,7 @@ class Line(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class Draft(msgspec.Struct, frozen=True):
-    """A record to be sent."""
+    """A record to send."""
 
     key: bytes | None
     value: bytes | None
@@ -53,7 +53,7 @@ def produce(
     topic: str,
     *,
     key_separator: Annotated[
-        str | None, Parameter(name=["--key-separator", "-K"], help="What stands between key and value in a line.")
+        str | None, Parameter(name=["--key-separator", "-K"], help="Separator of key and value in a line.")
     ] = None,
     header: Annotated[
         Sequence[str], Parameter(name=["--header", "-H"], help="NAME=VALUE for every record; may be repeated.")
@@ -66,18 +66,18 @@ def produce(
         ),
     ] = False,
     partition: Annotated[
-        int | None, Parameter(name=["--partition", "-p"], help="Write there and nowhere else.")
+        int | None, Parameter(name=["--partition", "-p"], help="Write to this partition only.")
     ] = None,
     compression: Annotated[
         Literal["none", "gzip", "snappy", "lz4", "zstd"], Parameter(name=["--compression", "-z"])
     ] = "none",
     acks: Annotated[Literal["all", "1", "0"], Parameter(help="Which acknowledgement to wait for.")] = "all",
-    create: Annotated[bool, Parameter(help="Make the topic if it does not exist.")] = True,
+    create: Annotated[bool, Parameter(help="Create the topic if it does not exist.")] = True,
     bootstrap: Bootstrap = DEFAULT_BOOTSTRAP,
 ) -> int:
     """Write each line of standard input as a record.
 
-    The exit code is 0 when every record is stored. Records go out as they come; the last ones when the input ends.
+    The exit code is 0 if every record was stored. Records are sent as they arrive, the last ones when the input ends.
     """
     settings = ProducerSettings(
         acks={"all": -1, "1": 1, "0": 0}[acks],  # type: ignore[arg-type]  # mypy does not see the literals
@@ -93,17 +93,17 @@ def produce(
         async with open_producer(cluster, settings) as producer, aclosing(read_lines(STDIN, LINE_BYTES_MAX)) as lines:
             drafts = _drafts(lines, json, key_separator, fixed, partition)
             with Progress(lambda: part_read(STDIN), shares_terminal=os.isatty(STDIN)) as progress:
-                fault = await _send_all(producer, topic, drafts, report, progress)
+                error = await _send_all(producer, topic, drafts, report, progress)
             await producer.flush()
-        if fault is not None:
-            complain(str(fault))
-        return report.finish() or int(fault is not None)
+        if error is not None:
+            complain(str(error))
+        return report.finish() or int(error is not None)
 
     return with_cluster(bootstrap, job)
 
 
 class Report:
-    """Counts what was stored and tells of what was not. Bounded: settled deliveries are let go."""
+    """Counts stored records and prints failures. Its memory is bounded: settled deliveries are dropped."""
 
     def __init__(self) -> None:
         self.deliveries: deque[Delivery] = deque()
@@ -111,20 +111,20 @@ class Report:
         self._failed = 0
 
     def settle(self) -> None:
-        """Take note of all that is settled at the front."""
+        """Count the deliveries at the front that are settled."""
         while self.deliveries and self.deliveries[0].result is not None:
-            self._note(self.deliveries.popleft().result)
+            self._count(self.deliveries.popleft().result)
 
     def finish(self) -> int:
-        """The exit code, with the sum told on standard error."""
+        """Print the totals to standard error, and return the exit code."""
         self.settle()
         assert not self.deliveries
         if sys.stderr.isatty() or self._failed:
-            failed = f"; {self._failed} not, or not surely" if self._failed else ""
+            failed = f"; {self._failed} failed or of unknown outcome" if self._failed else ""
             print(f"{self._stored} records stored{failed}", file=sys.stderr)
         return 1 if self._failed else 0
 
-    def _note(self, result: SendResult | None) -> None:
+    def _count(self, result: SendResult | None) -> None:
         if isinstance(result, Stored):
             self._stored += 1
             return
@@ -136,7 +136,7 @@ class Report:
 async def _send_all(
     producer: Producer, topic: str, drafts: AsyncIterator[Draft], report: Report, progress: Progress
 ) -> Unfit | None:
-    """Send until the input ends, or up to the first line that is no record; that fault is returned."""
+    """Send until the input ends, or up to the first line that is not a record. Returns the error of that line."""
     try:
         async for one in drafts:
             delivery = await producer.send(
@@ -152,8 +152,8 @@ async def _send_all(
                 await report.deliveries[0].wait()
             report.settle()
             progress.advance(1)
-    except Unfit as fault:
-        return fault
+    except Unfit as error:
+        return error
     return None
 
 
@@ -181,19 +181,19 @@ def record_from_text(
     fixed: tuple[tuple[str, bytes | None], ...],
     partition: int | None,
 ) -> Draft:
-    """A line is a value, or with a separator a key and a value. Raises: Unfit naming the line."""
+    """A record from a line: its value, or with a separator its key and value. Raises: Unfit with the line's number."""
     if separator is None:
         return Draft(None, line, fixed, partition, None)
-    key, found, value = line.partition(separator.encode())
-    if not found:
-        raise Unfit(f"Line {number} has no key separator '{separator}'; what came before it was sent.")
+    key, present, value = line.partition(separator.encode())
+    if not present:
+        raise Unfit(f"Line {number} has no key separator '{separator}'. The lines before it were sent.")
     return Draft(key, value, fixed, partition, None)
 
 
 def record_from_json(
     line: bytes, number: int, fixed: tuple[tuple[str, bytes | None], ...], partition: int | None
 ) -> Draft:
-    """A line is a record in JSON; headers of its own follow the fixed ones. Raises: Unfit naming the line."""
+    """A record from a line of JSON. Its headers follow the fixed ones. Raises: Unfit with the line's number."""
     try:
         one = msgspec.json.decode(line, type=Line)
         pairs = one.headers.items() if isinstance(one.headers, dict) else one.headers
@@ -206,7 +206,7 @@ def record_from_json(
             one.timestamp,
         )
     except (msgspec.DecodeError, ValueError) as error:
-        raise Unfit(f"Line {number} is not a record in JSON: {error}; what came before it was sent.") from error
+        raise Unfit(f"Line {number} is not a record in JSON: {error}. The lines before it were sent.") from error
 
 
 def _bytes(value: msgspec.Raw, encoded: str | None) -> bytes | None:
@@ -219,10 +219,10 @@ def _bytes(value: msgspec.Raw, encoded: str | None) -> bytes | None:
 
 
 def _headers(pairs: Sequence[str]) -> tuple[tuple[str, bytes | None], ...]:
-    found: list[tuple[str, bytes | None]] = []
+    headers: list[tuple[str, bytes | None]] = []
     for pair in pairs:
         name, equals, value = pair.partition("=")
         if not equals or not name:
             raise Unfit(f"--header {pair}: write NAME=VALUE.")
-        found.append((name, os.fsencode(value)))
-    return tuple(found)
+        headers.append((name, os.fsencode(value)))
+    return tuple(headers)

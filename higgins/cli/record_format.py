@@ -1,4 +1,4 @@
-"""How a record is printed: a format like '%k %v %p %o %t %h', or one JSON object a line. Pure."""
+"""Formats of printed records: a pattern such as '%k %v %p %o %t %h', or a JSON object on each line. Pure."""
 
 import base64
 from collections.abc import Callable, Mapping
@@ -37,9 +37,9 @@ _ESCAPES = {"n": b"\n", "t": b"\t", "r": b"\r", "0": b"\0", "\\": b"\\"}
 
 
 def parse_format(text: str) -> Render:
-    """A renderer for a format; it ends each record with a new line unless the format does.
+    """A renderer for a pattern. It ends each record with a new line unless the pattern does.
 
-    Raises: ValueError naming what is not understood.
+    Raises: ValueError that names the part that is wrong.
     """
     parts: list[bytes | Render] = []
     characters = iter(text)
@@ -56,7 +56,7 @@ def parse_format(text: str) -> Render:
 
 
 def render_json(one: ConsumedRecord) -> bytes:
-    """A record as `higgins produce --json` takes it, and where it stood. What is not UTF-8 goes as base64."""
+    """A record in the format of `higgins produce --json`, with its position. Bytes that are not UTF-8 become base64."""
     document: dict[str, object] = {
         "topic": one.topic,
         "partition": one.partition,
@@ -74,13 +74,13 @@ def _field(letter: str) -> bytes | Render:
         return b"%"
     if letter not in _FIELDS:
         known = ", ".join(f"%{one} ({meaning})" for one, meaning in MEANINGS.items())
-        raise ValueError(f"'%{letter}' means nothing in a format. Known are {known}, and %% for a percent sign.")
+        raise ValueError(f"'%{letter}' is not a field of a format. The fields are {known}, and %% for a percent sign.")
     return _FIELDS[letter]
 
 
 def _escape(letter: str) -> bytes:
     if letter not in _ESCAPES:
-        raise ValueError(f"'\\{letter}' means nothing in a format; known are \\n, \\t, \\r, \\0 and \\\\.")
+        raise ValueError(f"'\\{letter}' is not an escape of a format; the escapes are \\n, \\t, \\r, \\0 and \\\\.")
     return _ESCAPES[letter]
 
 

@@ -1,4 +1,4 @@
-"""A broker in this process, for `up` and `demo`: start it, stop it well on Ctrl-C or SIGTERM, say what it is."""
+"""A broker in this process, for `up` and `demo`: starting, stopping on Ctrl-C or SIGTERM, and its description."""
 
 import os
 import signal
@@ -26,9 +26,9 @@ def settings_from(flags: Flags) -> Settings:
 
 @asynccontextmanager
 async def serving(settings: Settings) -> AsyncIterator[Broker]:
-    """A broker that answers, for as long as the block lasts; then it commits what is buffered and stops.
+    """A running broker. When the block ends, it commits what is buffered and stops.
 
-    Ctrl-C or SIGTERM ends the block; a second one ends the process without waiting. Raises: what stopped the broker.
+    Ctrl-C or SIGTERM ends the block; a second one ends the process at once. Raises: the error that stopped the broker.
     """
     tune_interpreter()
     allow_open_files()
@@ -62,12 +62,12 @@ async def _cancel_on_signal(signals: AsyncIterator[int], scopes: Sequence[trio.C
 
 
 def describe(settings: Settings) -> list[str]:
-    """What was started, in lines: version, store and its durability."""
+    """Version, store and durability, in lines."""
     return [f"Higgins {__version__}", f"  store      {settings.store.url}: {durability(settings)}"]
 
 
 def durability(settings: Settings) -> str:
-    """What an acknowledgement is worth on this store."""
+    """What an acknowledgement means on this store."""
     url = settings.store.url
     if url.startswith("memory:"):
         return "in memory; everything is gone when this process ends"
@@ -79,7 +79,7 @@ def durability(settings: Settings) -> str:
 
 
 def bound_addresses(broker: Broker) -> list[tuple[Address, Address]]:
-    """Each listener as it is bound, and as it is advertised."""
+    """The bound and the advertised address of each listener."""
     return [
         (Address(one.host, one.port), Address(one.advertised_host, one.advertised_port)) for one in broker.listeners
     ]

@@ -1,4 +1,4 @@
-"""`higgins topic`: create, list, describe, delete; `higgins topic config` is in a module of its own."""
+"""`higgins topic`: create, list, describe and delete topics."""
 
 from collections.abc import Sequence
 from typing import Annotated
@@ -21,7 +21,7 @@ def create(
     name: str,
     *,
     partitions: Annotated[
-        int, Parameter(name=["--partitions", "-p"], help="How many; the broker's default if not given.")
+        int, Parameter(name=["--partitions", "-p"], help="Number of partitions; the broker's default if not given.")
     ] = -1,
     replication_factor: Annotated[int, Parameter(name=["--replication-factor", "-r"], show=False)] = -1,
     config: Annotated[
@@ -44,11 +44,11 @@ def create(
 @app.command(name="list")
 def list_topics(
     *,
-    internal: Annotated[bool, Parameter(negative="", help="Those of the cluster itself, too.")] = False,
+    internal: Annotated[bool, Parameter(negative="", help="Include the cluster's own topics.")] = False,
     json: Json = False,
     bootstrap: Bootstrap = DEFAULT_BOOTSTRAP,
 ) -> int:
-    """List all topics and how many partitions each has."""
+    """List all topics and their number of partitions."""
 
     async def job(cluster: Cluster) -> None:
         topics = [one for one in await Admin(cluster).topics() if internal or not one.is_internal]

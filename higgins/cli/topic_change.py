@@ -1,4 +1,4 @@
-"""`higgins topic partitions` and `topic truncate`: a topic grows at its side, and shrinks from its start."""
+"""`higgins topic partitions` and `topic truncate`: add partitions to a topic, delete records from its start."""
 
 from typing import Annotated
 
@@ -14,14 +14,14 @@ ALL = "end"
 
 
 def partitions(name: str, count: int, *, json: Json = False, bootstrap: Bootstrap = DEFAULT_BOOTSTRAP) -> int:
-    """Give a topic COUNT partitions in all; what operators derive from it grows with it.
+    """Increase a topic to COUNT partitions. Streams that operators derive from it get as many.
 
-    Records stay where they are, so a key's new records may go to another partition than its old ones.
+    Existing records are not moved, so new records of a key may go to another partition than its old ones.
     """
 
     async def job(cluster: Cluster) -> None:
         await Admin(cluster).add_partitions(name, count)
-        say(f"Topic {name} has {count} partitions now.", {"topic": name, "partitions": count}, json=json)
+        say(f"Topic {name} now has {count} partitions.", {"topic": name, "partitions": count}, json=json)
 
     return with_cluster(bootstrap, job)
 
@@ -29,11 +29,11 @@ def partitions(name: str, count: int, *, json: Json = False, bootstrap: Bootstra
 def truncate(
     name: str,
     *,
-    before: Annotated[str, Parameter(name="--before", help="The first OFFSET to stay, or 'end' to delete all.")],
+    before: Annotated[str, Parameter(name="--before", help="The first OFFSET to keep, or 'end' to delete all.")],
     json: Json = False,
     bootstrap: Bootstrap = DEFAULT_BOOTSTRAP,
 ) -> int:
-    """Delete the records of TOPIC or TOPIC:PARTITION that lie before an offset. There is no way back."""
+    """Delete the records of TOPIC or TOPIC:PARTITION before an offset. This cannot be undone."""
 
     async def job(cluster: Cluster) -> None:
         chosen = await parse_topic(cluster, name)
@@ -49,4 +49,4 @@ def _offset(text: str) -> int:
         return LATEST
     if text.isascii() and text.isdigit():
         return int(text)
-    raise Unfit(f"--before {text}: give an offset, or 'end' to delete all there is.")
+    raise Unfit(f"--before {text}: give an offset, or 'end' to delete all records.")

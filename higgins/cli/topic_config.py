@@ -1,4 +1,4 @@
-"""`higgins topic config`: show a topic's config entries, change them, and list all there are."""
+"""`higgins topic config`: show and change a topic's config entries, and list all entries that exist."""
 
 from collections.abc import Sequence
 from typing import Annotated
@@ -20,16 +20,16 @@ def get(name: str, key: str = "", /, *, json: Json = False, bootstrap: Bootstrap
     """Show a topic's config entries, or the value of one."""
 
     async def job(cluster: Cluster) -> None:
-        found = await topic_configs(cluster, name, [key] if key else None)
-        if key and not found:
+        entries = await topic_configs(cluster, name, [key] if key else None)
+        if key and not entries:
             raise Unfit(f"There is no config entry '{key}'; list all with: higgins topic config list")
         if json:
             header = ("NAME", "VALUE", "SOURCE", "DOCUMENTATION")
-            print_json(objects(header, [(one.name, one.value, one.source, one.documentation) for one in found]))
+            print_json(objects(header, [(one.name, one.value, one.source, one.documentation) for one in entries]))
         elif key:
-            print(found[0].value or "")
+            print(entries[0].value or "")
         else:
-            print_table(("NAME", "VALUE", "FROM"), [(one.name, one.value, one.source) for one in found])
+            print_table(("NAME", "VALUE", "FROM"), [(one.name, one.value, one.source) for one in entries])
 
     return with_cluster(bootstrap, job)
 
@@ -40,21 +40,21 @@ def set_entries(
     /,
     *entries: str,
     delete: Annotated[
-        Sequence[str], Parameter(name="--delete", help="An entry to go back to its default; may be repeated.")
+        Sequence[str], Parameter(name="--delete", help="An entry to reset to its default; may be repeated.")
     ] = (),
     json: Json = False,
     bootstrap: Bootstrap = DEFAULT_BOOTSTRAP,
 ) -> int:
-    """Set entries, each as KEY=VALUE, and delete others, all of it or nothing. It takes effect at once."""
+    """Set entries, each as KEY=VALUE, and reset others: all or none. The changes take effect at once."""
 
     async def job(cluster: Cluster) -> None:
         values = _values(entries)
         if not values and not delete:
-            raise Unfit("Nothing was given to change; write KEY=VALUE, as in retention.ms=3600000, or --delete KEY.")
+            raise Unfit("Nothing to change: write KEY=VALUE, as in retention.ms=3600000, or --delete KEY.")
         await change_topic_configs(cluster, name, values=values, deleted=delete)
         document = {"topic": name, "set": values, "deleted": list(delete)}
-        idle = [key for key in values if key in TOPIC_ENTRIES and TOPIC_ENTRIES[key].has_no_effect]
-        notes = [f"  {key}: {TOPIC_ENTRIES[key].effect}." for key in idle]
+        without_effect = [key for key in values if key in TOPIC_ENTRIES and TOPIC_ENTRIES[key].has_no_effect]
+        notes = [f"  {key}: {TOPIC_ENTRIES[key].effect}." for key in without_effect]
         say("\n".join([f"Changed topic {name}.", *notes]), document, json=json)
 
     return with_cluster(bootstrap, job)
@@ -62,7 +62,7 @@ def set_entries(
 
 @app.command(name="list")
 def list_entries(*, json: Json = False) -> int:
-    """List every config entry there is, with what it does here, as Markdown."""
+    """List every config entry and its effect, as Markdown."""
     if json:
         print_json(as_rows())
     else:

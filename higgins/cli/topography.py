@@ -1,4 +1,4 @@
-"""What `apply` and `operator` share: the broker's answers to our private request."""
+"""What `apply` and `operator` share: the broker's responses to private requests."""
 
 from typing import TypeVar
 
@@ -9,17 +9,17 @@ from higgins.client import Admin, ClientError, Cluster
 T = TypeVar("T")
 
 
-class Fault(msgspec.Struct, frozen=True):
-    """One fault in a topography file."""
+class TopographyError(msgspec.Struct, frozen=True):
+    """One error in a topography file."""
 
     message: str
     line: int = 0
 
 
 class Applied(msgspec.Struct, frozen=True):
-    """What applying a topography did; or, with faults, did not do."""
+    """The result of applying a topography. With errors, nothing was changed."""
 
-    errors: list[Fault] = []
+    errors: list[TopographyError] = []
     version: str = ""
     changes: list[str] = []
 
@@ -47,7 +47,7 @@ class OperatorProgress(msgspec.Struct, frozen=True):
 
 
 async def ask(cluster: Cluster, verb: str, document: object, kind: type[T]) -> T:
-    """Ask the broker and read its answer. Raises: ClientError, also when the answer has another shape."""
+    """Send a private request and decode the response. Raises: ClientError, also when the response has another shape."""
     answer = await Admin(cluster).private(verb, document)
     try:
         return msgspec.convert(answer, kind)

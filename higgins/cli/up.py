@@ -1,4 +1,4 @@
-"""`higgins up`: start a broker and say what it is."""
+"""`higgins up`: start a broker."""
 
 import sys
 from collections.abc import Sequence
@@ -29,25 +29,25 @@ def up(
     ] = (),
     advertise: Annotated[
         Sequence[str],
-        Parameter(help="[LISTENER=]HOST:PORT that clients are told, where it is not what is listened on."),
+        Parameter(help="[LISTENER=]HOST:PORT that clients connect to, if it differs from --listen."),
     ] = (),
-    metrics: Annotated[str, Parameter(help="HOST:PORT where Prometheus finds /metrics; nowhere by default.")] = "",
+    metrics: Annotated[str, Parameter(help="HOST:PORT to serve Prometheus metrics on; off by default.")] = "",
     set_: Annotated[
         Sequence[str],
         Parameter(name="--set", help="A Kafka broker config as NAME=VALUE, such as num.partitions=4; may be repeated."),
     ] = (),
-    config: Annotated[str, Parameter(help="The settings file; higgins.toml, if it is here, when not given.")] = "",
+    config: Annotated[str, Parameter(help="The settings file; by default ./higgins.toml, if it exists.")] = "",
     log_level: Annotated[
-        Level, Parameter(env_var="HIGGINS_LOG_LEVEL", help="What is logged to standard error.")
+        Level, Parameter(env_var="HIGGINS_LOG_LEVEL", help="The lowest level that is logged to standard error.")
     ] = "info",
     log_format: Annotated[
-        Form, Parameter(env_var="HIGGINS_LOG_FORMAT", help="Lines for people, or JSON objects for machines.")
+        Form, Parameter(env_var="HIGGINS_LOG_FORMAT", help="Text lines, or a JSON object on each line.")
     ] = "text",
     json: Json = False,
 ) -> int:
     """Start a broker, and serve until Ctrl-C or SIGTERM.
 
-    Flags are stronger than HIGGINS_* variables, those than higgins.toml.
+    Flags override HIGGINS_* variables, which override higgins.toml.
     """
     flags = Flags(
         store=store,
@@ -74,7 +74,7 @@ async def _serve(flags: Flags, json: bool) -> None:
 
 
 def _document(settings: Settings, broker: Broker) -> dict[str, object]:
-    listeners = [{"bound": str(bound), "advertised": str(told)} for bound, told in bound_addresses(broker)]
+    listeners = [{"bound": str(bound), "advertised": str(advertised)} for bound, advertised in bound_addresses(broker)]
     return {
         "version": __version__,
         "store": settings.store.url,
@@ -87,8 +87,8 @@ def _document(settings: Settings, broker: Broker) -> dict[str, object]:
 def _banner(settings: Settings, broker: Broker) -> list[str]:
     lines = describe(settings)
     for bound, advertised in bound_addresses(broker):
-        told = "" if advertised == bound else f", advertised as {advertised}"
-        lines.append(f"  listening  {bound}{told}")
+        note = "" if advertised == bound else f", advertised as {advertised}"
+        lines.append(f"  listening  {bound}{note}")
     if broker.metrics is not None:
         lines.append(f"  metrics    http://{broker.metrics}/metrics")
     advertised = bound_addresses(broker)[0][1]
@@ -99,5 +99,5 @@ def _banner(settings: Settings, broker: Broker) -> list[str]:
         "Any Kafka client can connect now. In another terminal:",
         f"  echo hello | higgins produce greetings{bootstrap}",
         f"  higgins consume greetings{bootstrap}",
-        "Ctrl-C stops it; what was acknowledged stays in the store.",
+        "Ctrl-C stops it. Acknowledged records stay in the store.",
     ]

@@ -141,7 +141,7 @@ def test_a_group_is_reset_and_deleted(broker):
 def test_a_topic_grows_and_is_truncated(broker):
     broker.run("topic", "create", "grown", "--partitions", "1")
     broker.run("produce", "grown", stdin="1\n2\n3\n")
-    assert broker.run("topic", "partitions", "grown", "3") == "Topic grown has 3 partitions now.\n"
+    assert broker.run("topic", "partitions", "grown", "3") == "Topic grown now has 3 partitions.\n"
     assert "already has 3" in broker.run("topic", "partitions", "grown", "3", code=1)
     assert re.search(r"^grown +0 +2$", broker.run("topic", "truncate", "grown:0", "--before", "2"), re.MULTILINE)
     assert broker.run("consume", "grown", "-e") == "3\n"

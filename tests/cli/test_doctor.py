@@ -120,7 +120,7 @@ async def test_a_store_is_probed_and_left_as_it_was(tmp_path: Path) -> None:
     there.mkdir()
     assert (await check_store(Runtime(), StoreSettings(url=str(there)))).standing == "ok"
     found = await check_store(Runtime(), StoreSettings(url=new.as_uri()))
-    assert found.standing == "ok" and "can be made" in found.what
+    assert found.standing == "ok" and "can be created" in found.what
     assert names_below(tmp_path) == {"there"} | {f"there/{one.name}" for one in there.glob("*") if one.is_dir()}
 
 
@@ -129,7 +129,7 @@ def names_below(folder: Path) -> set[str]:
 
 
 async def test_a_store_that_cannot_be_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert "No directory can be made in /proc" in (await check_store(Runtime(), StoreSettings(url="/proc/x"))).what
+    assert "No directory can be created in /proc" in (await check_store(Runtime(), StoreSettings(url="/proc/x"))).what
     (tmp_path / "file").touch()
     assert (await check_store(Runtime(), StoreSettings(url=str(tmp_path / "file")))).standing == "failed"
     assert "unknown scheme" in (await check_store(Runtime(), StoreSettings(url="ftp://x"))).what

@@ -42,7 +42,7 @@ def test_json_carries_source_and_documentation(broker):
         (("set", "t", "retenton.ms=5"), "Did you mean 'retention.ms'?"),
         (("set", "t", "retention.ms=soon"), "'soon' is not a whole number"),
         (("set", "t", "retention.ms"), "is not KEY=VALUE"),
-        (("set", "t"), "Nothing was given to change"),
+        (("set", "t"), "Nothing to change"),
         (("set", "nowhere", "retention.ms=5"), "Topic 'nowhere' does not exist."),
         (("get", "nowhere"), "Topic 'nowhere' does not exist."),
         (("get", "t", "no.such"), "higgins topic config list"),

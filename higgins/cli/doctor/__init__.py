@@ -1,1 +1,1 @@
-"""`higgins doctor`: what keeps clients or a broker from working here, each with why it matters and what to do."""
+"""`higgins doctor`: checks for problems of clients and brokers, each with its consequence and its fix."""

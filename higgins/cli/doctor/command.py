@@ -1,4 +1,4 @@
-"""`higgins doctor` itself: which checks are made, and how what they found is told."""
+"""The command `higgins doctor`: runs the checks and prints their findings."""
 
 from typing import Annotated
 
@@ -23,16 +23,16 @@ def doctor(
         Parameter(
             name=["--bootstrap", "-b"],
             env_var="HIGGINS_BOOTSTRAP",
-            help="HOST:PORT of a broker; where higgins up would listen, if not given.",
+            help="HOST:PORT of a broker; by default where higgins up would listen.",
         ),
     ] = "",
-    store: Annotated[str, Parameter(help="The store to try; the one higgins up would use, if not given.")] = "",
-    config: Annotated[str, Parameter(help="The settings file; higgins.toml, if it is here, when not given.")] = "",
+    store: Annotated[str, Parameter(help="The store to check; by default the one that higgins up would use.")] = "",
+    config: Annotated[str, Parameter(help="The settings file; by default ./higgins.toml, if it exists.")] = "",
     json: Json = False,
 ) -> int:
-    """Look for what keeps clients or a broker from working, and say how to mend it.
+    """Check network, store and machine for problems, and print how to fix them.
 
-    The exit code is 1 when a check failed; warnings do not count.
+    The exit code is 1 if a check failed; warnings do not count.
     """
     return run_async(_doctor, Flags(store=store, config=config), bootstrap, json)
 
@@ -45,7 +45,7 @@ async def _doctor(flags: Flags, bootstrap: str, json: bool) -> int:
     else:
         for one in findings:
             print("\n".join(lines(one)))
-        print("Nothing stands in the way." if not failed else f"{failed} of {len(findings)} checks failed.")
+        print("No problems found." if not failed else f"{failed} of {len(findings)} checks failed.")
     return 1 if failed else 0
 
 
@@ -55,13 +55,13 @@ async def _examine(flags: Flags, bootstrap: str) -> list[Finding]:
     try:
         settings = settings_from(flags)
     except Unfit as error:
-        findings += [_faulty(line) for line in str(error).splitlines()]
-        settings = _without_the_rest(flags)
+        findings += [_settings_error(line) for line in str(error).splitlines()]
+        settings = _default_settings(flags)
     for address in _addresses(bootstrap, settings):
         findings += await check_address(address)
     if bootstrap and settings.store == Settings().store and not flags.store and new_folder(settings.store):
-        # Somebody asks about a broker elsewhere; that none could be started here is not what they want to know.
-        findings.append(Finding(check="store", standing="skipped", what="Not checked: name the broker's with --store."))
+        # The user asks about a broker elsewhere. Whether one could be started here does not matter.
+        findings.append(Finding(check="store", standing="skipped", what="Not checked: give its store with --store."))
     else:
         findings.append(await check_store(runtime, settings.store))
         findings.append(await check_clock(runtime, settings.store))
@@ -69,18 +69,18 @@ async def _examine(flags: Flags, bootstrap: str) -> list[Finding]:
     return findings
 
 
-def _faulty(line: str) -> Finding:
+def _settings_error(line: str) -> Finding:
     return Finding(
         check="settings",
         standing="failed",
         what=line,
-        why="higgins up refuses to start; what follows was checked with the defaults.",
-        fix="Correct it where the line says.",
+        why="higgins up refuses to start. The other checks used the default settings.",
+        fix="Correct the setting that the message names.",
     )
 
 
-def _without_the_rest(flags: Flags) -> Settings:
-    """The defaults, with the store that was asked for."""
+def _default_settings(flags: Flags) -> Settings:
+    """The defaults, with the store of the flags."""
     defaults = Settings()
     store = msgspec.structs.replace(defaults.store, url=flags.store or defaults.store.url)
     return msgspec.structs.replace(defaults, store=store)

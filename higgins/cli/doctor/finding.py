@@ -1,4 +1,4 @@
-"""What a check found: how it stands, what was seen, why it matters and how to mend it."""
+"""The finding of a check: its result, what was seen, why it matters and how to fix it."""
 
 from typing import Literal, TypeAlias
 
@@ -8,7 +8,7 @@ Standing: TypeAlias = Literal["ok", "warning", "failed", "skipped"]
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One of them. `why` and `fix` are there where something is to be done."""
+    """The finding of one check. `why` and `fix` are set if something must be done."""
 
     check: str
     standing: Standing
@@ -18,7 +18,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 def lines(finding: Finding) -> list[str]:
-    """A finding for a person: a line, and two more below it where something is to be done."""
+    """A finding as text: one line, and two more below it if something must be done."""
     below = [("why", finding.why), ("fix", finding.fix)]
     return [
         f"{finding.standing:<8} {finding.check:<11} {finding.what}",

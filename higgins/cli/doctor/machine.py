@@ -1,4 +1,4 @@
-"""Checks of what a broker started here would stand on: its store, its clock, its limit of open files."""
+"""Checks of what a broker on this machine needs: its store, the clock, the limit of open files."""
 
 import http.client
 import os
@@ -33,12 +33,12 @@ _CLOCKS = {"s3": "https://s3.amazonaws.com", "s3a": "https://s3.amazonaws.com", 
 
 
 async def check_store(runtime: Runtime, settings: StoreSettings) -> Finding:
-    """Whether the store does what commits need; the start-up probe, which leaves nothing behind."""
+    """Whether the store supports commits. It runs the probe of a starting broker, which leaves nothing behind."""
     new = new_folder(settings)
     try:
         with ExitStack() as stack:
-            # A directory that is not there yet is tried beside where it would be, and not made.
-            url = str(stack.enter_context(_folder_for_a_moment(new))) if new else settings.url
+            # A directory that does not exist is not created: another one beside it is tried.
+            url = str(stack.enter_context(_temporary_folder(new))) if new else settings.url
             store = store_from(runtime, msgspec.structs.replace(settings, url=url))
             await probe(store, runtime.token(12).hex())
     except HigginsError as error:
@@ -46,23 +46,23 @@ async def check_store(runtime: Runtime, settings: StoreSettings) -> Finding:
             check="store",
             standing="failed",
             what=f"{settings.url} cannot be used: {error}",
-            why="Everything a broker knows is there, and a commit is an object that only one node could create.",
-            fix="Mend what the sentence above names, or choose another store with --store.",
+            why="A broker keeps all data there. A commit is an object that only one node can have created.",
+            fix="Correct what the message names, or choose another store with --store.",
         )
     if settings.url.startswith("memory:"):
         return Finding(
             check="store",
             standing="warning",
             what="memory:// honours create-if-absent.",
-            why="It is gone with the process.",
-            fix="For anything but a trial, give a directory or a bucket with --store.",
+            why="All data is lost when the process ends.",
+            fix="To keep data, give a directory or a bucket with --store.",
         )
-    made = ", which can be made," if new else ""
-    return Finding(check="store", standing="ok", what=f"{settings.url}{made} honours create-if-absent.")
+    note = ", which can be created," if new else ""
+    return Finding(check="store", standing="ok", what=f"{settings.url}{note} honours create-if-absent.")
 
 
 def new_folder(settings: StoreSettings) -> Path | None:
-    """The directory that the settings name, where there is none yet."""
+    """The directory that the settings name, if it does not exist yet."""
     if settings.url.startswith("file://"):
         folder = Path(unquote(urlsplit(settings.url).path)).absolute()
     elif "://" not in settings.url:
@@ -73,69 +73,69 @@ def new_folder(settings: StoreSettings) -> Path | None:
 
 
 @contextmanager
-def _folder_for_a_moment(wanted: Path) -> Iterator[Path]:
-    """A folder of its own in the nearest one that exists above a directory; gone afterwards. Raises: Unfit."""
-    above = next(one for one in wanted.parents if one.exists())
+def _temporary_folder(target: Path) -> Iterator[Path]:
+    """A temporary folder in the nearest existing parent of a directory. Raises: Unfit."""
+    above = next(one for one in target.parents if one.exists())
     try:
         with tempfile.TemporaryDirectory(prefix="higgins-doctor-", dir=above) as folder:
             yield Path(folder)
     except OSError as error:
         raise Unfit(
-            f"No directory can be made in {above}: {error.strerror}. Give this user the right to write there."
+            f"No directory can be created in {above}: {error.strerror}. Give this user permission to write there."
         ) from error
 
 
 async def check_clock(runtime: Runtime, settings: StoreSettings) -> Finding:
-    """Our clock beside the store's, where it tells its own."""
+    """Compares this machine's clock with that of the store, if the store reports one."""
     url = settings.endpoint or os.environ.get("AWS_ENDPOINT_URL", "") or _CLOCKS.get(urlsplit(settings.url).scheme, "")
     if not url:
-        return Finding(check="clock", standing="skipped", what="Not checked: this store has no clock of its own.")
+        return Finding(check="clock", standing="skipped", what="Not checked: this store reports no time.")
     try:
-        theirs_ms = await runtime.offload("other", _date_of, url)
+        store_ms = await runtime.offload("other", _date_of, url)
     except (OSError, http.client.HTTPException, ValueError) as error:
-        return Finding(check="clock", standing="skipped", what=f"Not checked: {url} tells no time: {error}")
-    off_s = (runtime.now_ms() - theirs_ms) / 1000
-    # The header has whole seconds.
-    seen = f"This clock is {abs(off_s):.0f} s {'ahead of' if off_s > 0 else 'behind'} that of {url}."
+        return Finding(check="clock", standing="skipped", what=f"Not checked: {url} reports no time: {error}")
+    off_s = (runtime.now_ms() - store_ms) / 1000
+    # The Date header has whole seconds.
+    what = f"This clock is {abs(off_s):.0f} s {'ahead of' if off_s > 0 else 'behind'} that of {url}."
     if abs(off_s) <= CLOCK_WARNING_S:
-        return Finding(check="clock", standing="ok", what=seen)
+        return Finding(check="clock", standing="ok", what=what)
     return Finding(
         check="clock",
         standing="warning" if abs(off_s) < CLOCK_FAILED_S else "failed",
-        what=seen,
-        why="Records carry this clock's time, and a store refuses signatures that are a quarter of an hour off.",
+        what=what,
+        why="Records carry the time of this clock, and a store refuses signatures that are 15 minutes off.",
         fix="Turn on time synchronisation: timedatectl set-ntp true, or start chronyd.",
     )
 
 
 def _date_of(url: str) -> int:
-    """The time in milliseconds that a web server tells. Blocks."""
+    """The time that a web server reports, in milliseconds. Blocks."""
     parts = urlsplit(url)
     kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
     connection = kind(parts.netloc, timeout=CLOCK_PATIENCE_S)
     try:
         connection.request("HEAD", "/")
-        told = connection.getresponse().getheader("Date")
+        date = connection.getresponse().getheader("Date")
     finally:
         connection.close()
-    if told is None:
-        raise ValueError("its answers have no date")
-    return int(parsedate_to_datetime(told).timestamp() * 1000)
+    if date is None:
+        raise ValueError("its responses have no Date header")
+    return int(parsedate_to_datetime(date).timestamp() * 1000)
 
 
 def check_files(connections_max: int) -> Finding:
-    """Whether as many connections as are allowed can be open."""
+    """Whether the limit of open files allows as many connections as the settings do."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    # A broker raises its own limit as far as the hard one goes.
-    allowed, wanted = max(soft, most_open_files(hard)), connections_max + FILES_SPARE
-    if soft == resource.RLIM_INFINITY or allowed >= wanted:
-        return Finding(check="open files", standing="ok", what=f"{_shown(soft, allowed)} allowed, {wanted} wanted.")
+    # A broker raises its own limit up to the hard limit.
+    allowed, needed = max(soft, most_open_files(hard)), connections_max + FILES_SPARE
+    if soft == resource.RLIM_INFINITY or allowed >= needed:
+        return Finding(check="open files", standing="ok", what=f"{_shown(soft, allowed)} allowed, {needed} needed.")
     return Finding(
         check="open files",
         standing="warning" if allowed >= FILES_MIN else "failed",
-        what=f"{allowed} allowed, {wanted} wanted.",
-        why=f"A broker started here turns clients away beyond about {max(allowed - FILES_SPARE, 0)} connections.",
-        fix=f"As root: ulimit -Hn {wanted}; in a systemd unit LimitNOFILE=65536; "
+        what=f"{allowed} allowed, {needed} needed.",
+        why=f"A broker started here refuses clients beyond about {max(allowed - FILES_SPARE, 0)} connections.",
+        fix=f"As root: ulimit -Hn {needed}; in a systemd unit LimitNOFILE=65536; "
         "in docker-compose.yml ulimits: {nofile: 65536}.",
     )
 

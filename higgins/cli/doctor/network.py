@@ -1,4 +1,4 @@
-"""Checks of the network: is the port free or does a broker answer there, and do its own addresses lead back to it."""
+"""Checks of the network: whether a broker answers or the port is free, and whether its advertised addresses work."""
 
 import trio
 
@@ -22,31 +22,31 @@ _SETTINGS = ClientSettings(
 
 
 async def check_address(address: Address) -> list[Finding]:
-    """The port, and behind it the addresses that the broker tells its clients."""
-    asked = Address("127.0.0.1", address.port) if is_wildcard(address.host) else address
+    """Checks a port, and the addresses that the broker behind it advertises."""
+    target = Address("127.0.0.1", address.port) if is_wildcard(address.host) else address
     try:
-        view = await _ask(asked)
+        view = await _describe(target)
     except Unreachable as error:
-        return [_silent(address, str(error)), _nobody_to_ask()]
+        return [_unreachable(address, str(error)), _not_checked()]
     except ClientError as error:
-        return [_foreign(asked, str(error)), _nobody_to_ask()]
+        return [_foreign(target, str(error)), _not_checked()]
     answers = Finding(
-        check="port", standing="ok", what=f"{asked} answers: cluster {view.cluster_id}, {len(view.nodes)} nodes."
+        check="port", standing="ok", what=f"{target} answers: cluster {view.cluster_id}, {len(view.nodes)} nodes."
     )
-    found = [await _advertised(asked, view, node_id) for node_id in sorted(view.nodes)[:NODES_MAX]]
-    return [answers, *found]
+    advertised = [await _advertised(target, view, node_id) for node_id in sorted(view.nodes)[:NODES_MAX]]
+    return [answers, *advertised]
 
 
-async def _ask(address: Address) -> ClusterView:
-    """What a broker says of its cluster. Raises: ClientError."""
+async def _describe(address: Address) -> ClusterView:
+    """A broker's description of its cluster. Raises: ClientError."""
     with trio.move_on_after(2 * PATIENCE_S):
         async with open_cluster(connect_tcp, Runtime(), [(address.host, address.port)], _SETTINGS) as cluster:
             return await cluster.refresh(())
-    raise Unreachable(f"{address} gave no answer within {2 * PATIENCE_S:g} s")
+    raise Unreachable(f"{address} did not answer within {2 * PATIENCE_S:g} s")
 
 
-def _silent(address: Address, why: str) -> Finding:
-    """Nobody speaks Kafka there: free for a broker, or taken by something else, or another machine."""
+def _unreachable(address: Address, why: str) -> Finding:
+    """No broker answers: the port is free, or used by another program, or on another machine."""
     try:
         open_socket(address.host, address.port, 1).close()
     except Unfit as error:
@@ -55,36 +55,36 @@ def _silent(address: Address, why: str) -> Finding:
             standing="failed",
             what=f"No broker answers at {address}, and none could be started there: {error}",
             why=f"{why.rstrip('.')}.",
-            fix="If a broker should be there, start it, and open the firewall between here and there; "
-            "if one is to be started here, do as the first line says.",
+            fix="If a broker should be there, start it, and open the firewall between here and there. "
+            "To start one here, do what the first line says.",
         )
-    return Finding(check="port", standing="ok", what=f"{address} is free; higgins up can listen there.")
+    return Finding(check="port", standing="ok", what=f"{address} is free; higgins up can listen on it.")
 
 
 def _foreign(address: Address, why: str) -> Finding:
     return Finding(
         check="port",
         standing="failed",
-        what=f"What listens at {address} does not answer as a broker: {why}",
-        why="Clients would be refused or hang.",
-        fix="Stop what listens there, or give the broker another port with --listen.",
+        what=f"The program that listens on {address} does not answer like a broker: {why}",
+        why="Clients would fail or wait forever.",
+        fix="Stop that program, or give the broker another port with --listen.",
     )
 
 
-def _nobody_to_ask() -> Finding:
-    return Finding(check="advertised", standing="skipped", what="Not checked: there is no broker to ask.")
+def _not_checked() -> Finding:
+    return Finding(check="advertised", standing="skipped", what="Not checked: no broker answers.")
 
 
-async def _advertised(asked: Address, view: ClusterView, node_id: int) -> Finding:
-    told = Address(*view.nodes[node_id])
+async def _advertised(target: Address, view: ClusterView, node_id: int) -> Finding:
+    address = Address(*view.nodes[node_id])
     fix = f"Start node {node_id} with --advertise HOST:PORT, an address of it that clients can reach."
     try:
-        behind = await _ask(told)
+        behind = await _describe(address)
     except ClientError as error:
         return Finding(
             check="advertised",
             standing="failed",
-            what=f"Node {node_id} tells clients to connect to {told}, which does not work from here: {error}",
+            what=f"Node {node_id} advertises {address}, which does not work from here: {error}",
             why="A client connects to the bootstrap address once, and to the advertised one for everything else.",
             fix=fix,
         )
@@ -92,17 +92,17 @@ async def _advertised(asked: Address, view: ClusterView, node_id: int) -> Findin
         return Finding(
             check="advertised",
             standing="failed",
-            what=f"Node {node_id} of cluster {view.cluster_id} tells clients to connect to {told}, where cluster "
+            what=f"Node {node_id} of cluster {view.cluster_id} advertises {address}, where cluster "
             f"{behind.cluster_id} answers.",
             why="Clients would read and write another cluster's topics.",
             fix=fix,
         )
-    if is_loopback(told.host) and not is_loopback(asked.host):
+    if is_loopback(address.host) and not is_loopback(target.host):
         return Finding(
             check="advertised",
             standing="warning",
-            what=f"Node {node_id} tells clients to connect to {told}.",
-            why="That is every client's own machine: it works here, and nowhere else.",
+            what=f"Node {node_id} advertises {address}.",
+            why="That is each client's own machine: it works for clients on the broker's machine only.",
             fix=fix,
         )
-    return Finding(check="advertised", standing="ok", what=f"Node {node_id} is where it says: {told}.")
+    return Finding(check="advertised", standing="ok", what=f"Node {node_id} answers where it is advertised: {address}.")

@@ -1,4 +1,4 @@
-"""Two looks at a cluster, and what happened between them. Pure."""
+"""Rates of a cluster from the difference of two readings. Pure."""
 
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -7,7 +7,7 @@ import msgspec
 from higgins.model.figures import ApiFigures, Figures, GroupFigures, TopicFigures
 
 Look = Mapping[int, Figures]
-"""A look: every node that answered, by id."""
+"""A reading of the figures of every node that answered, by node id."""
 
 
 class NodeRates(msgspec.Struct, frozen=True):
@@ -25,7 +25,7 @@ class NodeRates(msgspec.Struct, frozen=True):
 
 
 class ApiRates(msgspec.Struct, frozen=True):
-    """One API over all nodes; the mean time is null where nothing was asked."""
+    """One API over all nodes. The mean time is null if there were no requests."""
 
     api: str
     requests: float
@@ -56,7 +56,7 @@ class OperatorRates(msgspec.Struct, frozen=True):
 
 
 class Rates(msgspec.Struct, frozen=True):
-    """A cluster between two looks."""
+    """A cluster between two readings."""
 
     seconds: float
     records_in: float
@@ -67,7 +67,7 @@ class Rates(msgspec.Struct, frozen=True):
     commits: float
     connections: int
     lag: int
-    """Of all groups told of, those of operators among them."""
+    """Of all groups in `groups`; operators are among them."""
     topics_total: int
     groups_total: int
     nodes: list[NodeRates]
@@ -78,7 +78,7 @@ class Rates(msgspec.Struct, frozen=True):
 
 
 class _Step:
-    """From one number to the next, per second. A node that began anew counts from nothing again."""
+    """The rate of change of a counter. A node that was restarted counts from zero again."""
 
     def __init__(self, seconds: float) -> None:
         self._seconds = max(seconds, 1e-3)
@@ -93,14 +93,14 @@ def _tidy(value: float) -> float:
 
 
 def between(before: Look, after: Look) -> Rates:
-    """What happened. A node that is only in one look adds nothing to the rates of totals; `after` is never empty."""
+    """The rates between two readings. A node that is only in one does not count in totals. `after` is never empty."""
     pairs = [(before[node_id], one) for node_id, one in after.items() if node_id in before]
     seconds = max((new.at_s - old.at_s for old, new in pairs), default=0.0)
     step = _Step(seconds)
     nodes = [_node(before.get(one.node_id, one), one) for _, one in sorted(after.items())]
     apis = _apis(pairs, step)
     topics = _topics(pairs, after.values(), step)
-    # Groups and operators are facts that every node knows alike.
+    # Every node reports the same groups and operators.
     latest = max(after.values(), key=lambda one: one.groups_total)
     return Rates(
         seconds=_tidy(seconds),
@@ -183,7 +183,7 @@ def _operators(
     pairs: Sequence[tuple[Figures, Figures]], latest: Figures, step: _Step
 ) -> list[OperatorRates]:
     known = {one.name: one for old, new in pairs if new is latest for one in old.operators}
-    # A node that came between the looks knows where its operators stand, but nobody knows how fast they go.
+    # A node that joined between the readings reports positions, but there is nothing to compare them with.
     return [
         OperatorRates(
             operator=one.name,
