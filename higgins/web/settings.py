@@ -13,9 +13,10 @@ class WebSettings(msgspec.Struct, frozen=True, kw_only=True):
     head_bytes_max: int = 8 * 1024
     """A request line and its headers."""
     body_bytes_max: int = 0
-    """A request with a longer body is refused with 413. Today no route takes a body."""
+    """A request with a longer body is refused with 413. No route takes a body yet."""
     idle_ms: int = 120_000
-    """How long a connection may stay open without a complete request head; longer than any usual scrape interval."""
+    """How long a connection may stay open while nothing passes over it, and how long a request head may take to arrive.
+    Longer than any usual scrape interval."""
     write_patience_ms: int = 30_000
     """How long a client may take to accept one chunk of a response (64 KiB)."""
     page_bytes_max: int = 64 * 1024 * 1024
