@@ -65,11 +65,6 @@ def group_members(state: State, group_id: str) -> Mapping[str, GroupMemberRecord
     return state.groups.members(group_id)
 
 
-def changed_ms(record: GroupRecord) -> int:
-    """When the record was last saved, by the clock of the node that saved it; 0 where the record does not tell."""
-    return int(getattr(record, "changed_ms", 0))
-
-
 def has_offsets(state: State, group_id: str) -> bool:
     """Whether the group has committed offsets."""
     return any(True for _ in state.offsets.of_group(group_id))
@@ -104,9 +99,9 @@ def save_group(
 ) -> Proposal[None]:
     """Save the group's record (None: it stays as it is) and single member records.
 
-    `now_ms` becomes the record's `changed_ms`, if it has one.
+    `now_ms` becomes the record's `changed_ms`.
     """
-    if record is not None and "changed_ms" in record.__struct_fields__:
+    if record is not None:
         record = msgspec.structs.replace(record, changed_ms=now_ms)
     return SaveGroup(group_id, lease.lease_epoch, record, members_saved, members_removed)
 

@@ -4,7 +4,7 @@ import trio
 
 from higgins.groups.driver import GroupDriver
 from higgins.groups.leases import Leases
-from higgins.groups.ledger_access import LedgerPort, changed_ms, group_record, has_offsets, reach_tip
+from higgins.groups.ledger_access import LedgerPort, group_record, has_offsets, reach_tip
 from higgins.groups.machine import NO_TOKEN, DeleteGroup, Stalled, Tick
 from higgins.groups.registry import Protocols
 from higgins.groups.settings import GroupSettings
@@ -122,7 +122,7 @@ class Upkeep:
             return False
         # The ledger's time, not this machine's, which may be wrong. It stands still while nothing is committed; groups
         # are then only kept longer.
-        is_old = state.time_ms - changed_ms(record) >= self._leases.settings.empty_group_retention_ms
+        is_old = state.time_ms - record.changed_ms >= self._leases.settings.empty_group_retention_ms
         return is_old and not has_offsets(state, group_id)
 
     def _now_ms(self) -> int:

@@ -41,7 +41,7 @@ where = "qty <= 5"
 ORDERS = 40
 SECOND_GENERATION = b"of the second topic of this name"
 MEMBER = ClassicMember("m-1", "instance", "client", "10.0.0.1", 60_000, 45_000, b"subscription", b"assignment")
-GROUP = ClassicGroupRecord("consumer", 7, "range", "m-1", (MEMBER,), NOON_MS)
+GROUP = ClassicGroupRecord(NOON_MS, "consumer", 7, "range", "m-1", (MEMBER,))
 HEADERS = (("trace", b"\x00\xff"), ("empty", None))
 
 

@@ -33,8 +33,6 @@ SILENT_MS_MAX = 10_000
 class PresenceRecord(GroupRecord, frozen=True, array_like=True, tag="presence"):
     """The group."""
 
-    changed_ms: int = 0
-
 
 class PresentMemberRecord(GroupMemberRecord, frozen=True, array_like=True, tag="present"):
     """One member."""
@@ -136,7 +134,7 @@ class PresenceGroup:
     def _enter(self, enter: Enter, now_ms: int) -> list[Instruction]:
         instructions: list[Instruction] = []
         if self.topics.get(enter.member_id) != enter.topic:
-            record = None if self.is_on_record else PresenceRecord()
+            record = None if self.is_on_record else PresenceRecord(changed_ms=0)
             self.is_on_record = True
             saved = ((enter.member_id, PresentMemberRecord(enter.topic)),)
             instructions.append(Persist(record, members_saved=saved))

@@ -29,7 +29,7 @@ from tests.ledger.chronicle import NOON_MS, Chronicle, append, live_of, plain
 
 OTHER = TopicId(b"o" * 16)
 MEMBER = ClassicMember("m", None, "c", "h", 1, 2, b"s", b"a")
-RECORD = ClassicGroupRecord("consumer", 3, "range", "m", (MEMBER,), NOON_MS)
+RECORD = ClassicGroupRecord(NOON_MS, "consumer", 3, "range", "m", (MEMBER,))
 
 
 @pytest.fixture

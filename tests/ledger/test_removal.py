@@ -164,7 +164,7 @@ def test_offsets_are_taken_back_one_by_one(chronicle: Chronicle) -> None:
 
 def test_a_group_is_forgotten_with_what_it_committed_or_without(chronicle: Chronicle) -> None:
     topic_id, lease = chronicle.topic("t"), chronicle.lease(group_resource("g"))
-    record = ClassicGroupRecord("consumer", 3, None, None, (), NOON_MS)
+    record = ClassicGroupRecord(NOON_MS, "consumer", 3, None, None, ())
     for with_offsets in (False, True):
         committed(chronicle, lease, (topic_id, 0))
         chronicle.one(SaveGroup("g", lease, record))

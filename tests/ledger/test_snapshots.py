@@ -58,7 +58,7 @@ def history(seed: int) -> Chronicle:
         assert owner is not None
         chronicle.epoch = owner.epoch
         lease = chronicle.lease(group_resource(name))
-        record = ClassicGroupRecord("consumer", 1, None, None, (), 0)
+        record = ClassicGroupRecord(0, "consumer", 1, None, None, ())
         chronicle.one(SaveGroup(name, lease, record))
         chronicle.one(CommitOffsets(name, lease, (OffsetToCommit(other, 0, 3, -1, "note"),)))
     owner = chronicle.state.sessions.owner(task_resource("op", 1))

@@ -77,12 +77,12 @@ class RebalanceCycle:
     def record(self) -> ClassicGroupRecord:
         """The group as it is committed."""
         return ClassicGroupRecord(
+            changed_ms=0,
             protocol_type=self.protocol_type,
             generation=self.generation,
             protocol=self.protocol,
             leader=self.members.leader,
             members=tuple(member.record(self.protocol) for member in self.members),
-            changed_ms=0,
         )
 
     def _extend_session(self, member: Member, now_ms: int) -> None:

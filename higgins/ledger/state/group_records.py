@@ -14,6 +14,9 @@ import msgspec
 class GroupRecord(msgspec.Struct, frozen=True, array_like=True):
     """The record of a group; each protocol has a subclass with a tag of its own."""
 
+    changed_ms: int
+    """When it was saved, by the clock of the node that saved it. Unused groups are deleted some time after that."""
+
 
 class GroupMemberRecord(msgspec.Struct, frozen=True, array_like=True):
     """The record of one member, for protocols that commit members one by one; each has a tagged subclass.
@@ -43,7 +46,6 @@ class ClassicGroupRecord(GroupRecord, frozen=True, array_like=True, tag="classic
     protocol: str | None
     leader: str | None
     members: tuple[ClassicMember, ...]
-    changed_ms: int
 
 
 if TYPE_CHECKING:
