@@ -131,7 +131,7 @@ class Aiokafka:
     def alter_configs(self, *, topic: str, changed: Mapping[str, str], deleted: Sequence[str]) -> None:
         # The client replaces all that is set, so what is to stay goes along.
         kept = {name: value for name, value, _, source, *_ in self._config_entries(topic) if source == SOURCE_TOPIC}
-        wanted = {name: value for name, value in kept.items() if name not in deleted} | changed
+        wanted = {name: value for name, value in kept.items() if name not in deleted} | dict(changed)
         resource = ConfigResource(ConfigResourceType.TOPIC, topic, wanted)
         [answer] = self._administer(lambda admin: admin.alter_configs([resource]))
         for code, message, *_ in answer.resources:

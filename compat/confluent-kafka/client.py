@@ -45,7 +45,7 @@ class ConfluentProducer:
         headers: Headers = (),
         timestamp_ms: int | None = None,
     ) -> None:
-        stamped = {} if timestamp_ms is None else {"timestamp": timestamp_ms}
+        stamped: dict[str, Any] = {} if timestamp_ms is None else {"timestamp": timestamp_ms}
         self._producer.produce(
             topic, value, key=key, partition=partition, headers=list(headers), on_delivery=self._delivered, **stamped
         )
@@ -90,7 +90,7 @@ class Confluent:
     missing: Mapping[str, str] = {"delete_committed": "confluent-kafka has no call that deletes committed offsets"}
 
     def __init__(self, bootstrap: str) -> None:
-        self._bootstrap = {"bootstrap.servers": bootstrap}
+        self._bootstrap: dict[str, str | int | float | bool] = {"bootstrap.servers": bootstrap}
 
     def topics(self) -> set[str]:
         return set(AdminClient(self._bootstrap).list_topics(timeout=LOOK_UP_S).topics)
@@ -211,8 +211,10 @@ class Confluent:
 
 def _record(message: Message) -> Record:
     _, timestamp_ms = message.timestamp()
-    headers = tuple(message.headers() or ())
-    return Record(message.partition(), message.offset(), timestamp_ms, message.key(), message.value(), headers)
+    partition, offset = message.partition(), message.offset()
+    assert partition is not None and offset is not None, "a message that was consumed has both"
+    headers: Any = tuple(message.headers() or ())
+    return Record(partition, offset, timestamp_ms, message.key(), message.value(), headers)
 
 
 def open_client(bootstrap: str) -> Confluent:

@@ -24,7 +24,7 @@ class KafkaPython202(KafkaPython):
     def alter_configs(self, *, topic: str, changed: Mapping[str, str], deleted: Sequence[str]) -> None:
         # The release replaces all that is set, so what is to stay goes along.
         kept = {name: value for name, value, _, source, *_ in self._config_entries(topic) if source == SOURCE_TOPIC}
-        wanted = {name: value for name, value in kept.items() if name not in deleted} | changed
+        wanted = {name: value for name, value in kept.items() if name not in deleted} | dict(changed)
         with self.admin() as admin:
             answer = admin.alter_configs([ConfigResource("TOPIC", topic, wanted)])
         for code, message, *_ in answer.resources:

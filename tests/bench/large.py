@@ -74,10 +74,10 @@ async def fill(broker: Broker, partitions: int, topics: int) -> list[TopicId]:
     outcomes = await ledger.propose_all([CreateTopic(f"topic-{i}", topic_id, each) for i, topic_id in enumerate(ids)])
     assert all(one.error is None for one in outcomes), outcomes
     assert ledger.session is not None
-    lease_epoch = await ledger.propose(TakeLease("group/g", ledger.session.epoch))
+    lease_epoch = await ledger.propose(TakeLease("group/g"))
     for topic_id in ids:
         entries = tuple(OffsetToCommit(topic_id, i, 0, -1, "") for i in range(each))
-        await ledger.propose(CommitOffsets("g", ledger.session.epoch, lease_epoch, entries))
+        await ledger.propose(CommitOffsets("g", lease_epoch, entries))
     return ids
 
 
