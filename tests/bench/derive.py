@@ -33,7 +33,8 @@ LOOK_EVERY_S = 0.05
 
 def produce(address: str, records: int, partitions: int) -> None:
     subprocess.run([driver(), "create", address, "orders", "-p", str(partitions)], check=True, capture_output=True)
-    command = ["taskset", "-c", DRIVER_CORE, driver(), "produce", address, "orders", "-n", str(records), "-s", "100"]
+    command = ["taskset", "-c", DRIVER_CORE, str(driver()), "produce", address, "orders", "-n", str(records)]
+    command += ["-s", "100"]
     command += ["-k", "100", "-p", str(partitions), "-X", "batch.size=1000000", "-X", "linger.ms=5"]
     subprocess.run(command, check=True, capture_output=True)
 

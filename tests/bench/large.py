@@ -53,8 +53,9 @@ async def main(partitions: int, topics: int, rounds: int, nodes: int) -> None:
             pieces.append(sum(map(len, encode_response(METADATA, min(12, version), 1, response))))
 
         async def scrape() -> None:
+            assert broker.sources is not None
             page = await build_page(broker.sources, 1 << 30)
-            pieces.append(sum(map(len, page.pieces)))
+            pieces.append(sum(len(piece) for piece in page.pieces))
 
         print(f"{partitions} partitions in {topics} topics, one group that has committed for {len(ids)} topics")
         for name, job in (("Metadata", metadata), ("scrape", scrape)):

@@ -31,6 +31,7 @@ class House:
     def connect_in_lockstep(self) -> Peer:
         """A connection without a buffer: who sends waits until the other side has taken it."""
         ours, theirs = trio.testing.lockstep_stream_pair()
+        assert self.broker._clients is not None and self.broker._server is not None
         self.broker._clients.start_soon(self.broker._server.serve, StreamTransport(theirs), "lockstep")
         return Peer(ours)
 

@@ -1,7 +1,7 @@
 """What the stories here are told with: a client of raw frames, and batches to send."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar, TypeVarTuple
 
 import trio
 
@@ -20,13 +20,17 @@ NEWEST = {api.request: api.versions[1] for api in APIS.values()}
 EPOCH_MS = 1_800_000_000_000
 
 
+T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
+
+
 class StoryRuntime(Runtime):
     """Wall time follows the virtual clock, and there are no threads for it to outrun."""
 
     def now_ms(self) -> int:
         return EPOCH_MS + int(trio.current_time() * 1000)
 
-    async def offload(self, limiter: str, function: Any, *args: Any) -> Any:
+    async def offload(self, limiter: str, function: Callable[[*Ts], T], *args: *Ts) -> T:
         await trio.lowlevel.checkpoint()
         return function(*args)
 
@@ -176,7 +180,8 @@ def fetch_request(
         )
         for name in names
     ]
-    return FetchRequest(topics=topics, **request)
+    fields: dict[str, Any] = request
+    return FetchRequest(topics=topics, **fields)
 
 
 def batches_of(row: Any) -> list[bytes]:

@@ -7,7 +7,7 @@ import msgspec
 import pytest
 import trio
 
-from higgins.model.pointer import Buffer
+from higgins.model.pointer import Buffer, ObjectKey
 from higgins.storage.store import Store
 from higgins_protocol.messages.join_group import JoinGroupRequest, JoinGroupRequestProtocol
 from higgins_protocol.messages.leave_group import LeaveGroupRequest
@@ -96,10 +96,10 @@ class Slow:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._store, name)
 
-    def create_nowait(self, key: str, pieces: Sequence[Buffer]) -> bool:
+    def create_nowait(self, key: ObjectKey, pieces: Sequence[Buffer]) -> bool:
         return False
 
-    async def create(self, key: str, pieces: Sequence[Buffer]) -> None:
+    async def create(self, key: ObjectKey, pieces: Sequence[Buffer]) -> None:
         await trio.sleep(0.05)
         await self._store.create(key, pieces)
 

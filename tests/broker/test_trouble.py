@@ -7,7 +7,7 @@ import trio
 
 from higgins.broker import Broker
 from higgins.model.errors import StorageUnavailable
-from higgins.model.pointer import Buffer
+from higgins.model.pointer import Buffer, ObjectKey
 from higgins.server.settings import Listener, ServerSettings
 from higgins.settings import Settings
 from higgins.storage.memory import memory_store
@@ -43,28 +43,28 @@ class Balky:
     def traits(self) -> StoreTraits:
         return self._store.traits
 
-    async def create(self, key: str, pieces: Sequence[Buffer]) -> None:
+    async def create(self, key: ObjectKey, pieces: Sequence[Buffer]) -> None:
         await self._pause()
         await self._store.create(key, pieces)
 
-    def create_nowait(self, key: str, pieces: Sequence[Buffer]) -> bool:
+    def create_nowait(self, key: ObjectKey, pieces: Sequence[Buffer]) -> bool:
         return not self.is_held and not self.is_away and self._store.create_nowait(key, pieces)
 
-    async def put(self, key: str, pieces: Sequence[Buffer]) -> None:
+    async def put(self, key: ObjectKey, pieces: Sequence[Buffer]) -> None:
         await self._pause()
         await self._store.put(key, pieces)
 
-    async def get(self, key: str, *, settled: bool = False) -> memoryview:
+    async def get(self, key: ObjectKey, *, settled: bool = False) -> memoryview:
         await self._fail_if_away()
         await trio.sleep(self.read_s)
         return await self._store.get(key, settled=settled)
 
-    async def get_range(self, key: str, position: int, length: int) -> memoryview:
+    async def get_range(self, key: ObjectKey, position: int, length: int) -> memoryview:
         await self._fail_if_away()
         await trio.sleep(self.range_s)
         return await self._store.get_range(key, position, length)
 
-    def get_range_nowait(self, key: str, position: int, length: int) -> list[memoryview] | None:
+    def get_range_nowait(self, key: ObjectKey, position: int, length: int) -> list[memoryview] | None:
         return None if self.is_away or self.range_s else self._store.get_range_nowait(key, position, length)
 
     async def list(self, prefix: str, *, after: str = "", limit: int = 1000) -> list[ListedObject]:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import ExitStack
 from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -87,7 +88,7 @@ def advertise(monkeypatch: pytest.MonkeyPatch) -> object:
     def set_to(host: str, port: int) -> None:
         bind = Broker._bind
 
-        def bind_and_lie(self: Broker, held: object) -> object:
+        def bind_and_lie(self: Broker, held: ExitStack) -> object:
             bound = bind(self, held)
             self.listeners = tuple(
                 msgspec.structs.replace(one, advertised_host=host, advertised_port=port) for one in self.listeners

@@ -102,7 +102,7 @@ class FakeNode:
             answer = await self.cluster.answer(self, request)
         if answer == DROP:
             return False
-        if answer != SILENT:
+        if not isinstance(answer, str):
             pieces = encode_response(header.api_key, header.api_version, header.correlation_id, answer)
             await stream.send_all(b"".join(pieces))
         return True

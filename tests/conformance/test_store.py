@@ -4,7 +4,7 @@ import pytest
 import trio
 
 from higgins.model.errors import Corrupt, ObjectExists, ObjectMissing
-from higgins.model.pointer import ObjectKey
+from higgins.model.pointer import Buffer, ObjectKey
 from higgins.runtime import Runtime
 from higgins.storage.open import store_from
 from higgins.storage.probe import probe
@@ -109,7 +109,7 @@ async def test_an_object_is_seen_at_once_after_a_miss(store: Store) -> None:
 
 
 async def test_pieces_lie_side_by_side_in_the_order_given(store: Store) -> None:
-    pieces = [b"ab", bytearray(b"cd"), memoryview(b"xefx")[1:3], b"", b"g"]
+    pieces: list[Buffer] = [b"ab", bytearray(b"cd"), memoryview(b"xefx")[1:3], b"", b"g"]
     await store.create(KEY, pieces)
     await store.put(ObjectKey("data/1"), pieces)
     assert bytes(await store.get(KEY)) == bytes(await store.get(ObjectKey("data/1"))) == b"abcdefg"

@@ -11,6 +11,7 @@ import pytest
 
 from higgins.ledger.ledger import Ledger
 from higgins.log.reader import Reader
+from higgins.model.names import TopicId
 from higgins.model.pointer import ObjectId
 from higgins.storage.cache import Cache
 from higgins_protocol.records.batch import read_header
@@ -38,7 +39,7 @@ async def ledger(bucket: Path, read: reader.State) -> AsyncIterator[Ledger]:
     yield await open_state(bucket)
 
 
-async def records_of(bucket: Path, ledger: Ledger, topic_id: bytes, partition: int) -> list[Record]:
+async def records_of(bucket: Path, ledger: Ledger, topic_id: TopicId, partition: int) -> list[Record]:
     """All records of a partition, from its log start on, as the product reads them."""
     log = Reader(GoldenRuntime(), open_store(bucket), ledger, Cache(64 << 20))
     frontiers = ledger.state.runs.frontiers(topic_id, partition)
@@ -139,7 +140,8 @@ async def test_a_snapshot_in_parts_is_read_by_both(bucket: Path, read: reader.St
     key = reader.snapshot_keys(bucket)[-1]
     data = (bucket / key).read_bytes()
     end = 8 + struct.unpack_from(">I", data, 4)[0]
-    head, blocks, parts = msgspec.msgpack.decode(data[8:end]), data[end:-32], []
+    parts: list[list[object]] = []
+    head, blocks = msgspec.msgpack.decode(data[8:end]), data[end:-32]
     while blocks:
         size = 4 + struct.unpack_from(">I", blocks)[0]
         name = f"ledger/snapshot-parts/{head[2]:012}/token-{len(parts):06}"

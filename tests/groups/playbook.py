@@ -160,7 +160,7 @@ def stable_pair() -> Playbook:
 
 def _compare_record(persist: Persist, expected: Saved) -> None:
     record = persist.record
-    assert record is not None
+    assert isinstance(record, ClassicGroupRecord)
     if expected.generation is not None:
         assert record.generation == expected.generation
     if expected.members is not None:

@@ -151,7 +151,7 @@ class Crowd:
                     assert self.wake_ms is None or instruction.at_ms < self.wake_ms
                     self.wake_ms = instruction.at_ms
                 case Persist():
-                    assert instruction.record is not None
+                    assert isinstance(instruction.record, ClassicGroupRecord)
                     self.check_record(instruction.record)
                 case Reply():
                     client, request = self.open.pop(instruction.token)

@@ -11,6 +11,7 @@ from higgins.groups.classic.requests import JoinResult
 from higgins.groups.machine import AuthoriseCommit
 from higgins.groups.settings import GroupSettings
 from higgins.ledger.committer import Outcome
+from higgins.ledger.state.group_records import ClassicGroupRecord
 from higgins.ledger.state.groups import SaveGroup
 from higgins.ledger.state.offsets import OffsetToCommit
 from higgins.ledger.state.sessions import TakeLease
@@ -63,7 +64,7 @@ async def test_a_generation_is_committed_before_its_members_learn_of_it(node: No
     await wait_all_tasks_blocked()
     assert results[0].generation == 1
     record = node.ledger.state.groups.get("g")
-    assert record is not None
+    assert isinstance(record, ClassicGroupRecord)
     assert [member.member_id for member in record.members] == ["a"]
 
 
@@ -169,7 +170,7 @@ async def test_silent_members_expire_by_the_nodes_own_clock(autojump_clock: Mock
     await trio.sleep(SESSION_MS / 1_000 + 0.5)
     assert await node.heartbeat("g", "a", 1) is ErrorCode.UNKNOWN_MEMBER_ID
     record = node.ledger.state.groups.get("g")
-    assert record is not None
+    assert isinstance(record, ClassicGroupRecord)
     assert (record.generation, record.members) == (2, ())
 
 

@@ -12,6 +12,7 @@ from higgins.groups.coordinator import Coordinator
 from higgins.groups.settings import GroupSettings
 from higgins.kafka.context import Node
 from higgins.kafka.router import Router
+from higgins.ledger.state.group_records import ClassicGroupRecord
 from higgins.ledger.state.tasks import ApplyTopography, AttachTasks, InputPosition
 from higgins.ledger.state.topics import CreateTopic, DeleteTopic
 from higgins.model.future import Future
@@ -224,7 +225,7 @@ async def test_a_refused_join_carries_only_its_error(wire: Wire, version: int) -
 async def test_in_v0_the_session_timeout_is_the_rebalance_timeout(wire: Wire) -> None:
     await wire.join(0)
     record = wire.ledger.state.groups.get("g")
-    assert record is not None
+    assert isinstance(record, ClassicGroupRecord)
     assert record.members[0].rebalance_timeout_ms == 10_000
 
 

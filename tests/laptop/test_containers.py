@@ -61,7 +61,9 @@ def test_what_is_copied_is_there_and_not_ignored() -> None:
 
 def test_the_build_copies_all_that_the_wheel_is_made_of() -> None:
     project = (ROOT / "pyproject.toml").read_text()
-    packages = json.loads(re.search(r"^packages = (\[.*\])$", project, re.MULTILINE)[1])
+    found = re.search(r"^packages = (\[.*\])$", project, re.MULTILINE)
+    assert found is not None
+    packages = json.loads(found[1])
     copied = " ".join(IMAGES["build"].all("COPY")).split()
     assert {Path(one).parts[0] for one in packages} < set(copied)
     assert all(one in copied for one in re.findall(r'"(README\.md|LICENSE)"', project))

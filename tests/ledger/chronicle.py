@@ -116,7 +116,11 @@ class Chronicle:
 
 def payload_of(proposal: Proposal[Any]) -> int:
     """How many bytes of inline payload come with a proposal."""
-    appends = {Append: lambda: (proposal,), TaskStep: lambda: proposal.appends}.get(type(proposal), tuple)()
+    appends: Sequence[Append] = ()
+    if isinstance(proposal, Append):
+        appends = (proposal,)
+    elif isinstance(proposal, TaskStep):
+        appends = proposal.appends
     return sum(batch.length for append in appends if append.object_id == INLINE for batch in append.batches)
 
 

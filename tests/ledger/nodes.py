@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, TypeVar, TypeVarTuple
 
 import msgspec
 import trio
@@ -19,6 +19,9 @@ from higgins.storage.store import Store
 from tests.ledger.chronicle import append, plain
 from tests.storage.fakes import TRAITS, FakeStore
 
+T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
+
 TOPIC = TopicId(b"topic".ljust(16, b"."))
 BATCH = bytes(100)
 
@@ -29,7 +32,7 @@ class StillRuntime(Runtime):
     def now_ms(self) -> int:
         return 1_700_000_000_000 + int(trio.current_time() * 1000)
 
-    async def offload(self, limiter: str, function: Callable[..., Any], *args: Any) -> Any:
+    async def offload(self, limiter: str, function: Callable[[*Ts], T], *args: *Ts) -> T:
         await trio.lowlevel.checkpoint()
         return function(*args)
 

@@ -1,8 +1,11 @@
 """Runs replaced by other runs, as merging and compaction do it: compare-and-set on exactly what is replaced."""
 
+from typing import Any
+
 import pytest
 
 from higgins.ledger.snapshot import digest
+from higgins.ledger.state.base import Proposal
 from higgins.ledger.state.index import STORED_OFFSETS, Run
 from higgins.ledger.state.runs import DeleteRecords, ReplaceRuns
 from higgins.ledger.state.topics import DeleteTopic
@@ -88,12 +91,12 @@ def test_what_changed_meanwhile_is_not_replaced(partition: Partition, change: st
 @pytest.mark.parametrize("other", ["replace", "delete records", "delete topic"])
 def test_a_replacement_sees_what_its_own_commit_did_before_it(partition: Partition, other: str) -> None:
     chronicle, late = partition.chronicle, partition.replacement(0, 3)
-    first = {
+    others: dict[str, Proposal[Any]] = {
         "replace": partition.replacement(2, 4),
         "delete records": DeleteRecords(partition.topic_id, 0, 12),
         "delete topic": DeleteTopic(partition.topic_id),
-    }[other]
-    accepted, result = chronicle.commit(first, late)
+    }
+    accepted, result = chronicle.commit(others[other], late)
     assert not isinstance(accepted, Refused)
     if other == "delete topic":
         assert isinstance(result, Refused) and result.code == ErrorCode.UNKNOWN_TOPIC_OR_PARTITION

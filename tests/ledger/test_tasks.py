@@ -1,5 +1,7 @@
 """Tasks: topographies applied whole, steps whose output and progress move together, and the fences around them."""
 
+from typing import Any
+
 import msgspec
 import pytest
 
@@ -109,7 +111,7 @@ def test_output_progress_and_counters_move_together(operator: Operator) -> None:
     ],
     ids=lambda changes: next(iter(changes)),
 )
-def test_a_step_that_does_not_fit_leaves_nothing(operator: Operator, changes: dict[str, object]) -> None:
+def test_a_step_that_does_not_fit_leaves_nothing(operator: Operator, changes: dict[str, Any]) -> None:
     chronicle = operator.chronicle
     assert chronicle.refusal(operator.step(**changes)) == ErrorCode.FENCED_LEADER_EPOCH
     assert chronicle.state.runs.high_watermark(operator.output, 0) == 0

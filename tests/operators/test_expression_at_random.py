@@ -117,7 +117,7 @@ def kept_by_sqlite(expression: str, documents: list[dict[str, Any]]) -> list[int
         return [row for (row,) in database.execute(f"select row from t0 where {expression} order by row")]
 
 
-JUNK = (
+JUNK: tuple[Any, ...] = (
     None, True, False, 0, -7, 2**63 - 1, 2**63, -(2**63), 10**30, 0.5, -1e308, 1e308, "", "a", "12", "2024-05-01",
     "0001-01-01T00:00:00+10:00", "\x00", [], [1, "x"], {}, {"a": 1},
 )  # fmt: skip

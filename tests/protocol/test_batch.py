@@ -151,7 +151,7 @@ def test_any_flipped_bit_after_the_checksum_is_detected(batch: bytes) -> None:
     for at in range(layout.CRC_AT, len(batch)):
         damaged = bytearray(batch)
         damaged[at] ^= 0x10
-        assert refusal(damaged).code is ErrorCode.CORRUPT_MESSAGE
+        assert refusal(bytes(damaged)).code is ErrorCode.CORRUPT_MESSAGE
 
 
 def test_base_offset_and_leader_epoch_are_not_part_of_the_checksum(batch: bytes) -> None:

@@ -1,5 +1,7 @@
 """What the compiler reads: the construct grammar it is passed, and nothing else about the layout."""
 
+from typing import Any
+
 import construct
 import pytest
 
@@ -110,8 +112,8 @@ def test_bytes_min_is_the_size_of_the_smallest_body(lane: Lane):
 
 def smallest(struct: MessageStruct) -> schema.Message:
     """The message with nothing in it: no text, no elements, no tagged field that is written, null structs."""
-    empty = {String: "", ByteString: b"", Array: [], NullableMessage: None}
-    values = {}
+    empty: dict[type, Any] = {String: "", ByteString: b"", Array: [], NullableMessage: None}
+    values: dict[str, Any] = {}
     for member in struct.subcon.subcons:
         layout = member.subcon
         if isinstance(layout, MessageStruct):
