@@ -22,6 +22,7 @@ from higgins.kafka.apis import ROWS
 from higgins.kafka.context import Node
 from higgins.kafka.router import Router
 from higgins.ledger.ledger import Ledger, open_ledger
+from higgins.ledger.settings import LedgerSettings
 from higgins.ledger.state.sessions import Endpoint
 from higgins.log.producer_ids import ProducerIds
 from higgins.log.reader import Reader
@@ -54,6 +55,15 @@ HAND_OVER_S = 3.0
 """As long as it takes most clients to say something: what heartbeats are apart by default."""
 LAST_ANSWERS_S = 0.2
 CLUSTER_ID_BYTES = 16
+
+
+class _Parts(msgspec.Struct, frozen=True):
+    """The components whose tasks `Broker._run` owns, beside the store and the ledger."""
+
+    node: Node
+    server: Server
+    operators: Engine
+    sources: Sources
 
 
 class Broker:
@@ -120,13 +130,20 @@ class Broker:
         opened: list[Ledger] = []
 
         async def load() -> None:
-            opened.append(await open_ledger(self._runtime, store, self._settings.ledger))
+            opened.append(await open_ledger(self._runtime, store, self._ledger_settings()))
 
         async with trio.open_nursery() as nursery:
             nursery.start_soon(load)
             if self._store is None:
                 nursery.start_soon(probe, store, self._runtime.token(12).hex())
         return opened[0]
+
+    def _ledger_settings(self) -> LedgerSettings:
+        """Those of the ledger; offset commits linger as long as records do, unless the settings say otherwise."""
+        ledger, log_settings = self._settings.ledger, self._settings.log
+        if ledger.linger_ms is not None:
+            return ledger
+        return msgspec.structs.replace(ledger, linger_ms=log_settings.linger_ms)
 
     async def _run(
         self,
@@ -136,6 +153,44 @@ class Broker:
         serve_http: Callable[[Sources], Awaitable[None]] | None,
         task_status: trio.TaskStatus[None],
     ) -> None:
+        """Run the node. Nesting is the order of shutdown: what is opened last is closed first."""
+        parts = self._compose(store, ledger)
+        server, writer = parts.server, parts.node.writer
+        async with trio.open_nursery() as engine:
+            await engine.start(ledger.run)
+            await engine.start(writer.run)
+            await ledger.join(self._endpoints(), _cluster_id(self._runtime))
+            parts.node.configs.notify()
+            if serve_http is not None:
+                engine.start_soon(serve_http, parts.sources)
+            async with trio.open_nursery() as services:
+                await services.start(parts.node.groups.run)
+                await services.start(parts.operators.run)
+                services.start_soon(self._expire_deadlines, parts.node)
+                async with trio.open_nursery() as clients:
+                    self._clients = clients
+                    async with trio.open_nursery() as doors:
+                        for sock, listener in sockets:
+                            doors.start_soon(server.serve_socket, sock, listener.name, clients)
+                        doors.start_soon(server.sweep)
+                        log.info("broker.started", store=store.traits.description, node_id=_node_id(ledger))
+                        task_status.started()
+                        await self._stopping.wait()
+                        drain_s = self._settings.server.drain_ms / 1000
+                        ends_at = self._runtime.monotonic() + drain_s
+                        await self._hand_over(ledger, writer, server)
+                        doors.cancel_scope.cancel()
+                    await self._end_requests(server, writer, until=ends_at - drain_s / 4)
+                    clients.cancel_scope.cancel()
+                services.cancel_scope.cancel()
+            with trio.move_on_at(ends_at):
+                await writer.drain()
+                await ledger.leave()
+            engine.cancel_scope.cancel()
+        log.info("broker.stopped")
+
+    def _compose(self, store: Store, ledger: Ledger) -> "_Parts":
+        """Build the components of the node over its store and ledger; nothing runs yet."""
         settings, runtime = self._settings, self._runtime
         cache = Cache(settings.store.cache_bytes_max)
         unsent = Unsent()
@@ -164,7 +219,7 @@ class Broker:
             traffic=traffic,
             counts=self._counts,
         )
-        node = Node(
+        self.node = Node(
             runtime=runtime,
             ledger=ledger,
             writer=writer,
@@ -193,49 +248,20 @@ class Broker:
             counts=self._counts,
             started_ms=runtime.now_ms(),
         )
-        self.node, self._server = node, server
-        self._router = Router(node)
-        async with trio.open_nursery() as engine:
-            await engine.start(ledger.run)
-            await engine.start(writer.run)
-            await ledger.join(self._endpoints(), _cluster_id(runtime))
-            configs.notify()
-            if serve_http is not None:
-                engine.start_soon(serve_http, self.sources)
-            async with trio.open_nursery() as services:
-                await services.start(groups.run)
-                await services.start(operators.run)
-                services.start_soon(self._expire_deadlines, node)
-                async with trio.open_nursery() as clients:
-                    self._clients = clients
-                    async with trio.open_nursery() as doors:
-                        for sock, listener in sockets:
-                            doors.start_soon(server.serve_socket, sock, listener.name, clients)
-                        doors.start_soon(server.sweep)
-                        log.info("broker.started", store=store.traits.description, node_id=_node_id(ledger))
-                        task_status.started()
-                        await self._stopping.wait()
-                        drain_s = settings.server.drain_ms / 1000
-                        ends_at = runtime.monotonic() + drain_s
-                        await self._hand_over(ledger, writer, server)
-                        doors.cancel_scope.cancel()
-                    await self._end_requests(server, writer, until=ends_at - drain_s / 4)
-                    clients.cancel_scope.cancel()
-                services.cancel_scope.cancel()
-            with trio.move_on_at(ends_at):
-                await writer.drain()
-                await ledger.leave()
-            engine.cancel_scope.cancel()
-        log.info("broker.stopped")
+        self._server, self._router = server, Router(self.node)
+        return _Parts(self.node, server, operators, self.sources)
 
     def _dispatch(self, connection: Connection, frame: memoryview, exchange: Exchange) -> Awaitable[None] | None:
         return self._router.dispatch(connection, frame, exchange)
 
     async def _hand_over(self, ledger: Ledger, writer: Writer, server: Server) -> None:
-        """Where others live, leave while the doors are still open: clients are told at their next request that somebody
-        else leads, and what they find out through this node or another is true. Who hears nothing until the doors are
-        closed asks again elsewhere, and no longer finds this node named."""
-        # A node that was alone a moment ago looks at the store only now and then.
+        """Leave the cluster while the listeners are still open, if other nodes are alive.
+
+        Clients then learn at their next request that another node leads, and the metadata that they get from any node
+        is right. A client that sends nothing until the listeners are closed reconnects to another node, and no longer
+        finds this one in the metadata.
+        """
+        # A node that knows of no other reads the ledger only once a second, so make sure.
         with trio.move_on_after(HAND_OVER_COMMITS_S), suppress(StorageUnavailable):
             await ledger.barrier()
         if ledger.alone:
@@ -249,7 +275,7 @@ class Broker:
                 await trio.sleep(HAND_OVER_S / 30)
 
     async def _end_requests(self, server: Server, writer: Writer, *, until: float) -> None:
-        """What was taken is committed and answered; who merely waits for news is let go."""
+        """Commit and answer what was accepted; long polls end without an answer."""
         server.stop_reading()
         with trio.move_on_at(until):
             await writer.drain()
