@@ -360,5 +360,5 @@ def _node_id(ledger: Ledger) -> int:
 
 
 def _first(group: BaseExceptionGroup[HigginsError]) -> HigginsError:
-    found = group.exceptions[0]
-    return _first(found) if isinstance(found, BaseExceptionGroup) else found
+    error = group.exceptions[0]
+    return _first(error) if isinstance(error, BaseExceptionGroup) else error

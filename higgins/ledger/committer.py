@@ -151,7 +151,7 @@ class Committer:
     def _commit_nowait(self) -> bool:
         """Commit the queue without a trip through the scheduler; False if that is not possible.
 
-        It is possible on a store whose creates do not wait, while nobody else folds.
+        It is possible on a store whose creates do not wait, while no other task folds.
         """
         if self._busy or not self._tip.take_turn_nowait():
             return False
@@ -254,7 +254,7 @@ class Committer:
             elif has_looked:
                 return outcomes
             # With nothing to write, no commit proves that the answers were given at the tip, so read it. After a lost
-            # race the others may be many commits ahead: whoever tries number after number never catches up.
+            # race the others may be many commits ahead: trying number after number would never catch up.
             await self._look(lost=bool(draft.facts))
             has_looked = True
             if not draft.facts and self._tip.state.number == number:

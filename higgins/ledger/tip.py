@@ -44,7 +44,7 @@ class Tip:
             await self._waiting.park()
 
     def take_turn_nowait(self) -> bool:
-        """Take the right to fold if nobody has it."""
+        """Take the right to fold if it is free."""
         if self._taken:
             return False
         self._taken = True

@@ -20,7 +20,7 @@ class GroupSaved(Fact, frozen=True, tag=50):
 
 
 class GroupForgotten(Fact, frozen=True, tag=51):
-    """The group and all its members are gone."""
+    """The group and all its members are removed."""
 
     group_id: str
 

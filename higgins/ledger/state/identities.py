@@ -72,7 +72,7 @@ class Identities(Facet, name="identities"):
         return results is not None and (identity.counter < results.floor or identity.counter in results.by_counter)
 
     def result(self, identity: Identity) -> Result:
-        """The result of a known proposal; None for one below the floor, which nobody waits for any more."""
+        """The result of a known proposal; None for one below the floor, whose result is no longer needed."""
         return self._sessions[identity.epoch].by_counter.get(identity.counter)
 
     def note(self, part: Part) -> None:

@@ -197,8 +197,8 @@ class RunIndex:
         below = bisect_left(first.last, offset)
         if below:
             # A snapshot may share the chunk, so the runs that stay are copied into a new one.
-            gone, self._chunks[0] = first.split(below)
-            self._account(gone, dropped)
+            dropped_part, self._chunks[0] = first.split(below)
+            self._account(dropped_part, dropped)
             self._firsts[0] = self._chunks[0].base[0]
         return dropped
 
@@ -212,24 +212,25 @@ class RunIndex:
         last = max(bisect_right(self._firsts, last_offset) - 1, first)
         touched = self._chunks[first : last + 1]
         dropped: Counter[ObjectId] = Counter()
-        kept: list[Run] = []
+        unchanged: list[Run] = []
         for run in (chunk.run(i) for chunk in touched for i in range(len(chunk.base))):
             if first_offset <= run.base_offset and run.last_offset <= last_offset:
                 dropped[run.object_id] += 1
                 self.bytes -= run.length
             else:
-                kept.append(run)
+                unchanged.append(run)
         self.bytes += sum(run.length for run in runs)
-        chunks = list(_chunks_of(sorted([*kept, *runs], key=lambda run: run.base_offset)))
+        chunks = list(_chunks_of(sorted([*unchanged, *runs], key=lambda run: run.base_offset)))
         self._chunks[first : last + 1] = chunks
         self._firsts[first : last + 1] = [chunk.base[0] for chunk in chunks]
         if not self._chunks or len(self._chunks[-1].base) == CHUNK_RUNS:
             self._chunks.append(_Chunk())
         return dropped
 
-    def _account(self, gone: _Chunk, dropped: Counter[ObjectId]) -> None:
-        self.bytes -= gone.bytes()
-        dropped.update(cast("Iterable[ObjectId]", gone.object))
+    def _account(self, chunk: _Chunk, dropped: Counter[ObjectId]) -> None:
+        """Count the runs of a chunk that leaves the index."""
+        self.bytes -= chunk.bytes()
+        dropped.update(cast("Iterable[ObjectId]", chunk.object))
 
     def objects(self) -> Counter[ObjectId]:
         """Every object that runs lie in, and how many of them do; inline payloads included."""

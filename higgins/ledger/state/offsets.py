@@ -40,7 +40,7 @@ class OffsetsCommitted(Fact, frozen=True, tag=60):
 
 
 class OffsetsDeleted(Fact, frozen=True, tag=61):
-    """The offsets that a group committed for these partitions are gone; no partitions mean all of the group's."""
+    """The offsets that a group committed for these partitions are deleted; no partitions mean all of the group's."""
 
     group_id: str
     partitions: tuple[OffsetKey, ...] = ()

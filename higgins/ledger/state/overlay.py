@@ -1,7 +1,7 @@
 """A mapping laid over another: reads fall through, writes stay on top.
 
-Drafts of State are made of these, so that the code which folds a committed fact also folds a fact not yet won, and
-nothing but committed facts ever reaches the mapping beneath.
+Drafts of State are made of these: the code that folds committed facts also folds those of a draft, and only committed
+facts reach the mapping below.
 """
 
 from collections.abc import Iterator, MutableMapping
@@ -10,7 +10,7 @@ from typing import TypeVar, cast
 K = TypeVar("K")
 V = TypeVar("V")
 
-_GONE = object()
+_DELETED = object()
 
 
 class Overlay(MutableMapping[K, V]):
@@ -23,35 +23,35 @@ class Overlay(MutableMapping[K, V]):
         self._changes: dict[K, object] = {}
 
     def __getitem__(self, key: K) -> V:
-        found = self._changes.get(key)
-        if found is None:
+        change = self._changes.get(key)
+        if change is None:
             return self._below[key]
-        if found is _GONE:
+        if change is _DELETED:
             raise KeyError(key)
-        return cast(V, found)
+        return cast(V, change)
 
     def get(self, key: K, default: V | None = None) -> V | None:  # type: ignore[override]
-        found = self._changes.get(key)
-        if found is None:
+        change = self._changes.get(key)
+        if change is None:
             return self._below.get(key, default)
-        return default if found is _GONE else cast(V, found)
+        return default if change is _DELETED else cast(V, change)
 
     def __setitem__(self, key: K, value: V) -> None:
         self._changes[key] = value
 
     def __delitem__(self, key: K) -> None:
-        self._changes[key] = _GONE
+        self._changes[key] = _DELETED
 
     def __contains__(self, key: object) -> bool:
-        found = self._changes.get(cast(K, key))
-        return key in self._below if found is None else found is not _GONE
+        change = self._changes.get(cast(K, key))
+        return key in self._below if change is None else change is not _DELETED
 
     def __iter__(self) -> Iterator[K]:
         for key in self._below:
             if key not in self._changes:
                 yield key
         for key, value in self._changes.items():
-            if value is not _GONE:
+            if value is not _DELETED:
                 yield key
 
     def __len__(self) -> int:

@@ -83,7 +83,7 @@ class GrantsRow(msgspec.Struct, frozen=True, array_like=True, tag="grants"):
 
 
 class Producers(Facet, name="producers"):
-    """The facet of producers. Records are kept in the order of their last write: idle ones leave from the front."""
+    """The facet of producers. Records are in the order of their last write: idle ones are dropped from the front."""
 
     ROW = ProducerRow | GrantsRow
 

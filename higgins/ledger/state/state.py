@@ -84,7 +84,7 @@ class State(Facets):
         if writer in sessions.live:
             sessions.signs[writer] = number
         for part in parts:
-            # A commit may end the session whose part it carries; then nobody will repeat its proposals.
+            # A commit may end the session whose part it carries; then its proposals are never repeated.
             if part.epoch in sessions.live:
                 self.identities.note(part)
                 sessions.signs[part.epoch] = number

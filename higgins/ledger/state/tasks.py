@@ -337,12 +337,12 @@ class Tasks(Facet, name="tasks"):
             objects.count(pointer.object_id, 1)
         for pointer in fact.state_released:
             objects.count(pointer.object_id, -1)
-        kept = tuple(pointer for pointer in before.state if pointer not in fact.state_released)
+        remaining = tuple(pointer for pointer in before.state if pointer not in fact.state_released)
         self._progress[key] = TaskProgress(
             inputs=tuple(moved.get((each.topic_id, each.partition), each) for each in before.inputs),
             counters=tuple(counters.items()),
             progress=before.progress if fact.progress is None else fact.progress,
-            state=kept + fact.state_added,
+            state=remaining + fact.state_added,
         )
 
     def freeze(self) -> Iterator[Sequence[SetRow | ProgressRow | TopographyRow]]:
@@ -377,7 +377,7 @@ def _placed(pointer: Pointer, draft: Draft) -> Pointer:
 
 
 def _detach(tasks: Tasks, topics: Topics, name: str) -> list[Fact]:
-    """An operator ends; its topics stay, and belong to nobody."""
+    """An operator ends; its topics stay, without an owner."""
     existing = tasks.sets.get(name)
     if existing is None:
         raise Refused(ErrorCode.RESOURCE_NOT_FOUND, f"There is no operator '{name}'; see: higgins operator list")
