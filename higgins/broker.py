@@ -94,15 +94,19 @@ class Broker:
         self._stopping.set()
 
     def connect(self, listener: str | None = None) -> trio.abc.Stream:
-        """A connection to this node that no socket carries; for tests and the simulation."""
+        """A connection to this node in memory, without a socket; for tests."""
         ours, theirs = trio.testing.memory_stream_pair()
         self.accept(StreamTransport(theirs), listener)
         return ours
 
     def accept(self, transport: Transport, listener: str | None = None) -> None:
-        """Serve a peer that came by another way than a socket, as `connect` and the simulation do."""
+        """Serve a peer that did not connect to a socket of ours, as `connect` and the simulation do.
+
+        `listener` is the name of one of this node's listeners; None is the first.
+        """
         assert self._clients is not None and self._server is not None, "the broker is not running"
-        self._clients.start_soon(self._server.serve, transport, listener or self.listeners[0].name)
+        named = [one for one in self.listeners if listener is None or one.name == listener]
+        self._clients.start_soon(self._server.serve, transport, named[0])
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Serve until `stop`; started once clients are answered.
@@ -171,7 +175,7 @@ class Broker:
                     self._clients = clients
                     async with trio.open_nursery() as doors:
                         for sock, listener in sockets:
-                            doors.start_soon(server.serve_socket, sock, listener.name, clients)
+                            doors.start_soon(server.serve_socket, sock, listener, clients)
                         doors.start_soon(server.sweep)
                         log.info("broker.started", store=store.traits.description, node_id=_node_id(ledger))
                         task_status.started()
@@ -322,11 +326,13 @@ class Broker:
     def _static_config(self) -> StaticConfig:
         """What this node was started with, as the config entries show it."""
         settings = self._settings
-        bound = ",".join(f"PLAINTEXT://{one.host}:{one.port}" for one in self.listeners)
-        told = ",".join(f"PLAINTEXT://{one.advertised_host}:{one.advertised_port}" for one in self.listeners)
+        bound = ",".join(f"{one.security_protocol}://{one.host}:{one.port}" for one in self.listeners)
+        advertised = ",".join(
+            f"{one.security_protocol}://{one.advertised_host}:{one.advertised_port}" for one in self.listeners
+        )
         shown = {
             "listeners": bound,
-            "advertised.listeners": told,
+            "advertised.listeners": advertised,
             "log.dirs": settings.store.url,
             "process.roles": "broker",
         }

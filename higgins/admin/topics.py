@@ -17,6 +17,7 @@ from higgins.ledger.state.partitions import AddPartitions
 from higgins.ledger.state.state import State
 from higgins.ledger.state.topics import PARTITIONS_MAX, CreateTopic, DeleteTopic, Topic
 from higgins.model.errors import Refused
+from higgins.model.future import Future, completed
 from higgins.model.names import INTERNAL_PARTITIONS, INTERNAL_TOPICS, OFFSETS_TOPIC, TopicId, fault_in_topic_name
 from higgins.operators.growth import growth_of
 from higgins.runtime import Runtime
@@ -209,14 +210,17 @@ class TopicAdmin:
             name: result for name, result in zip(creatable, results, strict=True) if isinstance(result, Refused)
         }
 
-    def create_offsets_topic(self) -> None:
-        """Create the offsets topic if it does not exist, without waiting for the commit.
+    def create_offsets_topic(self) -> Future[None]:
+        """Create the offsets topic if it does not exist; the future is done once that has succeeded or failed.
 
         Some clients expect it in the list of topics once a group has been used. Groups do not need it here, so a
         failure has no consequence: the next call tries again.
         """
-        if OFFSETS_TOPIC not in self._state.topics.by_name:
-            self._ledger.submit(self._default_topic(OFFSETS_TOPIC), lambda outcome: None)
+        if OFFSETS_TOPIC in self._state.topics.by_name:
+            return completed(None)
+        finished: Future[None] = Future()
+        self._ledger.submit(self._default_topic(OFFSETS_TOPIC), lambda outcome: finished.set_result(None))
+        return finished
 
     def _default_topic(self, name: str) -> CreateTopic:
         broker = self._configs.broker

@@ -20,6 +20,15 @@ keep to that:
 The response is sent when every earlier request of the connection has its response. An exception in a handler is a
 fault of ours: it is logged and closes the connection, so that the client tries again. A failure that a client can cause
 is an error code in the response, never an exception.
+
+The order of requests
+---------------------
+A request sees everything that earlier requests of its connection wrote. The row is what keeps that promise: a request
+that reads or writes a kind of state waits until every earlier request that writes it is finished, which is when its
+future is done. Two things follow for a handler that writes. Its future is done only when the write can be seen, or
+`call.hold_order` names another future that is. And where `overtaken_by` lets a later request begin earlier, both must
+hand their writes, in the order in which they begin, to a component that keeps them in order; a handler that has to wait
+before it can do so uses `call.hold_next`. tests/broker/test_request_order.py tries every pair of APIs.
 """
 
 from collections.abc import Awaitable, Callable
@@ -29,6 +38,7 @@ from typing import Any, Generic, TypeVar
 from higgins.kafka.acl import Permission
 from higgins.kafka.context import Call
 from higgins.model.future import Future
+from higgins.server.order import Access
 from higgins_protocol.apis import APIS, Api
 from higgins_protocol.schema import Message
 
@@ -61,10 +71,18 @@ class State(IntFlag):
 EVERYTHING = State(sum(State))
 
 
+def access(
+    request: type[Message], *, reads: State, writes: State, overtaken_by: tuple[type[Message], ...] = ()
+) -> Access:
+    """What requests of one type read and write, in the terms of the connection's request order."""
+    overtaking = frozenset(_API_OF_REQUEST[each].key for each in overtaken_by)
+    return Access(_API_OF_REQUEST[request].key, int(reads), int(writes), overtaking)
+
+
 class ApiRow(Generic[Request]):
     """One API."""
 
-    __slots__ = ("access_of", "api", "handle", "overtaken_by", "reads", "requires", "writes")
+    __slots__ = ("access", "access_of", "api", "handle", "overtaken_by", "reads", "requires", "writes")
 
     def __init__(
         self,
@@ -75,14 +93,14 @@ class ApiRow(Generic[Request]):
         writes: State,
         requires: Permission | None,
         overtaken_by: tuple[type[Message], ...] = (),
-        access_of: Callable[[Request], tuple[State, State]] | None = None,
+        access_of: Callable[[Request], Access] | None = None,
     ) -> None:
         """`requires` is the permission that decides about the whole request, None where none is needed.
 
         Permissions for the single topics and groups that a request names are the handler's affair; they come with the
         authorizer. `overtaken_by` names the requests that need not wait until a request of this API is finished though
-        they read what it writes; say why where you name them. `access_of` gives (reads, writes) of one request where
-        they differ within the API.
+        they read what it writes; say why where you name them. `access_of` is for an API whose requests differ in what
+        they read and write; `reads` and `writes` are then what any of them does.
         """
         self.api: Api = _API_OF_REQUEST[request]
         self.handle = handle
@@ -90,6 +108,7 @@ class ApiRow(Generic[Request]):
         self.writes = writes
         self.requires = requires
         self.overtaken_by = overtaken_by
+        self.access = access(request, reads=reads, writes=writes, overtaken_by=overtaken_by)
         self.access_of = access_of
 
     def __repr__(self) -> str:

@@ -23,6 +23,8 @@ from higgins.model.errors import Fenced, HigginsError, Refused, StorageUnavailab
 from higgins.model.future import Future
 from higgins.runtime import Runtime
 from higgins.server.connection import Connection, Unsent
+from higgins.server.order import Access
+from higgins.server.session import ConnectionSession
 from higgins.telemetry.metrics import Counts
 from higgins_protocol.apis import Api
 from higgins_protocol.errors import ErrorCode
@@ -105,6 +107,13 @@ class Call(msgspec.Struct, frozen=True):
     version: int
     client_id: str | None
     correlation_id: int
+    access: Access
+    """What the request reads and writes."""
+
+    @property
+    def session(self) -> ConnectionSession:
+        """Who the client is, and how it is connected."""
+        return self.connection.session
 
     @property
     def admin(self) -> Admin:
@@ -114,12 +123,12 @@ class Call(msgspec.Struct, frozen=True):
     @property
     def client_host(self) -> str:
         """The address of the client."""
-        return self.connection.peer_host
+        return self.connection.session.peer_host
 
     @property
     def listener(self) -> str:
         """The name of the listener that the client has connected to."""
-        return self.connection.listener
+        return self.connection.session.listener.name
 
     def spawn(self, function: Callable[[*Ts], Awaitable[R]], *args: *Ts) -> Future[R]:
         """Run `function` in a task that ends with the connection; a future of what it returns.
@@ -136,6 +145,13 @@ class Call(msgspec.Struct, frozen=True):
         For handlers that must wait before they can hand their writes to a component that keeps them in order.
         """
         self.connection.hold_next(until)
+
+    def hold_order(self, until: Future[Any]) -> None:
+        """Count this request as unfinished until `until` is done, though its response leaves before.
+
+        For requests that write after their response: later requests that read what it writes wait for it.
+        """
+        self.connection.order.hold(self.access, until)
 
     def close(self) -> None:
         """Close the connection; for a request that wants no response and whose client cannot be told otherwise."""

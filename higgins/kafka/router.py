@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Any
 
+from higgins.kafka.api_row import ApiRow
 from higgins.kafka.apis import ROWS
 from higgins.kafka.cluster.api_versions import advertised
 from higgins.kafka.context import Call, Node
@@ -39,16 +40,31 @@ class Router:
         except (UnsupportedApi, ProtocolError) as error:
             raise CloseConnection(str(error)) from error
         row = ROWS[header.api_key]
+        access = row.access if row.access_of is None else row.access_of(request)
         call = Call(
-            self._node, connection, row.api, header.api_version, header.client_id, header.correlation_id
+            self._node, connection, row.api, header.api_version, header.client_id, header.correlation_id, access
         )
-        counts = self._counts[header.api_key]
+        if access.touches & connection.order.written and connection.order.blocks(access):
+            return self._handle_in_order(row, call, request, exchange, begun)
+        self._handle(row, call, request, exchange, begun)
+        return None
+
+    async def _handle_in_order(
+        self, row: ApiRow[Any], call: Call, request: Message, exchange: Exchange, begun: float
+    ) -> None:
+        """Handle a request that reads or writes what an unfinished earlier request writes."""
+        await call.connection.order.wait(call.access)
+        self._handle(row, call, request, exchange, begun)
+
+    def _handle(self, row: ApiRow[Any], call: Call, request: Message, exchange: Exchange, begun: float) -> None:
+        counts = self._counts[row.api.key]
         response = row.handle(call, request)
         if response.is_done:
             _respond(call, exchange, counts, self._clock, begun, response.result())
-        else:
-            response.add_done_callback(partial(_respond_later, call, exchange, counts, self._clock, begun))
-        return None
+            return
+        if call.access.writes:
+            call.hold_order(response)
+        response.add_done_callback(partial(_respond_later, call, exchange, counts, self._clock, begun))
 
 
 def _respond(

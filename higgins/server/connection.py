@@ -17,9 +17,11 @@ import trio
 from higgins.model.future import Future
 from higgins.model.pointer import Buffer
 from higgins.runtime import Runtime
-from higgins.server.attention import Attention, Eagerness
 from higgins.server.buffers import BufferPool
-from higgins.server.settings import ServerSettings
+from higgins.server.busy_poll import BusyPolling, PollHistory
+from higgins.server.order import RequestOrder
+from higgins.server.session import ConnectionSession
+from higgins.server.settings import Listener, ServerSettings
 from higgins.server.transport import Transport
 
 log = structlog.get_logger("higgins.server")
@@ -101,28 +103,28 @@ class Connection:
     def __init__(
         self,
         transport: Transport,
-        listener: str,
+        listener: Listener,
         dispatch: Dispatch,
         *,
         runtime: Runtime,
         pool: BufferPool,
         settings: ServerSettings,
         unsent: Unsent,
-        attention: Attention,
+        busy_polling: BusyPolling,
         hold: Callable[[], Awaitable[None] | None],
     ) -> None:
         """`hold` is called after each request: None, or what to await first (the log has no room)."""
         self._transport = transport
-        self.listener = listener
-        self.peer_host = transport.peer_host
+        self.session = ConnectionSession(listener, transport.peer_host)
+        self.order = RequestOrder()
         self._dispatch = dispatch
         self._runtime = runtime
         self._pool = pool
         self._settings = settings
         self._hold = hold
         self._node_unsent = unsent
-        self._attention = attention
-        self._eagerness = Eagerness()
+        self._busy_polling = busy_polling
+        self._poll_history = PollHistory()
         self._exchanges: deque[Exchange] = deque()
         self._bytes_in_flight = 0
         self._tasks = 0
@@ -140,57 +142,57 @@ class Connection:
         self.stopping = False
         now = runtime.monotonic()
         self.active_at = now
-        """About when bytes last came in, or an answer was last due: as of the sweep that noticed."""
+        """About when bytes last arrived or a response was last due, to the precision of the sweep that noticed."""
         self._is_active = False
         self.frame_deadline: float | None = None
-        """When the frame that is coming in must be whole."""
+        """When the frame that is arriving must be complete."""
         self.write_deadline: float | None = None
 
     def __repr__(self) -> str:
         state = "closed" if self.closed else f"{len(self._exchanges)} in flight, {self._unsent_bytes} bytes unsent"
-        return f"<Connection {self.peer_host} {self.listener} {state}>"
+        return f"<Connection {self.session.peer_host} {self.session.listener.name} {state}>"
 
     async def run(self) -> None:
-        """Serve the peer until it leaves, misbehaves, or is stopped."""
+        """Serve the peer until it leaves or is closed. A peer that sends nonsense is closed."""
         try:
             async with trio.open_nursery() as nursery:
                 self._nursery = nursery
                 await self._read_frames()
-                await self._settle_all()
+                await self._finish_all()
                 nursery.cancel_scope.cancel()
         except* (trio.BrokenResourceError, trio.ClosedResourceError):
             pass
         except* CloseConnection as group:
-            log.info("connection.closed", peer=self.peer_host, why=str(group.exceptions[0]))
+            log.info("connection.closed", peer=self.session.peer_host, why=str(group.exceptions[0]))
         finally:
             self.close()
 
     def close(self) -> None:
-        """Close at once; answers still due go nowhere."""
+        """Close immediately; responses that are still due are dropped."""
         if not self.closed:
             self.closed = True
-            self._left([])
+            self._keep_unsent([])
             self._transport.close()
             if self._nursery is not None:
                 self._nursery.cancel_scope.cancel()
 
     def stop(self) -> None:
-        """Read no further request; close once everything asked has been answered."""
+        """Read no further request; close once every request has its response."""
         self.stopping = True
         if not self._exchanges and not self._unsent:
             self.close()
 
     def overdue(self, now: float) -> str | None:
-        """Why the connection should be closed by now, or None."""
+        """Why the connection should be closed now, or None."""
         settings = self._settings
         if self._is_active:
-            # The hot path only raises a flag; reading the clock there would cost more than the sweep does.
+            # The hot path only sets a flag: reading the clock for each request would cost more than this sweep does.
             self._is_active = False
             self.active_at = now
         if self.frame_deadline is not None and now > self.frame_deadline:
             return "a request took too long to arrive"
         if self.write_deadline is not None and now > self.write_deadline:
-            return "answers were not taken"
+            return "responses were not received"
         if not self._exchanges and not self._sending and (now - self.active_at) * 1000 > settings.connection_idle_ms:
             return f"idle for {settings.connection_idle_ms // 1000} s"
         return None
@@ -199,8 +201,10 @@ class Connection:
 
     async def _read_frames(self) -> None:
         filled = start = 0
-        straight = 0
+        unawaited = 0
         while not self.stopping:
+            if self.session.muted_until is not None:
+                await self._stay_muted()
             if filled - start >= 4:
                 length = int.from_bytes(self._head[start : start + 4], "big", signed=True)
                 self._check_length(length)
@@ -208,43 +212,52 @@ class Connection:
                 if end <= filled:
                     frame = memoryview(bytes(memoryview(self._head)[start + 4 : end]))
                     start = end
-                    await self._take(frame)
+                    await self._handle(frame)
                     continue
                 if length + 4 > HEAD_BYTES:
                     frame = await self._large_frame(length, memoryview(self._head)[start + 4 : filled])
                     filled = start = 0
-                    await self._take(frame)
+                    await self._handle(frame)
                     continue
                 if self.frame_deadline is None:
-                    self._expect(length)
+                    self._set_frame_deadline(length)
             if start:
                 self._head[: filled - start] = self._head[start:filled]
                 filled, start = filled - start, 0
             if filled == len(self._head):
-                # A quiet connection keeps a small head; one that sends more gets the whole.
+                # A connection that sends little keeps a small buffer; ten thousand of them would hold 640 MB otherwise.
                 self._head.extend(bytes(HEAD_BYTES - filled))
-            came = await self._receive(memoryview(self._head)[filled:])
-            if not came:
+            received = await self._receive(memoryview(self._head)[filled:])
+            if not received:
                 return
-            filled += came
+            filled += received
             self._is_active = True
-            straight += 1
-            if straight >= READS_BEFORE_YIELD:
-                straight = 0
+            unawaited += 1
+            if unawaited >= READS_BEFORE_YIELD:
+                unawaited = 0
                 await trio.lowlevel.checkpoint()
 
+    async def _stay_muted(self) -> None:
+        # The rest of a frame cannot arrive while nothing is read; its time starts over afterwards.
+        self.frame_deadline = None
+        while (until := self.session.muted_until) is not None:
+            if self._runtime.monotonic() >= until:
+                self.session.muted_until = None
+            else:
+                await trio.sleep_until(until)
+
     async def _receive(self, memory: memoryview) -> int:
-        attention = self._attention
+        polling = self._busy_polling
         if self._exchanges:
             self._transport.acknowledge()
-        elif attention.heard is self and attention.patience_s and self._eagerness.wants():
-            came = self._transport.receive_soon(memory, attention.patience_s, self._runtime.stopwatch)
-            self._eagerness.learn(came is not None)
-            if came is not None:
-                return came
-        came = await self._transport.receive_into(memory)
-        attention.heard = self
-        return came
+        elif polling.last_served is self and polling.limit_s and self._poll_history.should_poll():
+            polled = self._transport.poll_into(memory, polling.limit_s, self._runtime.stopwatch)
+            self._poll_history.record(polled is not None)
+            if polled is not None:
+                return polled
+        received = await self._transport.receive_into(memory)
+        polling.last_served = self
+        return received
 
     def _check_length(self, length: int) -> None:
         if length < 0 or length > self._settings.frame_bytes_max:
@@ -253,26 +266,26 @@ class Connection:
                 "(a client that speaks TLS or HTTP to this port looks like this)"
             )
 
-    def _expect(self, length: int) -> None:
+    def _set_frame_deadline(self, length: int) -> None:
         allowance_s = self._settings.frame_patience_ms / 1000 + length / self._settings.frame_bytes_per_s_min
         self.frame_deadline = self._runtime.monotonic() + allowance_s
 
-    async def _large_frame(self, length: int, begun: memoryview) -> memoryview:
-        """Receive straight into a buffer of the frame's own size: nothing copied but what came with its head."""
-        self._expect(length)
+    async def _large_frame(self, length: int, beginning: memoryview) -> memoryview:
+        """Receive into a buffer of the frame's own size; only the beginning, which is here already, is copied."""
+        self._set_frame_deadline(length)
         frame = self._pool.lease(length)
-        at = len(begun)
-        frame[:at] = begun
-        begun.release()
-        while at < length:
-            came = await self._transport.receive_into(frame[at:])
-            if not came:
+        filled = len(beginning)
+        frame[:filled] = beginning
+        beginning.release()
+        while filled < length:
+            received = await self._transport.receive_into(frame[filled:])
+            if not received:
                 raise trio.BrokenResourceError("the peer left in the middle of a frame")
-            at += came
+            filled += received
         self._is_active = True
         return frame
 
-    async def _take(self, frame: memoryview) -> None:
+    async def _handle(self, frame: memoryview) -> None:
         self.frame_deadline = None
         if not self._newest_task_runs or self._next_waits_for is not None:
             await self._wait_for_earlier()
@@ -285,9 +298,9 @@ class Connection:
         while self._must_wait():
             self._progress = trio.Event()
             await self._progress.wait()
-        held = self._hold()
-        if held is not None:
-            await held
+        room = self._hold()
+        if room is not None:
+            await room
 
     async def _wait_for_earlier(self) -> None:
         while not self._newest_task_runs:
@@ -330,7 +343,7 @@ class Connection:
     # ---- sending ------------------------------------------------------------------------------------------------
 
     def send_ready(self) -> None:
-        """Send every answer whose turn has come, as far as the socket takes it."""
+        """Send every response whose turn has come, as far as the socket takes it."""
         if self._node_unsent.holds(self):
             return
         exchanges = self._exchanges
@@ -344,7 +357,7 @@ class Connection:
         self._is_active = True
         if self._unsent and not self._sending and not self.closed:
             try:
-                self._left(self._transport.send_now(self._unsent))
+                self._keep_unsent(self._transport.send_nowait(self._unsent))
             except trio.BrokenResourceError:
                 self.close()
                 return
@@ -358,16 +371,17 @@ class Connection:
         try:
             while self._unsent:
                 self.write_deadline = self._runtime.monotonic() + stall_s
-                going, self._unsent = self._unsent, []
-                left = await self._transport.send(going)
-                self._left([*left, *self._unsent] if self._unsent else left)
+                pieces, self._unsent = self._unsent, []
+                unsent = await self._transport.send(pieces)
+                # More responses may have become ready while this one was being sent.
+                self._keep_unsent([*unsent, *self._unsent] if self._unsent else unsent)
                 self._made_progress()
         finally:
             self._sending = False
             self.write_deadline = None
         self._made_progress()
 
-    def _left(self, pieces: list[Buffer]) -> None:
+    def _keep_unsent(self, pieces: list[Buffer]) -> None:
         if not pieces and not self._unsent_bytes:
             self._unsent = pieces
             return
@@ -384,8 +398,8 @@ class Connection:
         if self.stopping and not self._exchanges and not self._unsent and not self._sending:
             self.close()
 
-    async def _settle_all(self) -> None:
-        """The peer has said all it will (or we were asked to stop): answer what is in flight, then leave."""
+    async def _finish_all(self) -> None:
+        """The peer sends nothing more, or the node stops: answer the requests in flight."""
         while (self._exchanges or self._unsent or self._sending) and not self.closed:
             self._progress = trio.Event()
             await self._progress.wait()

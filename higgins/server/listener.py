@@ -1,4 +1,4 @@
-"""Listeners: accept, count, refuse past the limits, sweep what is overdue, stop in good order."""
+"""Listeners: accept connections within limits, close those that are overdue, stop in good order."""
 
 import errno
 import socket
@@ -10,10 +10,10 @@ import trio
 
 from higgins.model.errors import Unfit
 from higgins.runtime import Runtime
-from higgins.server.attention import Attention
 from higgins.server.buffers import BufferPool
+from higgins.server.busy_poll import BusyPolling
 from higgins.server.connection import Connection, Dispatch, Unsent
-from higgins.server.settings import ServerSettings
+from higgins.server.settings import Listener, ServerSettings
 from higgins.server.transport import SocketTransport, Transport
 from higgins.telemetry.metrics import ConnectionCounts
 
@@ -24,10 +24,10 @@ DESCRIPTORS_SHORT_S = 0.1
 
 
 def open_socket(host: str, port: int, backlog: int) -> socket.socket:
-    """A listening socket. Raises: Unfit, with the fix, when the address cannot be had."""
+    """A listening socket. Raises: Unfit, with the fix, when the address cannot be used."""
     try:
-        found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-        family, kind, protocol, _, address = found[0]
+        addresses = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        family, kind, protocol, _, address = addresses[0]
         sock = socket.socket(family, kind, protocol)
     except OSError as error:
         raise Unfit(f"Cannot listen on {host}:{port}: {error.strerror}. Give an address of this machine.") from error
@@ -72,10 +72,10 @@ class Server:
         self.connections: dict[Connection, None] = {}
         self._counts = counts
         self._unsent = unsent
-        self._attention = Attention(settings.awake_us)
+        self._busy_polling = BusyPolling(settings.busy_poll_us)
 
-    async def serve_socket(self, sock: socket.socket, listener: str, nursery: trio.Nursery) -> None:
-        """Accept for ever; connections live in `nursery`, so that they may outlive the listener."""
+    async def serve_socket(self, sock: socket.socket, listener: Listener, nursery: trio.Nursery) -> None:
+        """Accept until cancelled; connections live in `nursery`, so that they may outlive the listener."""
         while True:
             try:
                 accepted, _ = sock.accept()
@@ -86,7 +86,7 @@ class Server:
                 if error.errno in {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}:
                     log.warning("listener.short", why=error.strerror, fix="raise the limit of open files (ulimit -n)")
                     await trio.sleep(DESCRIPTORS_SHORT_S)
-                # Anything else concerns a peer that has left already.
+                # Any other error concerns a peer that has left already.
                 continue
             try:
                 transport = SocketTransport(accepted)
@@ -99,8 +99,8 @@ class Server:
                 self._counts.refused += 1
                 transport.close()
 
-    async def serve(self, transport: Transport, listener: str) -> None:
-        """Serve one peer to its end. A fault of ours ends the connection, never the node."""
+    async def serve(self, transport: Transport, listener: Listener) -> None:
+        """Serve one peer until its connection ends. A fault of ours ends the connection, never the node."""
         connection = Connection(
             transport,
             listener,
@@ -109,7 +109,7 @@ class Server:
             pool=self._pool,
             settings=self._settings,
             unsent=self._unsent,
-            attention=self._attention,
+            busy_polling=self._busy_polling,
             hold=self._hold,
         )
         self.connections[connection] = None
@@ -128,11 +128,11 @@ class Server:
                 del self._addresses[transport.peer_host]
 
     def configure(self, settings: ServerSettings) -> None:
-        """Go by other bounds from now on; connections that are there keep theirs."""
+        """Use other limits from now on; existing connections keep theirs."""
         self._settings = settings
 
     async def sweep(self) -> None:
-        """Close what is overdue: one timer for the node instead of three for each connection."""
+        """Close connections that are overdue: one timer for the node instead of three for each connection."""
         while True:
             await trio.sleep(SWEEP_S)
             now = self._runtime.monotonic()
@@ -140,11 +140,11 @@ class Server:
                 why = connection.overdue(now)
                 if why is not None:
                     self._counts.overdue += 1
-                    log.info("connection.closed", peer=connection.peer_host, why=why)
+                    log.info("connection.closed", peer=connection.session.peer_host, why=why)
                     connection.close()
 
     def stop_reading(self) -> None:
-        """Ask every connection to finish what it has and close."""
+        """Ask every connection to finish its requests and close."""
         for connection in list(self.connections):
             connection.stop()
 

@@ -1,6 +1,17 @@
 """Settings of listeners and connections."""
 
+from enum import StrEnum
+
 import msgspec
+
+
+class SecurityProtocol(StrEnum):
+    """How a listener protects bytes and authenticates clients, by Kafka's names."""
+
+    PLAINTEXT = "PLAINTEXT"
+    SSL = "SSL"
+    SASL_PLAINTEXT = "SASL_PLAINTEXT"
+    SASL_SSL = "SASL_SSL"
 
 
 class Listener(msgspec.Struct, frozen=True):
@@ -12,6 +23,7 @@ class Listener(msgspec.Struct, frozen=True):
     advertised_host: str
     advertised_port: int
     """0: the port that is bound."""
+    security_protocol: SecurityProtocol = SecurityProtocol.PLAINTEXT
 
 
 class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,7 +52,7 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Slowest rate at which a request may arrive."""
     write_patience_ms: int = 60_000
     """How long a client may read nothing of a response before its connection is closed."""
-    awake_us: int = 100
+    busy_poll_us: int = 100
     """How long to poll for the next request of a client that sends it right after a response; 0: never."""
     backlog: int = 1_024
     """Largest number of connections waiting to be accepted."""

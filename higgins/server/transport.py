@@ -1,4 +1,8 @@
-"""Transports: the bytes of one connection, received into memory that the caller owns and sent without being joined."""
+"""Transports: the bytes of one connection.
+
+A socket receives into memory that the caller owns and sends pieces without joining them. Everything else, TLS above
+all, comes as a trio stream.
+"""
 
 import errno
 import socket
@@ -10,49 +14,57 @@ import trio
 from higgins.model.pointer import Buffer
 
 PIECES_PER_SEND = 64
+STREAM_SEND_BYTES = 256 << 10
 
 
 class Transport(Protocol):
-    """One peer."""
+    """The bytes of one peer.
+
+    An adapter inherits from this class and implements `receive_into`, `send` and `close`. The other methods are fast
+    paths with defaults; a transport that cannot do them, such as TLS, leaves them out.
+    """
 
     peer_host: str
 
     async def receive_into(self, memory: memoryview) -> int:
-        """Wait for bytes; how many came, 0 at the end. Raises: trio.BrokenResourceError."""
-        ...
-
-    def receive_soon(self, memory: memoryview, patience_s: float, clock: Callable[[], float]) -> int | None:
-        """Stay awake for bytes that are about to come: how many came, or None. Raises: trio.BrokenResourceError."""
-        ...
-
-    def acknowledge(self) -> None:
-        """Tell the peer's TCP at once that its bytes have come, when no answer will say so for a while.
-
-        A client that leaves Nagle's algorithm on holds its next small request back until then, up to 40 ms.
-        """
-        ...
-
-    def send_now(self, pieces: Sequence[Buffer]) -> list[Buffer]:
-        """Send what can be sent without waiting; what is left. Raises: trio.BrokenResourceError."""
+        """Wait for bytes; how many were received, 0 at the end. Raises: trio.BrokenResourceError."""
         ...
 
     async def send(self, pieces: Sequence[Buffer]) -> list[Buffer]:
-        """Wait until at least some bytes can be sent, send them; what is left. Raises: trio.BrokenResourceError."""
+        """Wait until some bytes can be sent and send them; the rest. Raises: trio.BrokenResourceError."""
         ...
 
     def close(self) -> None:
-        """Close at once; pending calls end with trio.ClosedResourceError or at the next byte."""
+        """Close immediately. Calls in progress end with trio.ClosedResourceError or at the next byte."""
         ...
 
+    def poll_into(self, memory: memoryview, limit_s: float, clock: Callable[[], float]) -> int | None:
+        """Poll for bytes up to `limit_s` without giving up the thread; how many were received, or None for nothing.
 
-class SocketTransport:
-    """A non-blocking socket. Receives try first and wait second: bytes are mostly there already."""
+        Raises: trio.BrokenResourceError.
+        """
+        return None
+
+    def acknowledge(self) -> None:
+        """Acknowledge received bytes to the peer's TCP now, when no response will carry the acknowledgement soon.
+
+        A client that leaves Nagle's algorithm on holds its next small request back until then, up to 40 ms.
+        """
+        return
+
+    def send_nowait(self, pieces: Sequence[Buffer]) -> list[Buffer]:
+        """Send what can be sent without waiting; the rest. Raises: trio.BrokenResourceError."""
+        return list(pieces)
+
+
+class SocketTransport(Transport):
+    """A non-blocking socket. A receive tries first and waits second: mostly bytes are there already."""
 
     def __init__(self, sock: socket.socket) -> None:
         sock.setblocking(False)
         self._sock = sock
         self._drained = False
-        """Whether the last receive took all there was; trying again at once would only cost a system call."""
+        """Whether the last receive emptied the socket; trying again immediately would only cost a system call."""
         address = sock.getpeername()
         self.peer_host = str(address[0]) if isinstance(address, tuple) else "local"
         self._quick_ack: int | None = None
@@ -65,21 +77,21 @@ class SocketTransport:
             if self._drained:
                 await self._wait_readable()
             try:
-                came = self._sock.recv_into(memory)
+                received = self._sock.recv_into(memory)
             except BlockingIOError:
                 self._drained = True
                 continue
             except OSError as error:
                 raise _broken(error) from error
-            self._drained = came < len(memory)
-            return came
+            self._drained = received < len(memory)
+            return received
 
-    def receive_soon(self, memory: memoryview, patience_s: float, clock: Callable[[], float]) -> int | None:
+    def poll_into(self, memory: memoryview, limit_s: float, clock: Callable[[], float]) -> int | None:
         receive = self._sock.recv_into
-        until = clock() + patience_s
+        until = clock() + limit_s
         while True:
             try:
-                came = receive(memory)
+                received = receive(memory)
             except BlockingIOError:
                 if clock() < until:
                     continue
@@ -87,8 +99,8 @@ class SocketTransport:
                 return None
             except OSError as error:
                 raise _broken(error) from error
-            self._drained = came < len(memory)
-            return came
+            self._drained = received < len(memory)
+            return received
 
     def acknowledge(self) -> None:
         if self._quick_ack is not None:
@@ -98,21 +110,21 @@ class SocketTransport:
                 # A peer that has left needs no acknowledgement.
                 self._quick_ack = None
 
-    def send_now(self, pieces: Sequence[Buffer]) -> list[Buffer]:
-        left = pieces
-        while left:
+    def send_nowait(self, pieces: Sequence[Buffer]) -> list[Buffer]:
+        unsent = pieces
+        while unsent:
             try:
-                if len(left) == 1:
-                    sent = self._sock.send(left[0])
-                    if sent == len(left[0]):
+                if len(unsent) == 1:
+                    sent = self._sock.send(unsent[0])
+                    if sent == len(unsent[0]):
                         return []
                 else:
-                    sent = self._sock.sendmsg(left[:PIECES_PER_SEND])
+                    sent = self._sock.sendmsg(unsent[:PIECES_PER_SEND])
             except BlockingIOError:
-                return list(left)
+                return list(unsent)
             except OSError as error:
                 raise _broken(error) from error
-            left = _without(left, sent)
+            unsent = _without(unsent, sent)
         return []
 
     async def send(self, pieces: Sequence[Buffer]) -> list[Buffer]:
@@ -121,7 +133,7 @@ class SocketTransport:
             await trio.lowlevel.wait_writable(self._sock)
         except (OSError, ValueError) as error:
             raise _broken(error) from error
-        return self.send_now(pieces)
+        return self.send_nowait(pieces)
 
     def close(self) -> None:
         if self._sock.fileno() >= 0:
@@ -129,7 +141,8 @@ class SocketTransport:
             self._sock.close()
 
     def _check_open(self) -> None:
-        # trio remembers who waits for the descriptor -1, and takes the next one for its rival.
+        # A closed socket has descriptor -1. Trio would keep the first task that waits for it, and tell the next one
+        # that the descriptor is in use.
         if self._sock.fileno() < 0:
             raise trio.ClosedResourceError("this side has closed the connection")
 
@@ -141,8 +154,11 @@ class SocketTransport:
             raise _broken(error) from error
 
 
-class StreamTransport:
-    """Any trio stream; what tests and the simulation connect with."""
+class StreamTransport(Transport):
+    """Any trio stream, such as one end of a stream pair in memory, or a `trio.SSLStream` over a socket.
+
+    It costs one copy each way. A TLS handshake takes place in the first `receive_into`.
+    """
 
     def __init__(self, stream: trio.abc.Stream, peer_host: str = "memory") -> None:
         self._stream = stream
@@ -153,28 +169,40 @@ class StreamTransport:
         memory[: len(data)] = data
         return len(data)
 
-    def receive_soon(self, memory: memoryview, patience_s: float, clock: Callable[[], float]) -> int | None:
-        return None
-
-    def acknowledge(self) -> None:
-        return
-
-    def send_now(self, pieces: Sequence[Buffer]) -> list[Buffer]:
-        return list(pieces)
-
     async def send(self, pieces: Sequence[Buffer]) -> list[Buffer]:
-        await self._stream.send_all(b"".join(pieces))
-        return []
+        # In parts, so that a slow peer shows progress: a write without any is closed after `write_patience_ms`.
+        part, length = [], 0
+        for piece in pieces:
+            part.append(memoryview(piece)[: STREAM_SEND_BYTES - length])
+            length += len(part[-1])
+            if length == STREAM_SEND_BYTES:
+                break
+        await self._stream.send_all(b"".join(part))
+        return _without(pieces, length)
 
     def close(self) -> None:
-        # What has two halves has to have both closed, or the peer never learns of it.
-        for half in (getattr(self._stream, name, self._stream) for name in ("send_stream", "receive_stream")):
-            closing = getattr(half, "close", None)
-            if closing is not None:
-                closing()
+        _close(self._stream)
+
+
+def _close(stream: object) -> None:
+    """Close a stream immediately: trio's own `aclose` may wait, for example for the peer's end of a TLS connection."""
+    match stream:
+        case trio.SSLStream():
+            _close(stream.transport_stream)
+        case trio.StapledStream():
+            # Both halves, or the peer does not learn of it.
+            _close(stream.send_stream)
+            _close(stream.receive_stream)
+        case trio.SocketStream():
+            stream.socket.close()
+        case _:
+            close = getattr(stream, "close", None)
+            assert close is not None, f"{stream!r} cannot be closed without waiting"
+            close()
 
 
 def _without(pieces: Sequence[Buffer], sent: int) -> list[Buffer]:
+    """The pieces without their first `sent` bytes."""
     for i, piece in enumerate(pieces):
         if sent < len(piece):
             return [memoryview(piece)[sent:] if sent else piece, *pieces[i + 1 :]]

@@ -234,8 +234,8 @@ class _Started:
 def _settings(store: str, listen: str, configs: Mapping[str, object]) -> Settings:
     assignments = tuple(f"{name}={_text(value)}" for name, value in configs.items())
     settings = load(Flags(store=store, listen=(listen,), assignments=assignments), {}, None)
-    # The client needs the same interpreter: staying awake for it would keep it from asking.
-    server = msgspec.structs.replace(settings.server, awake_us=0)
+    # The client runs in the same interpreter: polling for its request would keep it from sending it.
+    server = msgspec.structs.replace(settings.server, busy_poll_us=0)
     return msgspec.structs.replace(settings, server=server)
 
 

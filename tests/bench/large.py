@@ -23,6 +23,7 @@ from higgins.ledger.state.topics import CreateTopic
 from higgins.model.names import TopicId
 from higgins.runtime import Runtime, tune_interpreter
 from higgins.server.connection import Connection
+from higgins.server.session import ConnectionSession
 from higgins.settings import Flags, load
 from higgins.storage.memory import memory_store
 from higgins.storage.settings import StoreSettings
@@ -43,8 +44,8 @@ async def main(partitions: int, topics: int, rounds: int, nodes: int) -> None:
             await nursery.start(broker.run)
         assert broker.node is not None and broker.sources is not None
         ids = await fill(broker, partitions, topics)
-        peer = cast("Connection", SimpleNamespace(listener=broker.listeners[0].name))
-        call = Call(broker.node, peer, APIS[METADATA], 12, "bench", 1)
+        peer = cast("Connection", SimpleNamespace(session=ConnectionSession(broker.listeners[0], "127.0.0.1")))
+        call = Call(broker.node, peer, APIS[METADATA], 12, "bench", 1, ROWS[METADATA].access)
         version = APIS[METADATA].versions[1]
         pieces: list[int] = []
 

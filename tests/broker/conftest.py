@@ -32,7 +32,8 @@ class House:
         """A connection without a buffer: who sends waits until the other side has taken it."""
         ours, theirs = trio.testing.lockstep_stream_pair()
         assert self.broker._clients is not None and self.broker._server is not None
-        self.broker._clients.start_soon(self.broker._server.serve, StreamTransport(theirs), "lockstep")
+        serve, listener = self.broker._server.serve, self.broker.listeners[0]
+        self.broker._clients.start_soon(serve, StreamTransport(theirs), listener)
         return Peer(ours)
 
 

@@ -56,6 +56,10 @@ class Peer:
             self._asked.append((key, version, self._correlation_id))
         await self.send_bytes(b"".join(encode_request(key, version, self._correlation_id, "c", request)))
 
+    def expect(self, request: Message, correlation_id: int) -> None:
+        """Await the answer, in the newest version, to a request that `send_bytes` has sent."""
+        self._asked.append((KEYS[type(request)], NEWEST[type(request)], correlation_id))
+
     async def send_bytes(self, data: bytes) -> None:
         await self._stream.send_all(data)
 

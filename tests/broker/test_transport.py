@@ -16,7 +16,7 @@ def drained_transport():
     accepted, _ = listener.accept()
     listener.close()
     transport = SocketTransport(accepted)
-    assert transport.receive_soon(memoryview(bytearray(1)), 0, lambda: 0.0) is None
+    assert transport.poll_into(memoryview(bytearray(1)), 0, lambda: 0.0) is None
     return transport, peer
 
 

@@ -19,6 +19,9 @@ from higgins.model.future import Future
 from higgins.model.names import TopicId
 from higgins.runtime import Runtime
 from higgins.server.connection import Connection, Exchange
+from higgins.server.order import RequestOrder
+from higgins.server.session import ConnectionSession
+from higgins.server.settings import Listener
 from higgins.telemetry.metrics import Counts
 from higgins_protocol.errors import ErrorCode
 from higgins_protocol.messages.describe_groups import DescribeGroupsRequest, DescribeGroupsResponse
@@ -57,10 +60,9 @@ def versions(key: int, *, since: int = 0, until: int = 99) -> list[int]:
 class SpokenTo:
     """What the router and the handlers need of a connection."""
 
-    peer_host = "10.0.0.1"
-    listener = "main"
-
     def __init__(self) -> None:
+        self.session = ConnectionSession(Listener("main", "localhost", PORT, "localhost", PORT), "10.0.0.1")
+        self.order = RequestOrder()
         self._tasks: list[Awaitable[None]] = []
 
     def spawn(self, function: Callable[..., Awaitable[None]], *args: object) -> None:

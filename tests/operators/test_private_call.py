@@ -39,6 +39,7 @@ async def ask(node: Node, verb: str, document: object = None) -> PrivateResponse
             version=0,
             client_id=None,
             correlation_id=1,
+            access=API.access,
         )
         return await API.handle(call, PrivateRequest(verb=verb, document=data)).wait()
 

@@ -141,13 +141,13 @@ class SimulatedTransport:
         memory[: len(data)] = data
         return len(data)
 
-    def receive_soon(self, memory: memoryview, patience_s: float, clock: Callable[[], float]) -> int | None:
+    def poll_into(self, memory: memoryview, limit_s: float, clock: Callable[[], float]) -> int | None:
         return None
 
     def acknowledge(self) -> None:
         return
 
-    def send_now(self, pieces: Sequence[Buffer]) -> list[Buffer]:
+    def send_nowait(self, pieces: Sequence[Buffer]) -> list[Buffer]:
         if self._outgoing.broken:
             raise trio.BrokenResourceError("connection reset")
         self._outgoing.send(b"".join(pieces))
@@ -155,7 +155,7 @@ class SimulatedTransport:
 
     async def send(self, pieces: Sequence[Buffer]) -> list[Buffer]:
         await trio.lowlevel.checkpoint()
-        return self.send_now(pieces)
+        return self.send_nowait(pieces)
 
     def close(self) -> None:
         self._outgoing.end()

@@ -11,28 +11,57 @@ Not done: share groups (key type 2, v6), which are answered with INVALID_REQUEST
 
 from higgins.kafka.acl import AclOperation, AclResourceType, Permission
 from higgins.kafka.api_row import ApiRow, State
-from higgins.kafka.context import Call
+from higgins.kafka.context import Call, Deadline
 from higgins.model.future import Future, completed
 from higgins_protocol.errors import ErrorCode
 from higgins_protocol.messages.find_coordinator import Coordinator, FindCoordinatorRequest, FindCoordinatorResponse
 
 GROUP, TRANSACTION = 0, 1
+BATCHED_SINCE = 4
 NO_ERROR_UNBATCHED = "NONE"
+CREATION_WAIT_S = 1.0
+"""The longest that later requests of the connection wait for the offsets topic."""
 
 
 def handle(call: Call, request: FindCoordinatorRequest) -> Future[FindCoordinatorResponse]:
-    if call.version >= 4:
-        rows = [_find(call, key, request.key_type) for key in request.coordinator_keys]
+    is_batched = call.version >= BATCHED_SINCE
+    keys = request.coordinator_keys if is_batched else [request.key]
+    rows = [_find(call, key, request.key_type) for key in keys]
+    if request.key_type == GROUP and any(not row.error_code for row in rows):
+        _create_offsets_topic(call)
+    if is_batched:
         return completed(FindCoordinatorResponse(coordinators=rows))
-    found = _find(call, request.key, request.key_type)
+    (row,) = rows
     response = FindCoordinatorResponse(
-        error_code=found.error_code,
-        error_message=found.error_message if found.error_code else NO_ERROR_UNBATCHED,
-        node_id=found.node_id,
-        host=found.host,
-        port=found.port,
+        error_code=row.error_code,
+        error_message=row.error_message if row.error_code else NO_ERROR_UNBATCHED,
+        node_id=row.node_id,
+        host=row.host,
+        port=row.port,
     )
     return completed(response)
+
+
+def _create_offsets_topic(call: Call) -> None:
+    """Create the offsets topic; the response does not wait for it, since groups do not need it.
+
+    A later request of the connection that reads topics does wait, but not for long: a store that does not respond must
+    not keep a client from its metadata.
+    """
+    created = call.admin.topics.create_offsets_topic()
+    if created.is_done:
+        return
+    visible: Future[None] = Future()
+    deadline = Deadline(call.node.runtime.monotonic() + CREATION_WAIT_S, lambda: visible.set_result(None))
+    call.node.deadlines[deadline] = None
+    call.hold_order(visible)
+
+    def end_wait(_: Future[None]) -> None:
+        call.node.deadlines.pop(deadline, None)
+        if not visible.is_done:
+            visible.set_result(None)
+
+    created.add_done_callback(end_wait)
 
 
 def _find(call: Call, key: str, key_type: int) -> Coordinator:
@@ -42,8 +71,6 @@ def _find(call: Call, key: str, key_type: int) -> Coordinator:
     session = call.admin.groups.coordinator(key) if key_type == GROUP else call.admin.cluster.any_node
     if session is None:
         return _not_found(key, ErrorCode.COORDINATOR_NOT_AVAILABLE, "No node is alive; try again.")
-    if key_type == GROUP:
-        call.admin.topics.create_offsets_topic()
     host, port = call.admin.cluster.address(session, call.listener)
     return Coordinator(
         key=key, node_id=session.node_id, host=host, port=port, error_code=ErrorCode.NONE, error_message=""
@@ -58,7 +85,7 @@ def _not_found(key: str, error: ErrorCode, message: str) -> Coordinator:
 API = ApiRow(
     FindCoordinatorRequest,
     handle,
-    reads=State.TOPICS | State.NODES,
+    reads=State.NODES,
     writes=State.TOPICS,
     requires=Permission(AclOperation.DESCRIBE, AclResourceType.GROUP),
 )

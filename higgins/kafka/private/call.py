@@ -19,7 +19,7 @@ from typing import TypeAlias
 import msgspec
 
 from higgins.kafka.acl import AclOperation, AclResourceType, Permission
-from higgins.kafka.api_row import EVERYTHING, ApiRow, State
+from higgins.kafka.api_row import EVERYTHING, ApiRow, State, access
 from higgins.kafka.context import Call
 from higgins.model.errors import Corrupt, Fenced, Refused, StorageUnavailable
 from higgins.model.figures import Figures
@@ -27,6 +27,7 @@ from higgins.model.future import Future, completed
 from higgins.operators.apply import Applied
 from higgins.operators.topography.check import FILE_BYTES_MAX, Fault, Faulty
 from higgins.operators.view import OperatorView
+from higgins.server.order import Access
 from higgins_protocol.errors import ErrorCode
 from higgins_protocol.messages.private import PrivateRequest, PrivateResponse
 
@@ -128,10 +129,26 @@ def _error(code: ErrorCode, message: str) -> PrivateResponse:
     return PrivateResponse(error_code=code, error_message=message)
 
 
+_CHANGE = access(
+    PrivateRequest,
+    reads=State.TOPICS | State.OPERATORS | State.CONFIGS,
+    writes=State.TOPICS | State.OPERATORS | State.CONFIGS,
+)
+_VIEW = access(PrivateRequest, reads=EVERYTHING, writes=State.NOTHING)
+_NO_ACCESS = access(PrivateRequest, reads=State.NOTHING, writes=State.NOTHING)
+_ACCESS_OF_VERB = {"apply": _CHANGE, "operators.delete": _CHANGE, "operators.list": _VIEW, "figures": _VIEW}
+
+
+def _access_of(request: PrivateRequest) -> Access:
+    return _ACCESS_OF_VERB.get(request.verb, _NO_ACCESS)
+
+
+# A verb that only views will do with DESCRIBE, once there is an authorizer.
 API = ApiRow(
     PrivateRequest,
     handle,
     reads=EVERYTHING,
-    writes=State.TOPICS | State.OPERATORS,
+    writes=State.TOPICS | State.OPERATORS | State.CONFIGS,
     requires=Permission(AclOperation.ALTER, AclResourceType.CLUSTER),
+    access_of=_access_of,
 )

@@ -53,7 +53,10 @@ def handle(call: Call, request: ProduceRequest) -> Future[ProduceResponse | None
     else:
         # A refusal is given at the tip; and what the next request appends must not overtake this one.
         call.hold_next(call.spawn(produce.append_all_at_tip))
-    return produce.response if request.acks else completed(None)
+    if not request.acks:
+        call.hold_order(produce.response)
+        return completed(None)
+    return produce.response
 
 
 class _Produce:
@@ -219,6 +222,7 @@ class _Produce:
         if not self._request.acks:
             if self._failed:
                 self._call.close()
+            self.response.set_result(None)
             return
         self.response.set_result(
             ProduceResponse(
