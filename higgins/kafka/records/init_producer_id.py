@@ -1,12 +1,11 @@
 """InitProducerId: v0-4.
 
-Behaviour: a fresh producer id with epoch 0, never given out before on any node. What the client says of an id it had
-(v3+) changes nothing for a producer without transactions: it is given a new one, as Kafka does. An id without an epoch,
-or an epoch without an id, is INVALID_REQUEST.
+Behaviour: a new producer id with epoch 0, which no node has assigned before. A producer without transactions receives a
+new one even if it names the id that it had (v3), as in Kafka. An id without an epoch, or an epoch without an id, is
+INVALID_REQUEST.
 Version notes: v2 flexible; v3 producer id and epoch (KIP-360); v4 PRODUCER_FENCED, which is not used here.
 Not done: transactions. A transactional id is refused with INVALID_REQUEST, and the log says why.
 """
-
 
 from higgins.kafka.acl import AclOperation, AclResourceType, Permission
 from higgins.kafka.api_row import ApiRow, State
@@ -22,7 +21,7 @@ def handle(call: Call, request: InitProducerIdRequest) -> Future[InitProducerIdR
         log.warning(
             "init_producer_id.refused",
             transactional_id=request.transactional_id,
-            why="this version serves no transactions; leave transactional.id unset",
+            why="transactions are not supported", fix="leave transactional.id unset",
         )
         return completed(InitProducerIdResponse(error_code=ErrorCode.INVALID_REQUEST, producer_epoch=-1))
     if (request.producer_id == -1) != (request.producer_epoch == -1):
@@ -40,7 +39,7 @@ async def _after_grant(call: Call) -> InitProducerIdResponse:
         return InitProducerIdResponse(error_code=ErrorCode.COORDINATOR_NOT_AVAILABLE, producer_epoch=-1)
 
 
-# An id is new to everybody; nothing shows it before its first batch is written.
+# Nothing shows an id before its first batch is written.
 API = ApiRow(
     InitProducerIdRequest,
     handle,

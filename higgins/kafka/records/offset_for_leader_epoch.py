@@ -1,8 +1,8 @@
 """OffsetForLeaderEpoch: v2-4.
 
-Behaviour: there is one leader epoch, 0, for ever, since no record that was acknowledged is ever taken back; it ends at
-the high watermark, given at the tip. An epoch nobody has had ends nowhere: epoch and offset -1, without an error.
-Version notes: v3 who asks (replicas do not exist, so it changes nothing); v4 flexible.
+Behaviour: there is one leader epoch, 0, since a record that was acknowledged is never truncated. It ends at the high
+watermark as of now. For an epoch that never existed, epoch and offset are -1, without an error.
+Version notes: v3 the replica that asks (without effect, since there are no replicas); v4 flexible.
 Not done: throttling.
 """
 
@@ -28,29 +28,29 @@ async def handle(call: Call, request: OffsetForLeaderEpochRequest) -> OffsetForL
     return OffsetForLeaderEpochResponse(
         topics=[
             OffsetForLeaderTopicResult(
-                asked.topic, [_end(call, asked.topic, partition, failure) for partition in asked.partitions]
+                topic.topic, [_end(call, topic.topic, partition, failure) for partition in topic.partitions]
             )
-            for asked in request.topics
+            for topic in request.topics
         ]
     )
 
 
-def _end(call: Call, name: str, asked: OffsetForLeaderPartition, failure: ErrorCode) -> EpochEndOffset:
-    index = asked.partition
+def _end(call: Call, name: str, partition: OffsetForLeaderPartition, failure: ErrorCode) -> EpochEndOffset:
+    index = partition.partition
     topic = call.node.state.topics.by_name.get(name)
     if failure:
         return EpochEndOffset(failure, index)
     if topic is None or not 0 <= index < topic.partitions:
         return EpochEndOffset(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, index)
-    if asked.current_leader_epoch > LEADER_EPOCH:
+    if partition.current_leader_epoch > LEADER_EPOCH:
         return EpochEndOffset(ErrorCode.UNKNOWN_LEADER_EPOCH, index)
-    if asked.current_leader_epoch < UNDEFINED:
+    if partition.current_leader_epoch < UNDEFINED:
         return EpochEndOffset(ErrorCode.FENCED_LEADER_EPOCH, index)
     runs = call.node.state.runs
-    if asked.leader_epoch < UNDEFINED:
-        # Before every epoch there was: it ended where the log starts, as Kafka says.
-        return EpochEndOffset(ErrorCode.NONE, index, asked.leader_epoch, runs.log_start(topic.id, index))
-    if asked.leader_epoch != LEADER_EPOCH:
+    if partition.leader_epoch < UNDEFINED:
+        # Older than every epoch: as in Kafka it ended where the log starts.
+        return EpochEndOffset(ErrorCode.NONE, index, partition.leader_epoch, runs.log_start(topic.id, index))
+    if partition.leader_epoch != LEADER_EPOCH:
         return EpochEndOffset(ErrorCode.NONE, index)
     return EpochEndOffset(ErrorCode.NONE, index, LEADER_EPOCH, runs.high_watermark(topic.id, index))
 

@@ -1,11 +1,11 @@
 """Produce: v3-10 (advertised from 0).
 
-Behaviour: every partition is checked, appended and answered by itself; the answer follows the commit. acks 0 gets no
-answer at all, and a closed connection where there would have been an error; acks 1 and all are the same. A duplicate of
-an idempotent producer is answered with its original offset and no error. Batches are stored as they were sent.
+Behaviour: every partition is checked, appended and answered independently; the response follows the commit. acks 0 gets
+no response, and where there would be an error the connection is closed; acks 1 and all are the same. A duplicate of an
+idempotent producer gets its original offset and no error. Batches are stored as they were sent.
 Version notes: v5 log start offset; v7 zstd; v8 error messages; v9 flexible; v10 could name another leader (KIP-951),
-but every node takes everything. v0-2 are advertised and refused, since librdkafka before 2.11.1 compresses only for
-brokers that advertise them (KAFKA-18659).
+but every node accepts every partition. v0-2 are advertised and refused, since librdkafka before 2.11.1 compresses only
+for brokers that advertise them (KAFKA-18659).
 Not done: transactions; throttling.
 """
 
@@ -37,11 +37,11 @@ ZSTD_SINCE = 7
 ADMIN_CLIENT = "__admin_client"
 """The client id that may write to internal topics, as in Kafka."""
 RECORDS_NAMED_MAX = 1_000
-"""Records at fault that an answer names one by one; a batch may hold a million."""
-SENTENCES = {
+"""The most invalid records that a response lists; a batch may hold a million."""
+MESSAGES = {
     ErrorCode.UNKNOWN_TOPIC_OR_PARTITION: "There is no such topic or partition.",
     ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER: "A batch before this one is missing.",
-    ErrorCode.INVALID_PRODUCER_EPOCH: "A newer instance of this producer has taken over.",
+    ErrorCode.INVALID_PRODUCER_EPOCH: "A newer instance of this producer has started.",
     ErrorCode.DUPLICATE_SEQUENCE_NUMBER: "This batch was written long ago.",
 }
 
@@ -51,7 +51,7 @@ def handle(call: Call, request: ProduceRequest) -> Future[ProduceResponse | None
     if produce.knows_all_topics():
         produce.append_all()
     else:
-        # A refusal is given at the tip; and what the next request appends must not overtake this one.
+        # This node may not know the topic yet. The next request waits, so that its batches do not overtake these.
         call.hold_next(call.spawn(produce.append_all_at_tip))
     if not request.acks:
         call.hold_order(produce.response)
@@ -69,20 +69,21 @@ class _Produce:
         self._rows: list[list[PartitionProduceResponse | None]] = [
             [None] * len(topic.partition_data) for topic in request.topic_data
         ]
-        self._left = 1
+        self._pending = 1
+        """Partitions without a result, and one more until all of them are appended."""
         for rows in self._rows:
-            self._left += len(rows)
+            self._pending += len(rows)
         self._failed = False
         self._deadline: Deadline | None = None
 
     def knows_all_topics(self) -> bool:
         by_name = self._call.node.state.topics.by_name
         for topic in self._request.topic_data:
-            found = by_name.get(topic.name)
-            if found is None:
+            known = by_name.get(topic.name)
+            if known is None:
                 return False
             for data in topic.partition_data:
-                if not 0 <= data.index < found.partitions:
+                if not 0 <= data.index < known.partitions:
                     return False
         return True
 
@@ -101,24 +102,24 @@ class _Produce:
         node = self._call.node
         by_name = node.state.topics.by_name
         valid_acks = self._request.acks in {-1, 0, 1}
-        waiting = self._left - 1
+        remaining = self._pending - 1
         for t, data in enumerate(self._request.topic_data):
             topic = by_name.get(data.name)
             for p, partition in enumerate(data.partition_data):
-                waiting -= 1
+                remaining -= 1
                 if not valid_acks:
                     self._refuse(t, p, partition.index, ErrorCode.INVALID_REQUIRED_ACKS, "acks is 0, 1 or all (-1).")
                 elif topic is None or not 0 <= partition.index < topic.partitions:
                     self._refuse_unknown(t, p, partition.index, data.name)
                 elif data.name in INTERNAL_TOPICS and self._call.client_id != ADMIN_CLIENT:
-                    message = f"{data.name} is the cluster's own; choose another topic."
+                    message = f"{data.name} is an internal topic; choose another topic."
                     self._refuse(t, p, partition.index, ErrorCode.INVALID_TOPIC_EXCEPTION, message)
                 elif topic.owner:
                     self._refuse(t, p, partition.index, ErrorCode.POLICY_VIOLATION, _owned(topic))
                 else:
-                    self._append(t, p, topic, partition, more=waiting > 0)
+                    self._append(t, p, topic, partition, more=remaining > 0)
         node.writer.flush()
-        if self._left > 1:
+        if self._pending > 1:
             at_s = node.runtime.monotonic() + max(self._request.timeout_ms, 1) / 1000
             self._deadline = Deadline(at_s, self._expire)
             node.deadlines[self._deadline] = None
@@ -129,7 +130,8 @@ class _Produce:
         try:
             batches = split(data.records or b"", batch_bytes_max=rules.batch_bytes_max)
             if len(batches) > 1:
-                raise RecordError(ErrorCode.INVALID_RECORD, f"{len(batches)} batches; a partition takes one a request")
+                message = f"{len(batches)} batches; a request may hold one for each partition"
+                raise RecordError(ErrorCode.INVALID_RECORD, message)
             self._check(batches, rules)
         except _RecordsRefused as refused:
             log_start = self._call.node.state.runs.log_start(topic.id, data.index)
@@ -170,14 +172,14 @@ class _Produce:
         worst = min(result)
         if worst < 0:
             code = ErrorCode(-worst)
-            self._refuse(t, p, index, code, SENTENCES.get(code, code.name), log_start=log_start)
+            self._refuse(t, p, index, code, MESSAGES.get(code, code.name), log_start=log_start)
             return
         self._put(t, p, PartitionProduceResponse(index, 0, result[0], stamped_ms, log_start))
 
     def _refuse_unknown(self, t: int, p: int, index: int, name: str) -> None:
-        # A name that never can be is to Kafka's clients one that is not known; the sentence says more.
+        # Kafka's clients expect this code for an invalid name, too; the message says more.
         code = ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
-        self._refuse(t, p, index, code, fault_in_topic_name(name) or SENTENCES[code])
+        self._refuse(t, p, index, code, fault_in_topic_name(name) or MESSAGES[code])
 
     def _refuse(
         self,
@@ -206,18 +208,18 @@ class _Produce:
 
     def _put(self, t: int, p: int, row: PartitionProduceResponse) -> None:
         if self._rows[t][p] is not None:
-            return  # The deadline has answered already; what came of it later is for the retry to find out.
+            return  # The deadline has expired; the client finds out by its retry.
         self._rows[t][p] = row
         self._settle_one()
 
     def _settle_one(self) -> None:
-        self._left -= 1
-        if self._left:
+        self._pending -= 1
+        if self._pending:
             return
         if self._deadline is not None:
             self._call.node.deadlines.pop(self._deadline, None)
-            # The deadline knows this answer: left in place, the circle would keep the request's records until the
-            # collector comes by.
+            # The deadline refers to this object, too. The cycle would keep the records of the request in memory until
+            # the garbage collector runs.
             self._deadline = None
         if not self._request.acks:
             if self._failed:
@@ -234,7 +236,7 @@ class _Produce:
         )
 
     def _expire(self) -> None:
-        message = "The commit took longer than the request allows; whether the records are written is not known yet."
+        message = "The commit takes longer than the timeout of the request; the records may still be written."
         for t, topic in enumerate(self._request.topic_data):
             for p, data in enumerate(topic.partition_data):
                 if self._rows[t][p] is None:
@@ -242,7 +244,7 @@ class _Produce:
 
 
 class _RecordsRefused(Exception):
-    """Single records of a batch are at fault."""
+    """Some records of a batch are invalid."""
 
     def __init__(self, code: ErrorCode, message: str, positions: Sequence[int]) -> None:
         super().__init__(message)
@@ -264,7 +266,7 @@ def _check_time(header: BatchHeader, batch: memoryview, now_ms: int, rules: Appe
     times = [record.timestamp for record in decode_records(batch)]
     outside = [i for i, at_ms in enumerate(times) if at_ms > latest or 0 <= at_ms < earliest]
     message = (
-        f"Timestamps up to {header.max_timestamp} are in this batch; those from {earliest} to {latest} are taken "
+        f"The batch has timestamps up to {header.max_timestamp}; those from {earliest} to {latest} are accepted "
         "(message.timestamp.before.max.ms and message.timestamp.after.max.ms, by the broker's clock)."
     )
     raise _RecordsRefused(ErrorCode.INVALID_TIMESTAMP, message, outside)
@@ -273,7 +275,7 @@ def _check_time(header: BatchHeader, batch: memoryview, now_ms: int, rules: Appe
 def _check_keys(batch: memoryview) -> None:
     keyless = [i for i, record in enumerate(decode_records(batch)) if record.key is None]
     if keyless:
-        message = "A compacted topic (cleanup.policy=compact) takes only records with a key."
+        message = "A compacted topic (cleanup.policy=compact) accepts only records with a key."
         raise _RecordsRefused(ErrorCode.INVALID_RECORD, message, keyless)
 
 

@@ -1,1 +1,1 @@
-"""Rules of access, quotas and credentials, answered by a broker that keeps none."""
+"""ACLs, quotas and credentials, none of which are supported yet."""

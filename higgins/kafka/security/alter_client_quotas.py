@@ -1,7 +1,7 @@
 """AlterClientQuotas: v0-1.
 
-Behaviour: every entry is refused with POLICY_VIOLATION and why. A quota that is accepted and not enforced would let
-people believe that somebody is held back who is not. `validate_only` is told the same.
+Behaviour: every entry is refused with POLICY_VIOLATION and the reason, with `validate_only` too. A quota that is
+accepted and not enforced would let people believe that a client is limited when it is not.
 Version notes: v1 flexible.
 Not done: quotas.
 """
@@ -17,7 +17,7 @@ from higgins_protocol.messages.alter_client_quotas import (
     AlteredEntryData,
 )
 
-MESSAGE = "This version enforces no quotas, so it accepts none; hold clients back by their own settings."
+MESSAGE = "The quota is not set, since this version enforces no quotas; limit clients by their own settings."
 
 
 def handle(call: Call, request: AlterClientQuotasRequest) -> Future[AlterClientQuotasResponse]:

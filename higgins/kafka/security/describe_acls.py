@@ -1,8 +1,8 @@
 """DescribeAcls: v1-3.
 
-Behaviour: SECURITY_DISABLED, as Kafka answers without an authorizer.
+Behaviour: SECURITY_DISABLED, as in Kafka without an authorizer.
 Version notes: v2 flexible; nothing else differs here.
-Not done: rules of access.
+Not done: ACLs.
 """
 
 from higgins.kafka.acl import AclOperation, AclResourceType, Permission

@@ -1,3 +1,3 @@
-"""The one sentence of a broker without an authorizer."""
+"""The error message of a broker without an authorizer."""
 
-MESSAGE = "No authorizer is configured: everybody may do everything, and rules of access are not kept."
+MESSAGE = "No authorizer is configured: every client may do everything, and ACLs are not stored."

@@ -1,1 +1,1 @@
-"""Transactions, as tools look for them."""
+"""Transactions, which are not supported yet, as administration tools ask for them."""

@@ -1,6 +1,6 @@
 """DescribeTransactions: v0.
 
-Behaviour: TRANSACTIONAL_ID_NOT_FOUND for every id asked for, since there are no transactions yet; an empty id is
+Behaviour: TRANSACTIONAL_ID_NOT_FOUND for every id, since there are no transactions yet; an empty id is
 INVALID_REQUEST, as no transaction can have it.
 Version notes: v0 only.
 Not done: transactions.
@@ -19,11 +19,11 @@ from higgins_protocol.messages.describe_transactions import (
 
 
 def handle(call: Call, request: DescribeTransactionsRequest) -> Future[DescribeTransactionsResponse]:
-    rows = [_nowhere(each) for each in request.transactional_ids]
+    rows = [_not_found(each) for each in request.transactional_ids]
     return completed(DescribeTransactionsResponse(transaction_states=rows))
 
 
-def _nowhere(transactional_id: str) -> TransactionState:
+def _not_found(transactional_id: str) -> TransactionState:
     code = ErrorCode.TRANSACTIONAL_ID_NOT_FOUND if transactional_id else ErrorCode.INVALID_REQUEST
     return TransactionState(error_code=code, transactional_id=transactional_id)
 
