@@ -46,7 +46,11 @@ class Router:
         )
         if access.touches & connection.order.written and connection.order.blocks(access):
             return self._handle_in_order(row, call, request, exchange, begun)
-        self._handle(row, call, request, exchange, begun)
+        response = row.handle(call, request)
+        if response.is_done:
+            _respond(call, exchange, self._counts[header.api_key], self._clock, begun, response.result())
+        else:
+            self._respond_when_done(call, exchange, begun, response)
         return None
 
     async def _handle_in_order(
@@ -54,16 +58,14 @@ class Router:
     ) -> None:
         """Handle a request that reads or writes what an unfinished earlier request writes."""
         await call.connection.order.wait(call.access)
-        self._handle(row, call, request, exchange, begun)
+        self._respond_when_done(call, exchange, begun, row.handle(call, request))
 
-    def _handle(self, row: ApiRow[Any], call: Call, request: Message, exchange: Exchange, begun: float) -> None:
-        counts = self._counts[row.api.key]
-        response = row.handle(call, request)
-        if response.is_done:
-            _respond(call, exchange, counts, self._clock, begun, response.result())
-            return
+    def _respond_when_done(
+        self, call: Call, exchange: Exchange, begun: float, response: Future[Message | None]
+    ) -> None:
         if call.access.writes:
             call.hold_order(response)
+        counts = self._counts[call.api.key]
         response.add_done_callback(partial(_respond_later, call, exchange, counts, self._clock, begun))
 
 

@@ -1,7 +1,7 @@
 """A result that arrives later, exactly once, within one trio loop."""
 
 from collections.abc import Callable
-from typing import Generic, TypeVar, cast
+from typing import Generic, TypeVar
 
 import trio
 
@@ -15,24 +15,20 @@ class Future(Generic[T]):
     inside `set_result` or `set_error`, so it must be quick and must not fail. Not for use across threads.
     """
 
-    __slots__ = ("_callbacks", "_error", "_event", "_is_done", "_value")
+    __slots__ = ("_callbacks", "_error", "_event", "_value", "is_done")
 
     def __init__(self) -> None:
-        self._is_done = False
+        self.is_done = False
+        """Whether the result or the error has been set. Read it only; a plain attribute, since every request does."""
         self._value: T | None = None
         self._error: BaseException | None = None
         self._event: trio.Event | None = None
         self._callbacks: list[Callable[[Future[T]], object]] | None = None
 
     def __repr__(self) -> str:
-        if not self._is_done:
+        if not self.is_done:
             return "<Future pending>"
         return f"<Future {self._error!r}>" if self._error is not None else f"<Future {self._value!r}>"
-
-    @property
-    def is_done(self) -> bool:
-        """Whether the result or the error has been set."""
-        return self._is_done
 
     @property
     def error(self) -> BaseException | None:
@@ -41,26 +37,26 @@ class Future(Generic[T]):
 
     def result(self) -> T:
         """The value. The future must be done. Raises: the error that was set."""
-        assert self._is_done, "the result has not been set yet"
+        assert self.is_done, "the result has not been set yet"
         if self._error is not None:
             raise self._error
-        return cast(T, self._value)
+        return self._value  # type: ignore[return-value]  # a call of cast() would cost more than the rest
 
     def set_result(self, value: T) -> None:
         """Set the value and run the callbacks. Call it once."""
-        assert not self._is_done, "the result is set once"
+        assert not self.is_done, "the result is set once"
         self._value = value
         self._finish()
 
     def set_error(self, error: BaseException) -> None:
         """Set an error, which `result` and `wait` raise. Call it once."""
-        assert not self._is_done, "the result is set once"
+        assert not self.is_done, "the result is set once"
         self._error = error
         self._finish()
 
     def add_done_callback(self, callback: "Callable[[Future[T]], object]") -> None:
         """Call `callback(self)` once done: immediately if it is done already."""
-        if self._is_done:
+        if self.is_done:
             callback(self)
         elif self._callbacks is None:
             self._callbacks = [callback]
@@ -69,14 +65,14 @@ class Future(Generic[T]):
 
     async def wait(self) -> T:
         """The value, once it is set. Raises: the error that was set. Leaving early changes nothing for others."""
-        if not self._is_done:
+        if not self.is_done:
             if self._event is None:
                 self._event = trio.Event()
             await self._event.wait()
         return self.result()
 
     def _finish(self) -> None:
-        self._is_done = True
+        self.is_done = True
         if self._event is not None:
             self._event.set()
         callbacks, self._callbacks = self._callbacks, None
@@ -90,7 +86,7 @@ def completed(value: T) -> Future[T]:
     # Every request that is answered immediately passes here: the slots are filled without a call of __init__ or
     # set_result, which halves the cost.
     future: Future[T] = Future.__new__(Future)
-    future._is_done = True
+    future.is_done = True
     future._value = value
     future._error = None
     future._event = None
