@@ -18,7 +18,7 @@ import trio.testing
 
 from higgins.broker import Broker
 from higgins.kafka.apis import ROWS
-from higgins.model.pointer import Buffer
+from higgins.model.pointer import Buffer, ObjectKey
 from higgins.server.order import RequestOrder
 from higgins.settings import Settings
 from higgins.storage.memory import memory_store
@@ -93,11 +93,11 @@ class SlowStore:
     def get_range_now(self, key: str, position: int, length: int) -> None:
         return None
 
-    async def create(self, key: str, pieces: Sequence[Buffer]) -> None:
+    async def create(self, key: ObjectKey, pieces: Sequence[Buffer]) -> None:
         await trio.sleep(self.delay_s)
         await self._store.create(key, pieces)
 
-    async def get(self, key: str, *, settled: bool = False) -> memoryview:
+    async def get(self, key: ObjectKey, *, settled: bool = False) -> memoryview:
         await trio.sleep(self.delay_s / 10)
         return await self._store.get(key, settled=settled)
 
@@ -213,15 +213,18 @@ async def test_without_the_order_a_pair_is_told_apart(autojump_clock, monkeypatc
 
 
 @pytest.fixture
-async def slow(autojump_clock, nursery) -> "Peer":
+def distant() -> SlowStore:
+    return SlowStore(memory_store(StoryRuntime(), StoreSettings(url="memory://")))
+
+
+@pytest.fixture
+async def slow(autojump_clock, nursery, distant: SlowStore) -> Peer:
     """A connection to a broker whose commits take a second; there is a topic `t`."""
-    store = SlowStore(memory_store(StoryRuntime(), StoreSettings(url="memory://")))
-    broker = Broker(StoryRuntime(), Settings(), store=store)
+    broker = Broker(StoryRuntime(), Settings(), store=distant)
     await nursery.start(broker.run)
     peer = Peer(broker.connect())
     await peer.create("t")
-    store.delay_s = 1.0
-    peer.store = store
+    distant.delay_s = 1.0
     return peer
 
 
@@ -287,10 +290,9 @@ async def test_all_requests_behind_one_that_waits_keep_their_places(slow: Peer) 
     assert third.responses[0].partitions[0].high_watermark == 2
 
 
-async def test_the_topic_of_offsets_keeps_nobody_waiting_for_a_store_that_is_away(slow: Peer) -> None:
+async def test_the_offsets_topic_keeps_nobody_waiting_for_a_store_that_is_away(slow: Peer, distant: SlowStore) -> None:
     await slow.ask(order_recipes.metadata_of("t"))
-    slow_store = slow.store
-    slow_store.delay_s = 1_000.0
+    distant.delay_s = 1_000.0
     begun = trio.current_time()
     await slow.send(find_coordinator.FindCoordinatorRequest(coordinator_keys=["g"]))
     await slow.send(order_recipes.metadata_of("t"))

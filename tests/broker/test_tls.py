@@ -11,6 +11,7 @@ import trustme
 
 from higgins.broker import Broker
 from higgins.runtime import Runtime
+from higgins.server.connection import Connection
 from higgins.server.settings import Listener, SecurityProtocol, ServerSettings
 from higgins.server.transport import StreamTransport
 from higgins.settings import Settings
@@ -54,6 +55,11 @@ async def connect(broker: Broker) -> Peer:
     return Peer(trio.SSLStream(stream, context, server_hostname=HOST))
 
 
+def connections(broker: Broker) -> list[Connection]:
+    assert broker._server is not None
+    return list(broker._server.connections)
+
+
 async def test_a_client_produces_and_fetches_over_tls(broker: Broker) -> None:
     with trio.fail_after(PATIENCE_S):
         peer = await connect(broker)
@@ -81,10 +87,11 @@ async def test_handlers_know_how_a_client_is_connected(broker: Broker) -> None:
     with trio.fail_after(PATIENCE_S):
         peer = await connect(broker)
         await peer.create("t")
-        (connection,) = broker._server.connections
+        (connection,) = connections(broker)
         assert connection.session.security_protocol is SecurityProtocol.SSL
         assert str(connection.session.principal) == "User:ANONYMOUS"
-        assert broker.node.configs.broker_value("advertised.listeners").startswith("SSL://")
+        assert broker.node is not None
+        assert str(broker.node.configs.broker_value("advertised.listeners")).startswith("SSL://")
 
 
 async def test_who_does_not_speak_tls_is_closed_and_nobody_else(broker: Broker) -> None:
@@ -96,7 +103,7 @@ async def test_who_does_not_speak_tls_is_closed_and_nobody_else(broker: Broker) 
         await closed(plain)
         assert (await good.produce("t", batch(b"a", timestamp=0))).error_code == 0
         await good.close()
-        while broker._server.connections:
+        while connections(broker):
             await trio.sleep(0.01)
 
 
