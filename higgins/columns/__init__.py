@@ -1,1 +1,1 @@
-"""Record batches as columns, and back. Pure: no clock, no I/O, no knowledge of who computes with them."""
+"""Record batches as columns, and back. Pure: no clock, no I/O, no knowledge of operators."""

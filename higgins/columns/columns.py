@@ -1,8 +1,8 @@
 """The columns that every operator sees: partition, offset, timestamp, key, value, headers. A value, made by `decode`.
 
-Keys and headers are found only for the rows somebody asks about; values are there at once, because nearly every
-operator wants them. `bodies` are the bytes of a record from its key length to its last header, exactly as the producer
-wrote them: a pass-through operator copies those and never looks inside.
+Values are decoded for every row, because nearly every operator reads them. Keys and headers are decoded on demand, row
+by row. The *body* of a record is its bytes from the key length to the last header, as the producer wrote them: an
+operator that passes records through copies bodies and does not look inside.
 """
 
 from bisect import bisect_left
@@ -10,13 +10,33 @@ from bisect import bisect_left
 import msgspec
 
 from higgins_protocol.errors import DecodeError
+from higgins_protocol.records.batch import BatchHeader
 from higgins_protocol.varint import read_signed
 
 Header = tuple[str, bytes | None]
 
 
+class StoredBatch(msgspec.Struct, frozen=True, gc=False):
+    """A batch as read from the log: its header, and the bytes that its checksum covers (from the attributes on)."""
+
+    header: BatchHeader
+    covered: memoryview
+
+
+class BatchRows(msgspec.Struct, frozen=True, gc=False):
+    """The rows of a slice that came from one batch: from `first` up to `stop`, exclusive."""
+
+    first: int
+    stop: int
+    batch: StoredBatch
+    begins: bool
+    """Whether the batch begins with these rows; a large batch is spread over several slices."""
+    ends: bool
+    """Whether the batch ends with these rows."""
+
+
 class Columns(msgspec.Struct, frozen=True, gc=False):
-    """Rows of one partition, in offset order; the lists run in parallel, and are not to be changed."""
+    """Rows of one partition, in offset order. The lists run in parallel and must not be changed."""
 
     partition: int
     data: bytes
@@ -25,6 +45,8 @@ class Columns(msgspec.Struct, frozen=True, gc=False):
     starts: list[int]
     ends: list[int]
     values: list[bytes | None]
+    batches: list[BatchRows]
+    """Which rows came from which batch, for batches that may be passed on as stored. Ascending; may leave rows out."""
 
     def __len__(self) -> int:
         return len(self.offsets)
@@ -34,11 +56,11 @@ class Columns(msgspec.Struct, frozen=True, gc=False):
         return self.data[self.starts[row] : self.ends[row]]
 
     def key(self, row: int) -> bytes | None:
-        """The key of a row; None where the producer gave none."""
+        """The key of a row, or None for a record without a key."""
         return _optional_bytes(self.data, self.starts[row])[0]
 
     def headers(self, row: int) -> list[Header]:
-        """The headers of a row, in order; names repeat where the producer repeated them."""
+        """The headers of a row, in order. A name may occur more than once."""
         position = _optional_bytes(self.data, self.starts[row])[1]
         position = _optional_bytes(self.data, position)[1]
         return read_headers(self.data, position)[0]
@@ -49,7 +71,7 @@ class Columns(msgspec.Struct, frozen=True, gc=False):
         return self.between(first, len(self)) if first else self
 
     def between(self, first: int, stop: int) -> "Columns":
-        """The rows from `first` up to `stop`; the bytes are shared."""
+        """The rows from `first` up to `stop`, exclusive. The bytes are shared; batches count as incomplete."""
         return Columns(
             partition=self.partition,
             data=self.data,
@@ -58,11 +80,16 @@ class Columns(msgspec.Struct, frozen=True, gc=False):
             starts=self.starts[first:stop],
             ends=self.ends[first:stop],
             values=self.values[first:stop],
+            batches=[],
         )
 
 
 def read_headers(data: bytes, position: int) -> tuple[list[Header], int]:
-    """Headers from their count on, and the position after them. Raises DecodeError, IndexError."""
+    """The headers that begin with their count at `position`, and the position after them.
+
+    A name that is not UTF-8 is kept with surrogate escapes, so that it can be written unchanged.
+    Raises: DecodeError, IndexError.
+    """
     count, position = read_signed(data, position)
     if not 0 <= count <= len(data) - position:
         raise DecodeError(f"{count} headers in {len(data) - position} bytes")
@@ -72,7 +99,7 @@ def read_headers(data: bytes, position: int) -> tuple[list[Header], int]:
         if name is None:
             raise DecodeError("a header without a name")
         value, position = _optional_bytes(data, position)
-        headers.append((name.decode("utf-8", "replace"), value))
+        headers.append((name.decode("utf-8", "surrogateescape"), value))
     return headers, position
 
 
@@ -84,5 +111,5 @@ def _optional_bytes(data: bytes, position: int) -> tuple[bytes | None, int]:
         raise DecodeError(f"a length of {length}")
     stop = position + length
     if stop > len(data):
-        raise DecodeError(f"{length} bytes were promised, {len(data) - position} are there")
+        raise DecodeError(f"a length of {length} where {len(data) - position} bytes remain")
     return data[position:stop], stop

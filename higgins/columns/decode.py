@@ -1,19 +1,19 @@
-"""Record batches to columns: `stored` finds the batches, `gather` makes blocks of them, `rows` reads the records.
+"""Record batches to columns: `stored` splits batches, `gather` groups them into blocks, `rows` decodes the records.
 
-Behaviour: small uncompressed batches are gathered into one block, so that a fetch of many one-record batches costs
-little more than one large batch; a compressed one stays packed until the caller says where it may be expanded (it can
-take long). Control batches have no rows. A batch stamped by the broker (LogAppendTime) gives its own time to every
-record. All three are generators: between two values the caller may give the loop back.
-Not done: records that do not parse are skipped to the end of their batch and counted, because the broker stores what
-it was sent without looking inside, and an operator must get past it; a wrong checksum is Corrupt, because stored bytes
-changed.
+Behaviour: small uncompressed batches are gathered into one block, so that a read of many one-record batches costs
+little more than one large batch. A compressed batch stays packed until the caller expands it, because that can take
+long enough to belong in a thread. Control batches have no rows. In a batch with LogAppendTime every record has the
+batch's timestamp. All three functions are generators, so that the caller can yield to the event loop between values.
+Not done: records that cannot be decoded are counted and skipped to the end of their batch. The broker stores what
+producers send without decoding it, so an operator has to get past such records. A wrong checksum raises Corrupt,
+because it means that stored bytes have changed.
 """
 
 from collections.abc import Iterable, Iterator
 
 import msgspec
 
-from higgins.columns.columns import Columns, read_headers
+from higgins.columns.columns import BatchRows, Columns, StoredBatch, read_headers
 from higgins.model.errors import Corrupt
 from higgins.model.pointer import Buffer
 from higgins_protocol.errors import DecodeError, ProtocolError, RecordError
@@ -27,20 +27,20 @@ BLOCK_SECTIONS_MAX = 1_000
 COSTLY_BYTES = 16_384
 DECOMPRESSED_BYTES_MAX = 64 << 20
 ROWS_MAX = 1_000
-"""A slice that any operator of ours gets through well within five milliseconds."""
+"""Every built-in operator processes a slice of this size in well under five milliseconds."""
 _NOT_STAMPED = -1
 _RECORDS_AT = HEADER_BYTES - ATTRIBUTES_AT
 
 
-class Stored(msgspec.Struct, frozen=True, gc=False):
-    """A batch as read: its header, and everything that its checksum covers (from the attributes on)."""
-
-    header: BatchHeader
-    covered: memoryview
+PASSED_ROWS_MIN = 16
+PASSED_BYTES_MIN = 64 << 10
+"""Batches below both bounds are not passed on as stored. A batch costs about 5 us to append and to read again, whatever
+it holds, and 61 bytes of header; encoding a small record again costs 0.5 us. An operator that keeps everything would
+turn a topic of one-record batches into another one; instead, their records are gathered into large batches."""
 
 
 class Section(msgspec.Struct, frozen=True, gc=False):
-    """One batch's records inside a block; `append_ms` is the batch's own time where the broker stamped it."""
+    """One batch's records inside a block. `append_ms` is the batch's timestamp for LogAppendTime, else -1."""
 
     start: int
     end: int
@@ -48,10 +48,12 @@ class Section(msgspec.Struct, frozen=True, gc=False):
     base_offset: int
     base_timestamp: int
     append_ms: int
+    batch: StoredBatch | None
+    """The batch as stored, if it may be passed on as a whole."""
 
 
 class Block(msgspec.Struct, frozen=True, gc=False):
-    """Records of several batches in one buffer; `unreadable` counts those whose batch could not be expanded."""
+    """Records of several batches in one buffer. `unreadable` counts the records of batches that did not decompress."""
 
     data: bytes
     sections: tuple[Section, ...]
@@ -59,34 +61,36 @@ class Block(msgspec.Struct, frozen=True, gc=False):
 
 
 class Packed(msgspec.Struct, frozen=True, gc=False):
-    """The compressed records of one batch."""
+    """One compressed batch."""
 
-    header: BatchHeader
-    records: memoryview
+    batch: StoredBatch
 
     @property
     def is_costly(self) -> bool:
-        """Whether to expand it takes long enough to belong into a thread."""
-        return len(self.records) > COSTLY_BYTES
+        """Whether decompression takes long enough to belong in a thread."""
+        return len(self.batch.covered) > COSTLY_BYTES
 
     def expand(self) -> Block:
-        """Decompress, within bounds."""
+        """Decompress to at most DECOMPRESSED_BYTES_MAX bytes."""
+        header = self.batch.header
         try:
-            data = decompress(self.header.codec, self.records, bytes_max=DECOMPRESSED_BYTES_MAX)
+            data = decompress(header.codec, self.batch.covered[_RECORDS_AT:], bytes_max=DECOMPRESSED_BYTES_MAX)
         except ProtocolError:
-            return Block(b"", (), unreadable=self.header.record_count)
-        return Block(data, (_section(self.header, 0, len(data)),))
+            return Block(b"", (), unreadable=header.record_count)
+        return Block(data, (_section(self.batch, 0, len(data)),))
 
 
 class Tally(msgspec.Struct):
-    """What `rows` could not give: records whose bytes are no record."""
+    """How many records `rows` could not decode."""
 
     unreadable: int = 0
 
 
-def stored(pieces: Iterable[Buffer]) -> Iterator[Stored]:
-    """The batches in what a reader of the log returns: each piece holds whole batches, or is the prefix of one whose
-    rest is the next piece. Raises: Corrupt."""
+def stored(pieces: Iterable[Buffer]) -> Iterator[StoredBatch]:
+    """The batches in the pieces that a reader of the log returns.
+
+    A piece holds whole batches, or it is the prefix of a batch whose other bytes are the next piece. Raises: Corrupt.
+    """
     waiting = iter(pieces)
     for piece in waiting:
         if len(piece) == PREFIX_BYTES:
@@ -101,7 +105,7 @@ def stored(pieces: Iterable[Buffer]) -> Iterator[Stored]:
             position += header.size
 
 
-def gather(batches: Iterable[Stored]) -> Iterator[Block | Packed]:
+def gather(batches: Iterable[StoredBatch]) -> Iterator[Block | Packed]:
     """Blocks of at most BLOCK_BYTES_MAX (or one batch) and BLOCK_SECTIONS_MAX batches, in order. Raises: Corrupt."""
     pieces: list[memoryview] = []
     sections: list[Section] = []
@@ -117,9 +121,9 @@ def gather(batches: Iterable[Stored]) -> Iterator[Block | Packed]:
             yield Block(b"".join(pieces), tuple(sections))
             pieces, sections, size = [], [], 0
         if compressed:
-            yield Packed(header, records)
+            yield Packed(batch)
             continue
-        sections.append(_section(header, size, size + len(records)))
+        sections.append(_section(batch, size, size + len(records)))
         pieces.append(records)
         size += len(records)
     if pieces:
@@ -127,21 +131,24 @@ def gather(batches: Iterable[Stored]) -> Iterator[Block | Packed]:
 
 
 def rows(block: Block, partition: int, tally: Tally, *, rows_max: int = ROWS_MAX) -> Iterator[Columns]:
-    """The block's records as slices of at most `rows_max` rows; what cannot be read is added to `tally`."""
+    """The block's records as slices of at most `rows_max` rows; what cannot be decoded is added to `tally`."""
     tally.unreadable += block.unreadable
     columns = _empty(partition, block.data)
     for section in block.sections:
-        position, left = section.start, section.count
-        while left:
+        position, remaining = section.start, section.count
+        while remaining:
             before = len(columns)
-            wanted = min(left, rows_max - before)
+            count = min(remaining, rows_max - before)
             try:
-                position = _read(columns, section, position, wanted)
+                position = _read(columns, section, position, count)
             except (DecodeError, IndexError):
                 _even_out(columns)
-                tally.unreadable += left - (len(columns) - before)
+                tally.unreadable += remaining - (len(columns) - before)
                 break
-            left -= wanted
+            if section.batch is not None:
+                begins, ends = remaining == section.count, remaining == count
+                columns.batches.append(BatchRows(before, before + count, section.batch, begins, ends))
+            remaining -= count
             if len(columns) >= rows_max:
                 yield columns
                 columns = _empty(partition, block.data)
@@ -153,39 +160,48 @@ def _header(view: Buffer, position: int) -> BatchHeader:
     try:
         return read_header(view, position)
     except RecordError as error:
-        raise Corrupt(f"What is stored is no batch: {error}.") from error
+        raise Corrupt(f"The log holds bytes that are not a record batch: {error}.") from error
 
 
-def _checked(header: BatchHeader, covered: memoryview) -> Stored:
+def _checked(header: BatchHeader, covered: memoryview) -> StoredBatch:
     missing = header.size - ATTRIBUTES_AT - len(covered)
     if missing or len(covered) < _RECORDS_AT:
         raise Corrupt(f"A stored batch at offset {header.base_offset} lacks {missing} of its {header.size} bytes.")
     if crc32c(covered) != header.crc:
         raise Corrupt(f"A stored batch at offset {header.base_offset} does not match its checksum.")
-    return Stored(header, covered)
+    return StoredBatch(header, covered)
 
 
-def _section(header: BatchHeader, start: int, end: int) -> Section:
-    stamped = header.max_timestamp if header.is_log_append_time else _NOT_STAMPED
-    return Section(start, end, header.record_count, header.base_offset, header.base_timestamp, stamped)
+def _section(batch: StoredBatch, start: int, end: int) -> Section:
+    header = batch.header
+    append_ms = header.max_timestamp if header.is_log_append_time else _NOT_STAMPED
+    passable = batch if _is_passable(header, end - start) else None
+    return Section(start, end, header.record_count, header.base_offset, header.base_timestamp, append_ms, passable)
+
+
+def _is_passable(header: BatchHeader, records_bytes: int) -> bool:
+    """Whether the batch may be passed on as stored: it is worth it, and compaction has left no gaps in its offsets."""
+    is_large = header.record_count >= PASSED_ROWS_MIN or records_bytes >= PASSED_BYTES_MIN
+    return is_large and header.record_count == header.count
 
 
 def _empty(partition: int, data: bytes) -> Columns:
-    return Columns(partition, data, [], [], [], [], [])
+    return Columns(partition, data, [], [], [], [], [], [])
 
 
 def _even_out(columns: Columns) -> None:
-    """Drop what was begun of a record that could not be finished; `ends` is filled last."""
+    """Drop the columns of a record that was decoded in part; `ends` is filled last."""
     whole = len(columns.ends)
     for column in (columns.offsets, columns.timestamps, columns.starts, columns.values):
         del column[whole:]
 
 
 def _read(columns: Columns, section: Section, position: int, count: int) -> int:
-    """Append `count` records from `position`; the position after them. Raises DecodeError, IndexError.
+    """Append `count` records from `position`; the position after them. Raises: DecodeError, IndexError.
 
-    The one loop of the computation engine that sees every byte pattern of every record: varints of one and two bytes
-    (nearly all) are read in place, the rest by `read_signed`. A record ends where its length said, or is malformed.
+    The only loop of the computation engine that decodes every record, so it is written out instead of calling
+    functions: varints of one and two bytes (nearly all of them) are read in place, longer ones by `read_signed`.
+    A record that does not end where its length says is malformed.
     """
     data, end = columns.data, section.end
     base_offset, base_timestamp, append_ms = section.base_offset, section.base_timestamp, section.append_ms

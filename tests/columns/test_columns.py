@@ -9,8 +9,18 @@ from higgins.columns.columns import Columns
 from higgins.columns.decode import Packed, Tally, gather, rows, stored
 from higgins.columns.encode import BatchBuilder
 from higgins.model.errors import Corrupt
-from higgins_protocol.records.batch import HEADER_BYTES, assemble, read_header, stamp_log_append_time
+from higgins_protocol.records.batch import (
+    ATTRIBUTES_AT,
+    CRC_AT,
+    HEADER_BYTES,
+    LAST_OFFSET_DELTA_AT,
+    TRANSACTIONAL,
+    assemble,
+    read_header,
+    stamp_log_append_time,
+)
 from higgins_protocol.records.control import Ending, Marker, encode_marker
+from higgins_protocol.records.crc import crc32c
 from higgins_protocol.records.record import Record, decode_records, encode_batch, encode_records
 
 CODECS = (0, 1, 2, 3, 4)
@@ -196,3 +206,128 @@ def test_a_decompression_bomb_is_counted_and_not_unpacked() -> None:
     tally = Tally()
     assert list(slices([batch], tally=tally)) == []
     assert tally.unreadable == 1
+
+
+def passed_on(batches: Sequence[bytes], keep: Sequence[int] | None = None, *, rows_max: int = 1_000) -> list[bytes]:
+    """What comes of passing on the records with these offsets, or all."""
+    builder = BatchBuilder()
+    for columns in slices(batches, rows_max=rows_max):
+        kept = [row for row, offset in enumerate(columns.offsets) if keep is None or offset in keep]
+        if kept:
+            builder.pass_on(columns, kept)
+    return builder.finish()
+
+
+def large_batch(first_offset: int, count: int, *, codec: int = 0, **header: int) -> bytes:
+    records = [record(first_offset + n, b"value %d" % (n % 7), key=b"k") for n in range(count)]
+    batch = encode_batch(records, codec=codec, base_offset=first_offset)
+    if not header:
+        return batch
+    read = read_header(batch)
+    return assemble(
+        batch[HEADER_BYTES:],
+        count=count,
+        attributes=read.attributes | header.pop("attributes", 0),
+        base_timestamp=read.base_timestamp,
+        max_timestamp=read.max_timestamp,
+        base_offset=first_offset,
+        **header,
+    )
+
+
+def records_of(batches: Sequence[bytes]) -> list[tuple[object, ...]]:
+    found = [row for batch in batches for row in decode_records(memoryview(batch))]
+    return [(row.timestamp, row.key, row.value, row.headers) for row in found]
+
+
+@pytest.mark.parametrize("codec", CODECS)
+@pytest.mark.parametrize("rows_max", [7, 100, 1_000])
+def test_a_batch_that_is_passed_on_whole_is_appended_as_stored(codec: int, rows_max: int) -> None:
+    batches = [large_batch(0, 100, codec=codec), large_batch(100, 250, codec=codec)]
+    out = passed_on(batches, rows_max=rows_max)
+    # The base offset and the leader epoch, in the first 16 bytes, are assigned when a batch is appended and served.
+    assert [batch[16:] for batch in out] == [batch[16:] for batch in batches]
+    assert [read_header(batch).base_offset for batch in out] == [0, 0]
+
+
+@pytest.mark.parametrize("codec", CODECS)
+@pytest.mark.parametrize("rows_max", [7, 64, 1_000])
+@pytest.mark.parametrize("left_out", [0, 1, 63, 64, 99, 128])
+def test_a_batch_that_is_passed_on_in_part_is_encoded_again_in_order(codec: int, rows_max: int, left_out: int) -> None:
+    batches = [large_batch(first, 100, codec=codec) for first in (0, 100, 200)]
+    keep = [offset for offset in range(300) if offset != left_out]
+    out = passed_on(batches, keep, rows_max=rows_max)
+    complete = [batch for number, batch in enumerate(batches) if number != left_out // 100]
+    assert [batch[16:] for batch in out if read_header(batch).count == 100] == [batch[16:] for batch in complete]
+    assert records_of(out) == [row for offset, row in enumerate(records_of(batches)) if offset != left_out]
+
+
+def test_a_slice_without_any_kept_row_makes_its_batch_incomplete() -> None:
+    batch = large_batch(0, 300)
+    out = passed_on([batch], [*range(100), *range(200, 300)], rows_max=100)
+    assert records_of(out) == records_of([batch])[:100] + records_of([batch])[200:]
+
+
+def test_tiny_batches_are_gathered_instead_of_passed_on() -> None:
+    batches = [encode_batch([record(offset, b"v%d" % offset)], base_offset=offset) for offset in range(50)]
+    (out,) = passed_on(batches)
+    assert records_of([out]) == records_of(batches)
+
+
+def test_a_passed_batch_has_no_producer_and_no_transaction_any_more() -> None:
+    batch = large_batch(0, 50, attributes=TRANSACTIONAL, producer_id=7, producer_epoch=1, base_sequence=30)
+    assert read_header(batch).is_transactional
+    (out,) = passed_on([batch])
+    header = read_header(out)
+    assert (header.producer_id, header.producer_epoch, header.base_sequence) == (-1, -1, -1)
+    assert not header.is_transactional
+    assert records_of([out]) == records_of([batch])
+    assert crc32c(memoryview(out)[ATTRIBUTES_AT:]) == header.crc
+
+
+def test_a_batch_with_gaps_in_its_offsets_is_encoded_again() -> None:
+    batch = bytearray(large_batch(0, 20))
+    batch[LAST_OFFSET_DELTA_AT : LAST_OFFSET_DELTA_AT + 4] = (29).to_bytes(4, "big")
+    batch[CRC_AT : CRC_AT + 4] = crc32c(memoryview(bytes(batch))[ATTRIBUTES_AT:]).to_bytes(4, "big")
+    (out,) = passed_on([bytes(batch)])
+    assert read_header(out).count == 20
+
+
+def test_one_very_large_record_is_passed_on_as_stored() -> None:
+    batch = encode_batch([record(0, bytes(100_000))], codec=4)
+    (out,) = passed_on([batch])
+    assert out == batch
+
+
+def test_rows_of_a_damaged_batch_are_passed_on_before_what_follows() -> None:
+    records = [record(n, b"x" * 300) for n in range(20)]
+    body = encode_records(records, NOON_MS)[:-10]
+    damaged = assemble(body, count=20, attributes=0, base_timestamp=NOON_MS, max_timestamp=NOON_MS)
+    after = large_batch(20, 30)
+    out = passed_on([damaged, after], rows_max=5)
+    assert records_of(out) == [(NOON_MS, None, b"x" * 300, ())] * 19 + records_of([after])
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_new_records_and_passed_rows_keep_their_order(seed: int) -> None:
+    chance = random.Random(seed)
+    builder, expected = BatchBuilder(bytes_max=50_000), []
+    batches = [large_batch(number * 40, 40, codec=chance.choice(CODECS)) for number in range(8)]
+    for columns in slices(batches, rows_max=chance.choice((9, 40, 1_000))):
+        if chance.random() < 0.4:
+            new = some_records(chance, 0, 1)[0]
+            builder.append(new.timestamp, new.key, new.value, new.headers)
+            expected.append((new.timestamp, new.key, new.value, new.headers))
+        kept = [row for row in range(len(columns)) if chance.random() < chance.choice((0.5, 1.1))]
+        builder.pass_on(columns, kept)
+        read = as_records(columns)
+        expected += [(read[row].timestamp, read[row].key, read[row].value, read[row].headers) for row in kept]
+    assert records_of(builder.finish()) == expected
+
+
+def test_header_names_that_are_not_utf8_pass_unchanged() -> None:
+    batch = encode_batch([record(0, b"v", headers=(("\udcff", b"x"), ("é", None)))])
+    (columns,) = slices([batch])
+    builder = BatchBuilder()
+    builder.append(columns.timestamps[0], columns.key(0), columns.values[0], columns.headers(0))
+    assert records_of(builder.finish()) == records_of([batch])
