@@ -12,7 +12,7 @@ from higgins.ledger.state.index import STORED_OFFSETS, Run
 from higgins.log.planner import Cursor, pointer_from, serve
 from higgins.model.errors import HigginsError, ObjectMissing
 from higgins.model.names import TopicId
-from higgins.model.pointer import Buffer, ObjectId, commit_number_of, inline_payload, is_inline
+from higgins.model.pointer import Buffer, ObjectId, Pointer, commit_number_of, inline_payload, is_inline
 from higgins.runtime import Runtime
 from higgins.storage.cache import Blob, Cache
 from higgins.storage.dereference import Dereferencer
@@ -99,6 +99,16 @@ class Reader:
                 break
         return found
 
+    async def read_pointers(self, pointers: Sequence[Pointer]) -> list[bytes]:
+        """The bytes of pointers that the ledger keeps, in their order. Raises: StorageUnavailable, Corrupt."""
+        blocks: list[bytes] = []
+        for start in range(0, len(pointers), READS_AT_ONCE):
+            for views in await self._fetch_pointers(pointers[start : start + READS_AT_ONCE]):
+                if isinstance(views, HigginsError):
+                    raise views
+                blocks.append(b"".join(views))
+        return blocks
+
     async def find_by_time(self, topic_id: TopicId, partition: int, timestamp: int) -> TimedRecord | None:
         """The first record whose timestamp is not before `timestamp`. Raises: StorageUnavailable, Corrupt."""
         index = self._ledger.state.runs.index(topic_id, partition)
@@ -172,13 +182,17 @@ class Reader:
             self._cursors.popitem(last=False)
 
     async def _fetch_all(self, runs: Sequence[tuple[Run, Cursor | None]]) -> list[list[memoryview] | HigginsError]:
-        """The bytes of each run, or why they cannot be had; those that must come from afar travel side by side."""
-        ready = [self._dereferencer.fetch_nowait(pointer_from(run, cursor)) for run, cursor in runs]
+        """The bytes of each run, or why they cannot be had."""
+        return await self._fetch_pointers([pointer_from(run, cursor) for run, cursor in runs])
+
+    async def _fetch_pointers(self, pointers: Sequence[Pointer]) -> list[list[memoryview] | HigginsError]:
+        """The bytes of each pointer, or why they cannot be had; those that are not at hand are fetched side by side."""
+        ready = [self._dereferencer.fetch_nowait(pointer) for pointer in pointers]
         found: list[list[memoryview] | HigginsError] = [[] if views is None else views for views in ready]
 
         async def fetch(i: int) -> None:
             try:
-                found[i] = await self._fetch(*runs[i])
+                found[i] = await self._fetch(pointers[i])
             except HigginsError as error:
                 found[i] = error
 
@@ -191,14 +205,13 @@ class Reader:
                     nursery.start_soon(fetch, i)
         return found
 
-    async def _fetch(self, run: Run, cursor: Cursor | None) -> list[memoryview]:
-        pointer = pointer_from(run, cursor)
+    async def _fetch(self, pointer: Pointer) -> list[memoryview]:
         try:
-            return await self._dereferencer.fetch(pointer, self._object_length(run.object_id))
+            return await self._dereferencer.fetch(pointer, self._object_length(pointer.object_id))
         except ObjectMissing:
             # Never an answer: whatever moved the bytes has committed where to. Fold to the tip and look once more.
             await self._ledger.barrier()
-            return await self._dereferencer.fetch(pointer, self._object_length(run.object_id))
+            return await self._dereferencer.fetch(pointer, self._object_length(pointer.object_id))
 
     def _object_length(self, object_id: ObjectId) -> int:
         record = self._ledger.state.objects.get(object_id)
@@ -206,12 +219,12 @@ class Reader:
 
     async def _newest_of(self, run: Run, from_offset: int) -> TimedRecord | None:
         """The first record with the greatest timestamp among those of a run from an offset on."""
-        views = await self._fetch(run, None)
+        views = await self._fetch(pointer_from(run, None))
         return await self._runtime.offload("decode", _newest_in_run, run, views, from_offset)
 
     async def _search(self, run: Run, timestamp: int, from_offset: int) -> TimedRecord | None:
         """The first record of a run, from an offset on, whose timestamp is not before `timestamp`."""
-        views = await self._fetch(run, None)
+        views = await self._fetch(pointer_from(run, None))
         for header, batch, base in _batches(run, views, from_offset):
             if header.max_timestamp >= timestamp:
                 # A batch may hold ten thousand records, or decompress to megabytes: too long for the loop.
