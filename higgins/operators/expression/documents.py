@@ -1,7 +1,7 @@
-"""JSON values to documents: structs that hold only the fields an expression names, so that the rest is skipped unread.
+"""JSON values to documents: structs with only the fields that an expression names; other fields are not decoded.
 
-Behaviour: a value that is null, or JSON but no object, is a document without fields; a number that does not fit a
-double is null; a value that is not JSON (or nested deeper than the decoder reads) is reported, and has no fields.
+Behaviour: a value that is null, or JSON but not an object, is a document without fields. A number that does not fit a
+double is null. A value that is not JSON, or is nested deeper than the decoder supports, is reported and has no fields.
 """
 
 from collections.abc import Callable, Sequence
@@ -15,7 +15,7 @@ _NULL = msgspec.Raw(b"null")
 
 
 class DocumentReader:
-    """Reads the fields named once, from many values; field number n is the attribute `f{n}` of a document."""
+    """Decodes the same fields from many values. Field number n is the attribute `f{n}` of a document."""
 
     def __init__(self, fields: Sequence[str]) -> None:
         rename = {f"f{number}": name for number, name in enumerate(fields)}
@@ -34,9 +34,9 @@ class DocumentReader:
         try:
             return [decode(value) for value in values], set()  # type: ignore[arg-type]
         except (*_NOT_JSON, TypeError):
-            return self._read_carefully(values)
+            return self._read_one_by_one(values)
 
-    def _read_carefully(self, values: Sequence[bytes | None]) -> tuple[list[Any], set[int]]:
+    def _read_one_by_one(self, values: Sequence[bytes | None]) -> tuple[list[Any], set[int]]:
         documents: list[Any] = []
         not_json: set[int] = set()
         for row, value in enumerate(values):
@@ -45,16 +45,16 @@ class DocumentReader:
                 try:
                     document = self._decode(value)
                 except _NOT_JSON:
-                    found = self._read_fields(value)
-                    if found is None:
+                    partial = self._read_fields(value)
+                    if partial is None:
                         not_json.add(row)
                     else:
-                        document = found
+                        document = partial
             documents.append(document)
         return documents, not_json
 
     def _read_fields(self, value: bytes) -> Any:
-        """Field by field, for a value that is no object or has a field out of range; None when it is not JSON."""
+        """Field by field, for a value that is not an object or has a field out of range; None if it is not JSON."""
         try:
             raw = self._decode_raw(value)
         except msgspec.ValidationError:

@@ -1,9 +1,9 @@
-"""What generated code calls: SQL's values in Python's, permissive mode. Pure.
+"""The functions that generated code calls: SQL's semantics over Python values, in permissive mode. Pure.
 
-Behaviour: null is None; whatever has no answer (a null, a type that does not fit, an integer past 64 bits, a double
-that is not finite, a division by zero) is None and never an exception. Strings longer than
-STRING_CHARACTERS_MAX are None. Integers are 64-bit, `/` always gives a double, `%` takes the dividend's sign, `round`
-rounds halves away from zero.
+Behaviour: null is None. An operation without a result (an operand that is null or of the wrong type, an integer beyond
+64 bits, a double that is not finite, a division by zero) is None and never an exception. A string longer than
+STRING_CHARACTERS_MAX is None. Integers are 64-bit, `/` always returns a double, `%` takes the sign of the dividend,
+and `round` rounds halves away from zero.
 A timestamp is milliseconds since the epoch or an ISO 8601 string; date parts are those of UTC.
 """
 
@@ -33,7 +33,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def item(container: Value, step: str | int) -> Value:
-    """A field of an object or an element of an array; None where there is none."""
+    """A field of an object or an element of an array; None if there is none."""
     if container.__class__ is dict:
         return container.get(step)
     if container.__class__ is list and step.__class__ is int and 0 <= step < len(container):
@@ -42,7 +42,7 @@ def item(container: Value, step: str | int) -> Value:
 
 
 def text_of(data: bytes | None) -> str | None:
-    """Bytes that are UTF-8 as a string; others have no text."""
+    """Bytes as a string; None if they are not UTF-8."""
     if data is None:
         return None
     try:
@@ -53,8 +53,8 @@ def text_of(data: bytes | None) -> str | None:
 
 def header(headers: list[Header], name: str) -> str | None:
     """The last header of that name."""
-    for found, value in reversed(headers):
-        if found == name:
+    for header_name, value in reversed(headers):
+        if header_name == name:
             return text_of(value)
     return None
 
@@ -63,12 +63,12 @@ def header(headers: list[Header], name: str) -> str | None:
 
 
 def is_number(value: Value) -> bool:
-    """Integers and doubles; booleans are none."""
+    """Integers and doubles, but not booleans."""
     return value.__class__ in NUMBERS
 
 
 def bounded(number: int | float) -> int | float | None:
-    """The number, if it is a 64-bit integer or a finite double."""
+    """The number, or None if it is neither a 64-bit integer nor a finite double."""
     if number.__class__ is int:
         return number if INTEGER_MIN <= number <= INTEGER_MAX else None
     return number if math.isfinite(number) else None
@@ -134,20 +134,20 @@ def opposite(condition: bool | None) -> bool | None:
 
 
 def condition(value: Value) -> bool | None:
-    """A value where a condition is wanted: only booleans are."""
+    """A value used as a condition: a boolean, or null for any other type."""
     return value if value is True or value is False else None
 
 
 def among(value: Value, options: tuple[Value, ...]) -> bool | None:
-    """SQL's `in`: unknown when it is not there but one option could not be compared."""
-    answer: bool | None = False
+    """SQL's `in`: null if no option is equal but one cannot be compared."""
+    result: bool | None = False
     for option in options:
-        found = equal(value, option)
-        if found:
+        is_equal = equal(value, option)
+        if is_equal:
             return True
-        if found is None:
-            answer = None
-    return answer
+        if is_equal is None:
+            result = None
+    return result
 
 
 def like(value: Value, pattern: Value, escape: str) -> bool | None:
@@ -162,7 +162,7 @@ Pieces = tuple[tuple[str | None, ...], ...]
 
 
 def split_pattern(pattern: str, escape: str) -> Pieces | None:
-    """The pattern's stretches between its %s, a None for each _; None when the escape ends it."""
+    """The parts of a pattern between its % signs, with None for each _; None if it ends with the escape character."""
     pieces: list[tuple[str | None, ...]] = []
     piece: list[str | None] = []
     characters = iter(pattern)
@@ -182,8 +182,11 @@ def split_pattern(pattern: str, escape: str) -> Pieces | None:
 
 
 def matches(text: str, pieces: Pieces) -> bool:
-    """Whether the text is the pieces with anything between them. The leftmost place for each is always right, so this
-    takes at most length of text times length of pattern steps, whatever the pattern; a regular expression would not."""
+    """Whether the text consists of the pieces with anything between them.
+
+    Each piece is matched at its leftmost place, which is always right, so this takes at most length of the text times
+    length of the pattern steps. A regular expression could take exponential time for some patterns.
+    """
     first, *middle = pieces
     if not middle:
         return len(text) == len(first) and _fits(text, 0, first)
@@ -200,10 +203,10 @@ def matches(text: str, pieces: Pieces) -> bool:
 
 
 def _place(text: str, position: int, end: int, piece: tuple[str | None, ...]) -> int:
-    """The position after the leftmost fit of `piece` in text[position:end], or -1."""
+    """The position after the leftmost match of `piece` in text[position:end], or -1."""
     if None not in piece:
-        found = text.find("".join(piece), position, end)  # type: ignore[arg-type]
-        return found + len(piece) if found >= 0 else -1
+        start = text.find("".join(piece), position, end)  # type: ignore[arg-type]
+        return start + len(piece) if start >= 0 else -1
     for start in range(position, end - len(piece) + 1):
         if _fits(text, start, piece):
             return start + len(piece)
@@ -211,14 +214,14 @@ def _place(text: str, position: int, end: int, piece: tuple[str | None, ...]) ->
 
 
 def _fits(text: str, start: int, piece: tuple[str | None, ...]) -> bool:
-    return all(wanted is None or text[start + index] == wanted for index, wanted in enumerate(piece))
+    return all(character is None or text[start + index] == character for index, character in enumerate(piece))
 
 
 # Casts.
 
 
 def to_bigint(value: Value) -> int | None:
-    """Doubles lose their fraction; strings must be whole numbers."""
+    """Doubles are truncated; strings must be whole numbers."""
     if value.__class__ is str:
         value = int(value) if _INTEGER.fullmatch(value := value.strip()) else None
     if not is_number(value) and value.__class__ is not bool:
@@ -286,7 +289,7 @@ def upper(text: Value) -> str | None:
 
 
 def substr(text: Value, start: Value, count: Value = INTEGER_MAX) -> str | None:
-    """Characters from `start` (the first is 1); places before the first count, and hold nothing."""
+    """Characters from `start` on, where the first character is 1. Positions before it count but are empty."""
     if text.__class__ is not str or start.__class__ is not int or count.__class__ is not int or count < 0:
         return None
     return str(text[max(0, start - 1) : max(0, start - 1 + count)])
@@ -310,7 +313,7 @@ def rounded(number: Value, decimals: Value = 0) -> int | float | None:
         unit = 10 ** max(0, -decimals)
         size = (abs(number) + unit // 2) // unit * unit
         return bounded(size if number >= 0 else -size)
-    # The decimal that people see, not the binary one behind it: 2.675 rounds to 2.68.
+    # Rounds the decimal that is displayed, not the binary value: 2.675 rounds to 2.68.
     exact = Decimal(repr(number)).scaleb(decimals).to_integral_value(ROUND_HALF_UP).scaleb(-decimals)
     return bounded(float(exact))
 
@@ -331,13 +334,13 @@ def _whole(rounding: Callable[[Any], int], number: Value) -> int | None:
 
 
 def moment(value: Value) -> datetime | None:
-    """A timestamp in UTC; a string without an offset is UTC already."""
+    """A timestamp in UTC. A string without a UTC offset is taken as UTC."""
     try:
         if value.__class__ is int:
             return _EPOCH + timedelta(milliseconds=value)
         if value.__class__ is str:
-            found = datetime.fromisoformat(value)
-            return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+            parsed = datetime.fromisoformat(value)
+            return parsed.replace(tzinfo=UTC) if parsed.tzinfo is None else parsed.astimezone(UTC)
     except (ValueError, OverflowError):
         pass
     return None
@@ -345,10 +348,10 @@ def moment(value: Value) -> datetime | None:
 
 def _date_part(part: str) -> Callable[[Value], int | None]:
     def apply(value: Value) -> int | None:
-        found = moment(value)
-        if found is None:
+        time = moment(value)
+        if time is None:
             return None
-        return (found.month + 2) // 3 if part == "quarter" else int(getattr(found, part))
+        return (time.month + 2) // 3 if part == "quarter" else int(getattr(time, part))
 
     return apply
 

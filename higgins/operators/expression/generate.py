@@ -1,9 +1,23 @@
-"""Nodes to the text of a Python function. Pure.
+"""Nodes to the source of a Python function. Pure.
 
-No character of the user's reaches that text: fields become `f0, f1 …` of a document, literals and names become
-`k0, k1 …` of a table of constants, and everything else is a word from this page. Behaviour is that of `functions`; what
-is written out here instead of called there (comparisons with a literal, the conditions of a filter) is what every
-record pays for.
+Why code is generated: a condition is evaluated for every record, and Python spends most of that time on calls. A tree
+of closures makes a call for every node of the expression and every record. One generated function over a whole slice
+has its loop, its comparisons with literals and its `and` and `or` as plain bytecode, and calls `functions` only for
+what is rare or complicated. Measured for `qty > 5 and country = 'NL'`, it takes 0.07 us a record instead of 0.33, out
+of about 1.4 for the whole filter; and it needs nothing but the standard library.
+
+Why that is safe: no character that a user has written reaches the source. The expression has been parsed by sqlglot
+and copied, node by node from an allow-list, into the closed union of `nodes`; this module writes source only from its
+own string constants and from names that it numbers itself. Fields become the attributes `f0, f1, ...` of a document;
+literals, field names and patterns become `k0, k1, ...` of a table of constants, which are passed as values.
+`compile.py` asserts that the source is plain ASCII, and runs it with `zip` and `str` as the only builtins.
+
+Why it is bounded: an expression has at most 8192 characters, 1000 nodes and 32 levels (`parse`), and each node becomes
+a bounded piece of source, so the source and the time to compile it are bounded too (milliseconds). The function has one
+loop, over the rows of a slice; the helpers it calls take time linear in their arguments, and strings are limited.
+
+Behaviour is that of `functions`: SQL's three-valued logic, where None is null. `truth` is used where only true matters,
+`value` where false and null must be told apart.
 """
 
 from typing import Literal as Choice
@@ -36,14 +50,17 @@ Kind = Choice["number", "string", "boolean", "null", "any"]
 
 
 class Code(NamedTuple):
-    """A Python expression, and what is known of its value's type (besides that it may be None)."""
+    """A Python expression, and the type of its value as far as it is known. Any value may also be None."""
 
     text: str
     kind: Kind
 
 
 class Program(NamedTuple):
-    """A function `select(rows, documents, columns of the record …)`: its text, and what it must be given."""
+    """The source of a function `select(rows, documents, columns of the record ...)`, and what it needs.
+
+    `fields` are the names of the fields to decode; `inputs` are the columns of the record that it reads.
+    """
 
     text: str
     constants: dict[str, object]
@@ -74,7 +91,7 @@ HELPERS: dict[str, object] = {
 
 
 def condition_program(node: Node) -> Program:
-    """A function that gives the numbers of the rows for which the expression is true. Raises ExpressionError."""
+    """A function that returns the numbers of the rows for which the expression is true. Raises: ExpressionError."""
     generator = _Generator()
     test = generator.truth(node)
     names = ["row", *(["document"] if generator.fields else []), *generator.inputs]
@@ -86,7 +103,7 @@ def condition_program(node: Node) -> Program:
 
 
 class _Generator:
-    """One expression's code; `fields`, `inputs` and `constants` fill up on the way."""
+    """The source of one expression. `fields`, `inputs` and `constants` fill up on the way."""
 
     def __init__(self) -> None:
         self.fields: dict[str, int] = {}
@@ -95,7 +112,7 @@ class _Generator:
         self._temporaries = 0
 
     def truth(self, node: Node) -> str:
-        """Python that is truthy exactly where the node is true (not false, not null)."""
+        """Source that is truthy exactly where the node is true (not false, not null)."""
         match node:
             case Logic():
                 return "(" + f" {node.word} ".join(self.truth(operand) for operand in node.operands) + ")"
@@ -110,6 +127,7 @@ class _Generator:
                 return f"({self._condition(node)} is True)"
 
     def value(self, node: Node) -> Code:
+        """Source for the value of the node, which may be None."""
         match node:
             case Literal():
                 return self._literal(node)
@@ -181,16 +199,19 @@ class _Generator:
     # Conditions.
 
     def _condition(self, node: Node) -> str:
-        """Python whose value is True, False or None."""
+        """Source whose value is True, False or None. Raises: ExpressionError for a number or a string."""
         code = self.value(node)
         if code.kind in ("boolean", "null"):
             return code.text
         if code.kind != "any":
-            raise ExpressionError(f"A {code.kind} stands where a condition must; compare it with something (qty > 5).")
+            raise ExpressionError(
+                f"A {code.kind} is used as a condition, but it is neither true nor false. Compare it: qty > 5"
+            )
         return f"condition({code.text})"
 
     def _logic(self, node: Logic) -> Code:
-        # One decisive operand decides; then every other is None or the opposite of decisive, and one None makes None.
+        # `false and x` is false and `true or x` is true, whatever x is. If no operand decides like that, the result is
+        # null if any operand is null.
         decisive, other = ("False", "True") if node.word == "and" else ("True", "False")
         tests, names = [], []
         for operand in node.operands:
@@ -213,7 +234,7 @@ class _Generator:
         return Code(_compared(node.sign, left.text, right.text), "boolean")
 
     def _with_literal(self, node: Comparison) -> tuple[str, str] | None:
-        """For a comparison with a number or a string written out: the test of the other side's type, the comparison."""
+        """For a comparison with a number or a string literal: a type test of the other side, and the comparison."""
         left, right, sign = node.left, node.right, node.sign
         if isinstance(left, Literal):
             left, right, sign = right, left, _FLIPPED[sign]
@@ -249,12 +270,12 @@ class _Generator:
             return Code(f"like({operand.text}, {pattern.text}, {self._constant(node.escape)})", "boolean")
         pieces = functions.split_pattern(node.pattern.value, node.escape)
         if pieces is None:
-            raise ExpressionError("The pattern of like ends with its escape character; write it twice.")
+            raise ExpressionError("The pattern of like ends with its escape character. Write that character twice.")
         name = self._temporary()
         fits = f"({name} := {operand.text}).__class__ is str"
         return Code(f"(matches({name}, {self._constant(pieces)}) if {fits} else None)", "boolean")
 
-    # The rest.
+    # Case and functions.
 
     def _case(self, node: Case) -> Code:
         subject = self._temporary()
@@ -266,9 +287,9 @@ class _Generator:
             else:
                 first = f"{subject} := {self.value(node.subject).text}" if number == 0 else subject
                 test = f"equal({first}, {self.value(when).text})"
-            found = self.value(then)
-            kinds.add(found.kind)
-            text += f"{found.text} if {test} else "
+            result = self.value(then)
+            kinds.add(result.kind)
+            text += f"{result.text} if {test} else "
         default = self.value(node.default) if node.default is not None else Code("None", "null")
         kinds.add(default.kind)
         known = kinds - {"null"}
@@ -295,14 +316,14 @@ def _compared(sign: ComparisonSign, left: str, right: str) -> str:
         case "<=":
             return f"less_or_equal({left}, {right})"
         case ">" | ">=":
-            # The order of evaluation does not matter: nothing here has an effect, but temporaries are made on the left.
+            # Not `less(right, left)`: the left operand assigns temporaries that the right one may use.
             return f"opposite({'less_or_equal' if sign == '>' else 'less'}({left}, {right}))"
         case _:
             assert_never(sign)
 
 
 def _check_kinds(left: Kind, right: Kind) -> None:
-    """Refuse what could only ever be null: a number against a string, as far as the text alone tells."""
+    """Refuse comparisons of different types, which are always null, where the types are known from the expression."""
     definite = {"number", "string", "boolean"}
     if left in definite and right in definite and left != right:
-        raise ExpressionError(f"This compares a {left} with a {right}, which is never true; cast one of them.")
+        raise ExpressionError(f"A {left} is compared with a {right}, which is never true. Cast one of them.")

@@ -1,4 +1,4 @@
-"""The closed union of what an expression may be: `parse` makes nodes, `generate` turns them into code."""
+"""The nodes of an expression, a closed union: `parse` makes them, `generate` turns them into source code."""
 
 from typing import Literal as Choice
 
@@ -59,7 +59,7 @@ class Logic(msgspec.Struct, frozen=True):
 
 
 class Is(msgspec.Struct, frozen=True):
-    """`is null`, `is true`, `is false`: never null themselves."""
+    """`is null`, `is true`, `is false`. The result is never null."""
 
     operand: "Node"
     what: bool | None
@@ -83,7 +83,7 @@ class Like(msgspec.Struct, frozen=True):
 
 
 class Case(msgspec.Struct, frozen=True):
-    """With a subject each `when` is compared with it, without one each `when` is a condition."""
+    """With a subject, each `when` is compared with it; without one, each `when` is a condition."""
 
     subject: "Node | None"
     branches: tuple[tuple["Node", "Node"], ...]
@@ -123,7 +123,7 @@ Node = (
 
 
 class ExpressionError(Exception):
-    """What is wrong with an expression, where (counted from 1, inside the expression) and what to write instead."""
+    """An invalid expression: what is wrong and what to write instead, with line and column in the text, from 1."""
 
     def __init__(self, message: str, *, line: int = 1, column: int = 1) -> None:
         super().__init__(message)

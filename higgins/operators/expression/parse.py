@@ -1,8 +1,8 @@
-"""Text to nodes. sqlglot reads the SQL; what it read is copied, kind by kind from an allow-list, into nodes of ours.
+"""Text to nodes. sqlglot parses the SQL; its tree is copied into our nodes, by an allow-list of syntax.
 
-Refuses, by name and with its place: every kind of syntax that has no row below, every argument of a kind that its row
-does not name (so that a later sqlglot with more syntax is refused and not half understood), and what is too long, too
-deep or too large. Not cheap (tens of milliseconds to import sqlglot, once): call it in a thread.
+Refused, by name and with line and column: every kind of syntax without a row in the table below, every argument of a
+kind that its row does not name (so that syntax which a later sqlglot adds is refused instead of being ignored), and
+expressions that are too long, too deep or too large. Importing sqlglot takes tens of milliseconds: call in a thread.
 """
 
 import re
@@ -21,33 +21,36 @@ TEXT_CHARACTERS_MAX = 8_192
 NODES_MAX = 1_000
 DEPTH_MAX = 32
 INTEGER_MAX = 2**63 - 1
+_TOO_DEEP = f"The expression is nested too deeply; at most {DEPTH_MAX} levels are allowed. Simplify it."
 _UNREADABLE_NAME = re.compile(r'["\\\x00-\x1f]')
-_SERVED = (
+_SUPPORTED = (
     "field paths (a.b, tags[0]), $key $timestamp $partition $offset $headers['x'], arithmetic, comparison, "
     "and, or, not, in, between, like, is null, case, cast and these functions: " + ", ".join(sorted(ARITY))
 )
 
 
 def parse(text: str) -> Node:
-    """The expression's tree. Raises ExpressionError."""
+    """The tree of an expression. Raises: ExpressionError."""
     if len(text) > TEXT_CHARACTERS_MAX:
-        raise ExpressionError(f"An expression has at most {TEXT_CHARACTERS_MAX} characters; this one has {len(text)}.")
+        raise ExpressionError(
+            f"The expression has {len(text)} characters; at most {TEXT_CHARACTERS_MAX} are allowed. Shorten it."
+        )
     if not text.strip():
-        raise ExpressionError("The expression is empty; write a condition such as qty > 5.")
+        raise ExpressionError("The expression is empty. Write a condition, for example: qty > 5")
     try:
         tree = parse_one(text, error_level=ErrorLevel.IMMEDIATE)
     except SqlglotError as error:
         raise _syntax_error(text, error) from error
     except RecursionError as error:
-        raise ExpressionError(f"The expression is nested too deeply; at most {DEPTH_MAX} levels are read.") from error
+        raise ExpressionError(_TOO_DEEP) from error
     return _Reader(text).read(tree, 1)
 
 
 def _syntax_error(text: str, error: SqlglotError) -> ExpressionError:
     details: list[dict[str, Any]] = getattr(error, "errors", [])
     if not details or not details[0].get("line"):
-        what = str(error).splitlines()[0].rstrip(".")
-        return ExpressionError(f"This is not an expression ({what}); check quotes and brackets.")
+        reason = str(error).splitlines()[0].rstrip(".")
+        return ExpressionError(f"This is not a valid expression ({reason}). Check quotes and brackets.")
     first = details[0]
     marked = str(first.get("highlight") or "")
     description = str(first.get("description") or "unexpected text").rstrip(".")
@@ -61,7 +64,7 @@ def _syntax_error(text: str, error: SqlglotError) -> ExpressionError:
 
 
 class _Reader:
-    """Copies one sqlglot tree; counts nodes so that the whole stays bounded."""
+    """Copies one sqlglot tree, and counts its nodes to keep it bounded."""
 
     def __init__(self, text: str) -> None:
         self._text = text
@@ -70,12 +73,12 @@ class _Reader:
     def read(self, tree: exp.Expr, depth: int) -> Node:
         self._nodes += 1
         if self._nodes > NODES_MAX:
-            raise self._error(tree, f"The expression is too large; at most {NODES_MAX} terms are read.")
+            raise self._error(tree, f"The expression is too large; at most {NODES_MAX} terms are allowed. Shorten it.")
         if depth > DEPTH_MAX:
-            raise self._error(tree, f"The expression is nested too deeply; at most {DEPTH_MAX} levels are read.")
+            raise self._error(tree, _TOO_DEEP)
         row = _KINDS.get(type(tree))
         if row is None:
-            raise self._unserved(tree)
+            raise self._unsupported(tree)
         allowed, read = row
         self._check_arguments(tree, allowed)
         return read(self, tree, depth + 1)
@@ -83,13 +86,13 @@ class _Reader:
     def _check_arguments(self, tree: exp.Expr, allowed: tuple[str, ...]) -> None:
         for name, value in tree.args.items():
             if value not in (None, False, [], "") and name not in allowed:
-                raise self._error(tree, f"'{name}' of {_kind(tree)} is not served in expressions; leave it out.")
+                raise self._error(tree, f"'{name}' of {_kind(tree)} is not supported in expressions. Remove it.")
 
-    def _unserved(self, tree: exp.Expr) -> ExpressionError:
-        return self._error(tree, f"{_kind(tree)} is not served in expressions. Served are {_SERVED}.")
+    def _unsupported(self, tree: exp.Expr) -> ExpressionError:
+        return self._error(tree, f"{_kind(tree)} is not supported in expressions. Supported are {_SUPPORTED}.")
 
     def _error(self, tree: exp.Expr, message: str) -> ExpressionError:
-        start = min((found.meta["start"] for found in tree.walk() if "start" in found.meta), default=0)
+        start = min((node.meta["start"] for node in tree.walk() if "start" in node.meta), default=0)
         line = self._text.count("\n", 0, start) + 1
         return ExpressionError(message, line=line, column=start - self._text.rfind("\n", 0, start))
 
@@ -105,9 +108,9 @@ class _Reader:
         digits = text.replace("_", "")
         value = sign * (int(digits) if digits.isdecimal() else float(digits))
         if isinstance(value, int) and not -INTEGER_MAX - 1 <= value <= INTEGER_MAX:
-            raise self._error(tree, f"{text} does not fit 64 bits; write it with a decimal point to have a double.")
+            raise self._error(tree, f"{text} does not fit into 64 bits. Add a decimal point to make it a double.")
         if value in (float("inf"), float("-inf")):
-            raise self._error(tree, f"{text} is too large for a double.")
+            raise self._error(tree, f"{text} is too large for a double; the largest is about 1.8e308.")
         return value
 
     def boolean(self, tree: exp.Expr, depth: int) -> Node:
@@ -122,20 +125,20 @@ class _Reader:
 
     def dot(self, tree: exp.Expr, depth: int) -> Node:
         if not isinstance(tree.expression, exp.Identifier):
-            raise self._unserved(tree.expression)
+            raise self._unsupported(tree.expression)
         return self._descend(tree, self.read(tree.this, depth), tree.expression.name)
 
     def bracket(self, tree: exp.Expr, depth: int) -> Node:
         if len(tree.expressions) != 1 or not isinstance(tree.expressions[0], exp.Literal):
-            raise self._error(tree, "Square brackets hold one number from 0 on, or one name in single quotes.")
+            raise self._error(tree, "Square brackets must hold one number from 0 on, or one name in single quotes.")
         step = self.literal(tree.expressions[0], depth)
         assert isinstance(step, nodes.Literal)
         if isinstance(tree.this, exp.Column) and self._is_headers(tree.this):
             if not isinstance(step.value, str):
-                raise self._error(tree, "A header is found by its name: $headers['name'].")
+                raise self._error(tree, "A header is selected by its name: $headers['name']")
             return nodes.HeaderOf(step.value)
         if not isinstance(step.value, int | str):
-            raise self._error(tree, "An element is found by a whole number from 0 on.")
+            raise self._error(tree, "An element is selected by a whole number from 0 on: tags[0]")
         return self._descend(tree, self.read(tree.this, depth), step.value)
 
     def _is_headers(self, tree: exp.Expr) -> bool:
@@ -145,25 +148,27 @@ class _Reader:
     def _path(self, tree: exp.Expr, parts: list[exp.Expr]) -> Node:
         for part in parts:
             if not isinstance(part, exp.Identifier):
-                raise self._unserved(part)
+                raise self._unsupported(part)
         first = parts[0].name
         if _UNREADABLE_NAME.search(first):
-            raise self._error(tree, "A field's name with a quote, a backslash or a control character cannot be read.")
+            raise self._error(
+                tree, "A field cannot be read if its name has a quote, a backslash or a control character."
+            )
         if not first.startswith("$") or parts[0].args.get("quoted"):
             return nodes.Field(tuple(part.name for part in parts))
         if first == "$headers":
-            raise self._error(tree, "Headers are found by name: write $headers['name'].")
+            raise self._error(tree, "Headers are selected by name. Write: $headers['name']")
         if first not in ("$key", "$timestamp", "$partition", "$offset"):
             raise self._error(
-                tree, f"There is no {first}; a record has $key, $timestamp, $partition, $offset and $headers['name']."
+                tree, f"There is no {first}. A record has $key, $timestamp, $partition, $offset and $headers['name']."
             )
         if len(parts) > 1:
-            raise self._error(tree, f"{first} has no fields.")
+            raise self._error(tree, f"{first} has no fields. Use it as it is: {first}")
         return nodes.Meta(cast(nodes.MetaName, first[1:]))
 
     def _descend(self, tree: exp.Expr, base: Node, step: str | int) -> Node:
         if not isinstance(base, nodes.Field):
-            raise self._error(tree, "Only a field of the value has fields and elements.")
+            raise self._error(tree, "Only fields of the value have fields and elements themselves.")
         return nodes.Field((*base.path, step))
 
     # Operators.
@@ -181,7 +186,7 @@ class _Reader:
 
     def logic(self, tree: exp.Expr, depth: int) -> Node:
         word: Any = "and" if isinstance(tree, exp.And) else "or"
-        # A chain of a hundred `or`s is flat to its reader, so it is flat here.
+        # sqlglot nests a chain of `or` as deep as it is long; flattened, it does not count towards the depth.
         operands = tuple(self.read(operand, depth) for operand in cast(exp.Connector, tree).flatten())
         return nodes.Logic(word, operands)
 
@@ -196,7 +201,7 @@ class _Reader:
     def is_(self, tree: exp.Expr, depth: int) -> Node:
         what = self.read(tree.expression, depth)
         if not isinstance(what, nodes.Literal) or not (what.value is None or isinstance(what.value, bool)):
-            raise self._error(tree, "After 'is' stands null, true or false; use = to compare values.")
+            raise self._error(tree, "'is' must be followed by null, true or false. Use = to compare values.")
         return nodes.Is(self.read(tree.this, depth), what.value)
 
     def between(self, tree: exp.Expr, depth: int) -> Node:
@@ -205,7 +210,7 @@ class _Reader:
 
     def in_(self, tree: exp.Expr, depth: int) -> Node:
         if not tree.expressions:
-            raise self._error(tree, "The list after 'in' is empty; name at least one value.")
+            raise self._error(tree, "The list after 'in' is empty. Name at least one value.")
         options = tuple(self.read(option, depth) for option in tree.expressions)
         return nodes.In(self.read(tree.this, depth), options)
 
@@ -213,13 +218,13 @@ class _Reader:
         return self._like(tree, "", depth)
 
     def _like(self, tree: exp.Expr, escape: str, depth: int) -> Node:
-        found = nodes.Like(self.read(tree.this, depth), self.read(tree.expression, depth), escape)
-        return nodes.Not(found) if tree.args.get("negate") else found
+        like = nodes.Like(self.read(tree.this, depth), self.read(tree.expression, depth), escape)
+        return nodes.Not(like) if tree.args.get("negate") else like
 
     def escape(self, tree: exp.Expr, depth: int) -> Node:
         character = tree.expression
         if not isinstance(tree.this, exp.Like) or not isinstance(character, exp.Literal) or len(character.name) != 1:
-            raise self._error(tree, "'escape' follows a like and names one character: like '5!%' escape '!'.")
+            raise self._error(tree, "'escape' must follow a like and name one character: like '5!%' escape '!'")
         self._check_arguments(tree.this, _KINDS[exp.Like][0])
         return self._like(tree.this, character.name, depth)
 
@@ -235,25 +240,27 @@ class _Reader:
         kind = tree.args["to"]
         to = _CASTS.get(kind.this)
         if to is None or kind.expressions:
-            raise self._error(tree, f"cast to {kind.sql()} is not served; cast to bigint, double, varchar or boolean.")
+            raise self._error(
+                tree, f"cast to {kind.sql()} is not supported. Cast to bigint, double, varchar or boolean."
+            )
         return nodes.Cast(self.read(tree.this, depth), to)
 
     # Functions.
 
     def call(self, tree: exp.Expr, depth: int) -> Node:
         names = ("this", "expression", "start", "length", "decimals")
-        found = [tree.args[name] for name in names if isinstance(tree.args.get(name), exp.Expr)]
-        return self._call(tree, _FUNCTIONS[type(tree)], [*found, *tree.expressions], depth)
+        arguments = [tree.args[name] for name in names if isinstance(tree.args.get(name), exp.Expr)]
+        return self._call(tree, _FUNCTIONS[type(tree)], [*arguments, *tree.expressions], depth)
 
     def trim(self, tree: exp.Expr, depth: int) -> Node:
         side = {"LEADING": "ltrim", "TRAILING": "rtrim"}.get(str(tree.args.get("position") or ""), "trim")
-        given = [tree.this, tree.expression] if tree.args.get("expression") is not None else [tree.this]
-        return self._call(tree, side, given, depth)
+        arguments = [tree.this, tree.expression] if tree.args.get("expression") is not None else [tree.this]
+        return self._call(tree, side, arguments, depth)
 
     def extract(self, tree: exp.Expr, depth: int) -> Node:
         part = tree.this.name.lower()
         if part not in DATE_PARTS:
-            raise self._error(tree, f"extract knows {', '.join(DATE_PARTS)}; not {part}.")
+            raise self._error(tree, f"extract has no date part {part}. Date parts are: {', '.join(DATE_PARTS)}.")
         return self._call(tree, part, [tree.expression], depth)
 
     def anonymous(self, tree: exp.Expr, depth: int) -> Node:
@@ -262,20 +269,20 @@ class _Reader:
             part = tree.expressions[0].name.lower()
             if part in DATE_PARTS:
                 return self._call(tree, part, [tree.expressions[1]], depth)
-            raise self._error(tree, f"date_part knows {', '.join(DATE_PARTS)}; not {part}.")
+            raise self._error(tree, f"date_part has no date part {part}. Date parts are: {', '.join(DATE_PARTS)}.")
         hint = did_you_mean(name, ARITY, otherwise=f"The functions are: {', '.join(sorted(ARITY))}.")
         raise self._error(tree, f"There is no function {name}. {hint}")
 
-    def _call(self, tree: exp.Expr, name: str, given: list[exp.Expr], depth: int) -> Node:
+    def _call(self, tree: exp.Expr, name: str, arguments: list[exp.Expr], depth: int) -> Node:
         least, most = ARITY[name]
-        if not least <= len(given) <= most:
+        if not least <= len(arguments) <= most:
             count = str(least) if least == most else f"{least} to {most}"
-            raise self._error(tree, f"{name} takes {count} arguments; {len(given)} are given.")
-        return nodes.Call(name, tuple(self.read(argument, depth) for argument in given))
+            raise self._error(tree, f"{name} takes {count} arguments, and there are {len(arguments)}.")
+        return nodes.Call(name, tuple(self.read(argument, depth) for argument in arguments))
 
 
 def _kind(tree: exp.Expr) -> str:
-    """How a person would call this piece of syntax."""
+    """What a user calls this piece of syntax."""
     if isinstance(tree, exp.Select | exp.Subquery):
         return "A subquery"
     if isinstance(tree, exp.Func):
