@@ -21,14 +21,14 @@ class OperatorAdmin:
     async def apply(self, topography: str) -> Applied:
         """Make the streams and operators as the text of a topography file says, in one commit.
 
-        Raises: Faulty (with every error of the file), Refused, StorageUnavailable, Fenced.
+        Raises: TopographyError (with every problem of the file), Refused, StorageUnavailable, Fenced.
         """
         return await apply_topography(
             self._runtime,
             self._ledger,
             topography,
             partitions_default=self._configs.broker.partitions_default,
-            judge=error_in_topic_configs,
+            check_config=error_in_topic_configs,
         )
 
     async def list_operators(self) -> list[OperatorView]:

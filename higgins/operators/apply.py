@@ -5,7 +5,7 @@ import msgspec
 from higgins.ledger.ledger import Ledger
 from higgins.model.errors import Refused
 from higgins.model.names import TopicId
-from higgins.operators.topography.check import ConfigJudge, check
+from higgins.operators.topography.check import ConfigCheck, check
 from higgins.operators.topography.document import decode
 from higgins.operators.topography.plan import Plan, plan_application, plan_deletion
 from higgins.runtime import Runtime
@@ -28,17 +28,17 @@ class Applied(msgspec.Struct, frozen=True):
 
 
 async def apply_topography(
-    runtime: Runtime, ledger: Ledger, text: str, *, partitions_default: int, judge: ConfigJudge
+    runtime: Runtime, ledger: Ledger, text: str, *, partitions_default: int, check_config: ConfigCheck
 ) -> Applied:
     """Make the streams and operators as the file says, in one commit. Applying the same file again commits nothing.
 
     The file is parsed in a thread: a large one would otherwise hold the loop.
 
-    Raises: Faulty (with every error of the file), Refused, StorageUnavailable, Fenced.
+    Raises: TopographyError (with every problem of the file), Refused, StorageUnavailable, Fenced.
     """
     for attempt in range(ATTEMPTS_MAX):
         await ledger.barrier()
-        file, lines = await runtime.offload(THREADS, check, text, decode(ledger.state.tasks.document), judge)
+        file, lines = await runtime.offload(THREADS, check, text, decode(ledger.state.tasks.document), check_config)
         plan = plan_application(
             file,
             lines,

@@ -1,8 +1,8 @@
-"""The engine: runs the tasks whose leases are this node's to hold, and follows the ledger as that changes.
+"""The engine: runs the tasks that this node owns, and follows the ledger as that changes.
 
-Which tasks exist, which generation they are of and which node owns them is a function of the ledger's state; the engine
-compares that with what it runs whenever a topography was applied or a session came or went. It owns the tasks' nursery:
-cancelling `run` ends them all, and whatever they had handed to the writer is committed or not by the writer.
+Which tasks exist, in which generation, and which node owns each is a function of the ledger's state. The engine
+compares it with the tasks it runs whenever a topography is applied or a session begins or ends. It owns the nursery of
+the tasks: cancelling `run` ends them all. What they have handed to the writer may still be committed.
 """
 
 import msgspec
@@ -16,19 +16,20 @@ from higgins.log.reader import Reader
 from higgins.log.watch import Watch
 from higgins.log.writer import Writer
 from higgins.operators.settings import OperatorSettings
-from higgins.operators.task import Surroundings, Task
+from higgins.operators.task import Task
+from higgins.operators.task_context import TaskContext
 from higgins.runtime import Runtime
 
 log = structlog.get_logger("higgins.operators")
 
-LOOK_AGAIN_S = 0.5
-"""A session is this node's own only a moment after the commit that grants it, so a look at the state is repeated."""
+RECONCILE_INTERVAL_S = 0.5
+"""The node's session is set a moment after the commit that grants it, without another commit to react to."""
 
 TaskKey = tuple[str, int]
 
 
 class _Running(msgspec.Struct, frozen=True):
-    """A task of this node, under which session and generation, and how to end it."""
+    """A task of this node, its session and generation, and the scope that ends it."""
 
     task: Task
     session_epoch: int
@@ -50,18 +51,18 @@ class Engine:
         watch: Watch,
     ) -> None:
         self._ledger = ledger
-        self._around = Surroundings(runtime, ledger, settings, writer=writer, reader=reader, watch=watch)
+        self._context = TaskContext(runtime, ledger, settings, writer=writer, reader=reader, watch=watch)
         self._running: dict[TaskKey, _Running] = {}
         self._changed = trio.Event()
-        self._seen: tuple[int, int, int, int] | None = None
-        ledger.subscribe(self._notice)
+        self._reconciled: tuple[int, int, int, int] | None = None
+        ledger.subscribe(self._commit_folded)
 
     def __repr__(self) -> str:
         return f"<Engine tasks={len(self._running)}>"
 
-    def task(self, name: str, partition: int) -> Task | None:
-        """The task, if this node runs it."""
-        running = self._running.get((name, partition))
+    def task(self, name: str, number: int) -> Task | None:
+        """A task, if this node runs it."""
+        running = self._running.get((name, number))
         return running.task if running else None
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
@@ -71,15 +72,15 @@ class Engine:
             while True:
                 self._changed = trio.Event()
                 self._reconcile(nursery)
-                with trio.move_on_after(LOOK_AGAIN_S):
+                with trio.move_on_after(RECONCILE_INTERVAL_S):
                     await self._changed.wait()
 
-    def _notice(self, commit: Commit) -> None:
-        if self._seen != self._circumstances():
+    def _commit_folded(self, commit: Commit) -> None:
+        if self._reconciled != self._inputs_of_assignment():
             self._changed.set()
 
-    def _circumstances(self) -> tuple[int, int, int, int]:
-        """What decides which tasks run here; equal values, equal tasks."""
+    def _inputs_of_assignment(self) -> tuple[int, int, int, int]:
+        """Everything that decides which tasks run here: equal values mean equal tasks."""
         state, session = self._ledger.state, self._ledger.session
         return (
             state.tasks.version,
@@ -89,15 +90,15 @@ class Engine:
         )
 
     def _reconcile(self, nursery: trio.Nursery) -> None:
-        """End the tasks that are not this node's any more, or have changed, and start those that are missing."""
-        circumstances = self._circumstances()
-        if circumstances == self._seen:
+        """End the tasks that have moved away or changed, and start those that are missing."""
+        current = self._inputs_of_assignment()
+        if current == self._reconciled:
             return
-        self._seen = circumstances
-        session_epoch = circumstances[-1]
-        wanted = self._wanted(session_epoch)
+        self._reconciled = current
+        session_epoch = current[-1]
+        owned = self._owned(session_epoch)
         for key, running in list(self._running.items()):
-            tasks = wanted.get(key)
+            tasks = owned.get(key)
             if (
                 tasks is None
                 or tasks.generation != running.generation
@@ -106,26 +107,27 @@ class Engine:
             ):
                 running.scope.cancel()
                 del self._running[key]
-        self._around.tasks_running = len(wanted)
-        for (name, partition), tasks in wanted.items():
-            if (name, partition) not in self._running:
-                task = Task(tasks, partition, self._around)
+        self._context.tasks_running = len(owned)
+        for key, tasks in owned.items():
+            if key not in self._running:
+                task = Task(tasks, key[1], self._context)
                 running = _Running(task, session_epoch, tasks.generation, trio.CancelScope())
-                self._running[name, partition] = running
+                self._running[key] = running
                 nursery.start_soon(self._run_task, running)
         log.debug("engine.tasks", tasks=len(self._running))
 
-    def _wanted(self, session_epoch: int) -> dict[TaskKey, TaskSet]:
+    def _owned(self, session_epoch: int) -> dict[TaskKey, TaskSet]:
+        """The tasks that a session owns; none for -1."""
         state = self._ledger.state
-        found: dict[TaskKey, TaskSet] = {}
+        owned: dict[TaskKey, TaskSet] = {}
         if session_epoch < 0:
-            return found
+            return owned
         for tasks in state.tasks.sets.values():
-            for partition in range(tasks.tasks):
-                owner = state.sessions.owner(task_resource(tasks.name, partition))
+            for number in range(tasks.tasks):
+                owner = state.sessions.owner(task_resource(tasks.name, number))
                 if owner is not None and owner.epoch == session_epoch:
-                    found[tasks.name, partition] = tasks
-        return found
+                    owned[tasks.name, number] = tasks
+        return owned
 
     async def _run_task(self, running: _Running) -> None:
         with running.scope:

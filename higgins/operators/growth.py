@@ -1,12 +1,10 @@
-"""Whether an operator may be given more partitions of its input while it runs. Pure."""
+"""How operators grow when partitions are added to their input: each by the rule of its kind. Pure."""
 
 from higgins.ledger.state.partitions import TaskGrowth
 from higgins.ledger.state.state import State
-from higgins.ledger.state.tasks import InputPosition, TaskSet
-from higgins.model.errors import Refused
 from higgins.model.names import TopicId
-from higgins.operators.specification import Filter, decode
-from higgins_protocol.errors import ErrorCode
+from higgins.operators.kind import Growth
+from higgins.operators.kinds import decode_specification
 
 
 def growth_of(state: State, topic_id: TopicId, partitions: int) -> tuple[TaskGrowth, ...]:
@@ -15,33 +13,22 @@ def growth_of(state: State, topic_id: TopicId, partitions: int) -> tuple[TaskGro
     Raises: Refused(POLICY_VIOLATION) when one of them cannot; Corrupt for one that this version cannot read.
     """
     growth: dict[str, TaskGrowth] = {}
-    topics = [topic_id]
-    while topics:
-        grown = topics.pop()
-        for reader in state.tasks.readers_of(grown):
-            if reader.name in growth:
-                continue
-            _check(reader)
-            outputs = [
-                state.topics.by_id[output]
-                for output in reader.outputs
-                if output in state.topics.by_id and state.topics.by_id[output].partitions < partitions
-            ]
-            growth[reader.name] = TaskGrowth(
-                reader.name,
-                reader.generation,
-                tuple((output.id, partitions) for output in outputs),
-                tuple((InputPosition(grown, partition, 0),) for partition in range(reader.tasks, partitions)),
-            )
-            topics += [output.id for output in outputs]
+    counts = {topic_id: partitions}
+    changed = [topic_id]
+    # An operator may read several topics that grow, one of them through other operators. It is planned again whenever
+    # another of its inputs turns out to grow; operators have no cycles and counts only rise, so that this ends.
+    while changed:
+        for reader in state.tasks.readers_of(changed.pop()):
+            before = {
+                each: state.topics.by_id[each].partitions
+                for each in (*reader.inputs, *reader.outputs)
+                if each in state.topics.by_id
+            }
+            after = {each: counts[each] for each in reader.inputs if each in counts}
+            planned = decode_specification(reader.specification).grow(Growth(reader, before, after))
+            growth[reader.name] = planned
+            for output, count in planned.outputs:
+                if counts.get(output, 0) < count:
+                    counts[output] = count
+                    changed.append(output)
     return tuple(growth.values())
-
-
-def _check(reader: TaskSet) -> None:
-    # Record by record it makes no difference which partition a record lies in; state by key would stay behind.
-    if not isinstance(decode(reader.specification), Filter):
-        raise Refused(
-            ErrorCode.POLICY_VIOLATION,
-            f"Operator '{reader.name}' keeps state by key, and with more partitions keys would move away from it; "
-            f"first run: higgins operator delete {reader.name}",
-        )

@@ -1,73 +1,59 @@
-"""The port between the engine and an operator. Sans-IO: an operator sees rows and state, and says what comes of them.
+"""The port between a task and an operator. Sans-IO: an operator sees records, state and time as arguments.
 
-The engine owns reading, epochs, commits and where output goes; an operator owns one function of (rows, state). It is
-opened once for a task and told slice after slice of one epoch; what it puts into `Output` belongs to that epoch, and is
-committed with it or not at all. An operator with state reads it from `State` and changes nothing else; a stateless one
-is handed `NO_STATE`. Operators that must wait (a worker process, a module compiled for minutes) are opened, and may be
-processed, in a thread: `process` never touches the loop.
+The task owns reading, epochs, leases and commits; an operator owns one function of (records, state). One operator is
+opened for each task and used by that task alone. What it puts into `Output` and `State` during an epoch is committed
+with the input ranges of that epoch, or not at all; after a failure the task opens a new operator from the state that
+was committed and reads its input again from there, so whatever an operator keeps in memory may simply be lost.
+
+An epoch of a task, as the operator sees it:
+
+    restore(state)                             once, before the first epoch, if any state has been committed
+    process(input, columns, output)            any number of times, for any of its inputs
+    on_time(now_ms, unread, output)            when `wake_at_ms` has passed
+    close_epoch(state, output)                 once, before the epoch is committed
+
+No method may block or take longer than a few milliseconds for a slice: `process`, `on_time` and `close_epoch` run on
+the event loop. Opening and `restore` run in a thread.
 """
 
-from collections.abc import Sequence
-from typing import Protocol
+from abc import ABC, abstractmethod
+from collections.abc import Collection
+from typing import TypeAlias
 
 from higgins.columns.columns import Columns
-from higgins.columns.encode import BatchBuilder
+from higgins.operators.output import Output
+from higgins.operators.state import State
+
+InputPartition: TypeAlias = tuple[int, int]
+"""The index of an input, in the order of the operator's plan, and a partition of it."""
 
 
-class State(Protocol):
-    """What a task remembers between epochs. Changes take effect when the epoch commits, and are dropped when not."""
+class Operator(ABC):
+    """One function, opened for one task. A stateless operator implements `process` and nothing else."""
 
-    def pointer(self) -> bytes:
-        """What the ledger keeps of the state as it is after this epoch."""
-        ...
+    def restore(self, state: State) -> None:  # noqa: B027 - stateless operators have nothing to restore
+        """Load the state that was committed last."""
 
+    @abstractmethod
+    def process(self, input: int, columns: Columns, output: Output) -> None:
+        """Process a slice of one input partition. The slices of a partition come in offset order.
 
-class NoState:
-    """The state of a stateless operator."""
+        `input` is the index of the input; the partition is in `columns`.
+        """
 
-    def pointer(self) -> bytes:
-        return b""
+    def close_epoch(self, state: State, output: Output) -> None:  # noqa: B027 - see restore
+        """The epoch ends: emit what is due with it, and record in `state` what later epochs need to know."""
 
+    def wake_at_ms(self) -> int | None:
+        """When `on_time` is to be called next even if no record arrives; None for never.
 
-NO_STATE = NoState()
+        Wall clock, milliseconds since the epoch. Windows need it: one must close though its stream has gone quiet.
+        """
+        return None
 
+    def on_time(self, now_ms: int, unread: Collection[InputPartition], output: Output) -> None:
+        """The time of `wake_at_ms` has come. `unread` are the input partitions with records still to be processed.
 
-class Output:
-    """What one epoch of a task has produced so far: rows for output partitions, and counters to add."""
-
-    def __init__(self) -> None:
-        self._builders: dict[int, BatchBuilder] = {}
-        self._counters: dict[str, int] = {}
-
-    def add_rows(self, partition: int, columns: Columns, rows: Sequence[int]) -> None:
-        """Pass these rows on to an output partition, as they are."""
-        if rows:
-            builder = self._builders.get(partition)
-            if builder is None:
-                builder = self._builders[partition] = BatchBuilder()
-            builder.add(columns, rows)
-
-    @property
-    def has_rows(self) -> bool:
-        return bool(self._builders)
-
-    def count(self, counter: str, increment: int) -> None:
-        if increment:
-            self._counters[counter] = self._counters.get(counter, 0) + increment
-
-    def counters(self) -> tuple[tuple[str, int], ...]:
-        return tuple(sorted(self._counters.items()))
-
-    def finish(self) -> list[tuple[int, bytes]]:
-        """The batches, by output partition, in the order they are to be appended."""
-        return [
-            (partition, batch) for partition in sorted(self._builders) for batch in self._builders[partition].finish()
-        ]
-
-
-class Operator(Protocol):
-    """One function, opened for one task."""
-
-    def process(self, columns: Columns, state: State, output: Output) -> None:
-        """Take a slice of the input, in order, into the epoch."""
-        ...
+        Only called for operators that return a time from `wake_at_ms`, which must move it on.
+        """
+        raise NotImplementedError

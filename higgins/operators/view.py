@@ -1,18 +1,23 @@
 """Operators as an administrator sees them: what each does, how far it has come, and the state of its tasks."""
 
+from collections.abc import Sequence
+
 import msgspec
 
 from higgins.ledger.state.state import State
 from higgins.ledger.state.tasks import TaskSet, task_resource
+from higgins.model.names import TopicId
 from higgins.operators.engine import Engine
-from higgins.operators.specification import decode
+from higgins.operators.kinds import decode_specification
+from higgins.operators.task import Task
 
 
 class PartitionView(msgspec.Struct, frozen=True):
     """One task.
 
-    `node` is the id of the node that holds its lease, or null. `state` is running, lagging, degraded (with a reason),
-    stopped (with a reason), or waiting (no node holds the lease).
+    `partition` is its number; a task with several input partitions has their sums in `position`, `high_watermark` and
+    `lag`. `node` is the id of the node that holds its lease, or null. `state` is running, lagging, degraded (with a
+    reason), stopped (with a reason), or waiting (for a node).
     """
 
     partition: int
@@ -26,7 +31,7 @@ class PartitionView(msgspec.Struct, frozen=True):
 
 
 class OperatorView(msgspec.Struct, frozen=True):
-    """One operator with its tasks."""
+    """One operator with its tasks. `input` and `output` are topic names, separated by commas if there are several."""
 
     name: str
     type: str
@@ -48,41 +53,50 @@ def operator_views(state: State, engine: Engine) -> list[OperatorView]:
 
 
 def _operator_view(state: State, engine: Engine, tasks: TaskSet) -> OperatorView:
-    specification = decode(tasks.specification)
-    source, output = state.topics.by_id.get(tasks.inputs[0]), state.topics.by_id.get(tasks.outputs[0])
+    specification = decode_specification(tasks.specification)
+    description = specification.describe()
     return OperatorView(
         name=tasks.name,
         type=str(specification.__struct_config__.tag),
-        input=source.name if source else "",
-        output=output.name if output else "",
-        where=specification.where,
-        format=specification.format,
+        input=_names(state, tasks.inputs),
+        output=_names(state, tasks.outputs),
+        where=description.where,
+        format=description.format,
         generation=tasks.generation,
-        partitions=[_partition_view(state, engine, tasks, partition) for partition in range(tasks.tasks)],
+        partitions=[_partition_view(state, engine, tasks, number) for number in range(tasks.tasks)],
     )
 
 
-def _partition_view(state: State, engine: Engine, tasks: TaskSet, partition: int) -> PartitionView:
-    position = state.tasks.position(tasks.name, partition, tasks.inputs[0], partition)
-    high_watermark = state.runs.high_watermark(tasks.inputs[0], partition)
-    lease = state.sessions.leases.get(task_resource(tasks.name, partition))
+def _names(state: State, topic_ids: Sequence[TopicId]) -> str:
+    topics = [topic for topic_id in topic_ids if (topic := state.topics.by_id.get(topic_id)) is not None]
+    return ", ".join(topic.name for topic in topics)
+
+
+def _partition_view(state: State, engine: Engine, tasks: TaskSet, number: int) -> PartitionView:
+    inputs = state.tasks.progress(tasks.name, number).inputs
+    position = sum(each.next_offset for each in inputs)
+    high_watermark = sum(state.runs.high_watermark(each.topic_id, each.partition) for each in inputs)
+    lease = state.sessions.leases.get(task_resource(tasks.name, number))
     holder = state.sessions.live.get(lease.session_epoch) if lease else None
-    task = engine.task(tasks.name, partition)
-    if task is not None and task.stopped:
-        task_state = "stopped"
-    elif task is not None and task.trouble:
-        task_state = "degraded"
-    elif holder is None:
-        task_state = "waiting"
-    else:
-        task_state = "lagging" if high_watermark - position >= LAGGING_RECORDS else "running"
+    task = engine.task(tasks.name, number)
+    lag = high_watermark - position
     return PartitionView(
-        partition=partition,
+        partition=number,
         position=position,
         high_watermark=high_watermark,
-        lag=high_watermark - position,
+        lag=lag,
         node=holder.node_id if holder else None,
-        state=task_state,
-        reason=task.trouble if task else "",
-        counters=state.tasks.counters(tasks.name, partition),
+        state=_state_of(task, lag, is_leased=holder is not None),
+        reason=task.reason if task else "",
+        counters=state.tasks.counters(tasks.name, number),
     )
+
+
+def _state_of(task: Task | None, lag: int, *, is_leased: bool) -> str:
+    if task is not None and task.stopped:
+        return "stopped"
+    if task is not None and task.reason:
+        return "degraded"
+    if not is_leased:
+        return "waiting"
+    return "lagging" if lag >= LAGGING_RECORDS else "running"

@@ -5,7 +5,7 @@ import pytest
 
 from higgins.ledger.state.sessions import Endpoint
 from higgins.model.errors import Refused
-from higgins.operators.topography.check import Faulty
+from higgins.operators.topography.table import TopographyError
 from tests.broker.peer import batch
 
 TOPOGRAPHY = '[streams.t]\nformat = "json"\n[streams.large]\nbase = "t"\ntype = "filter"\nwhere = "qty > 5"\n'
@@ -55,13 +55,13 @@ async def test_a_topography_is_applied_once_and_its_operator_deleted(autojump_cl
 
 
 async def test_the_errors_of_a_topography_come_together_and_change_nothing(autojump_clock, admin):
-    with pytest.raises(Faulty) as errors:
-        await admin.operators.apply(TOPOGRAPHY.replace("filter", "map").replace("> 5", "> (5"))
-    assert len(errors.value.faults) == 2
+    with pytest.raises(TopographyError) as errors:
+        await admin.operators.apply(TOPOGRAPHY.replace("filter", "filtre").replace("> 5", "> (5"))
+    assert len(errors.value.problems) == 2
     assert await admin.operators.list_operators() == []
 
 
 async def test_configs_in_a_topography_are_validated(autojump_clock, admin):
-    with pytest.raises(Faulty) as errors:
+    with pytest.raises(TopographyError) as errors:
         await admin.operators.apply('[streams.s]\nconfig = { "retention.ms" = "soon" }\n')
-    assert "'soon' is not a whole number" in str(errors.value.faults[0])
+    assert "'soon' is not a whole number" in str(errors.value.problems[0])

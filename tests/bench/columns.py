@@ -5,9 +5,8 @@ import statistics
 import time
 
 from higgins.columns.decode import Block, Tally, gather, rows, stored
-from higgins.operators.filter import FilterOperator
-from higgins.operators.operator import NO_STATE, Output
-from higgins.operators.specification import Filter
+from higgins.operators.kinds.filter import FilterSpecification
+from higgins.operators.output import Output
 from higgins_protocol.records.record import Record, encode_batch
 
 RECORDS = 9_000
@@ -41,7 +40,7 @@ def some_batch() -> bytes:
 def main() -> None:
     batch = memoryview(some_batch())
     for expression in EXPRESSIONS:
-        operator = FilterOperator(Filter(where=expression, format="json"))
+        operator = FilterSpecification(where=expression, format="json").open()
         took = []
         for _ in range(30):
             start = time.perf_counter()
@@ -49,7 +48,7 @@ def main() -> None:
             for block in gather(stored([batch])):
                 assert isinstance(block, Block)
                 for columns in rows(block, 0, Tally()):
-                    operator.process(columns, NO_STATE, output)
+                    operator.process(0, columns, output)
             output.finish()
             took.append((time.perf_counter() - start) / RECORDS * 1e6)
         print(f"{statistics.median(took):6.2f} us a record  (best {min(took):.2f})  {expression}")

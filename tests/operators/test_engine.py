@@ -6,9 +6,13 @@ import random
 import pytest
 import trio
 
+from higgins.columns.columns import Columns
 from higgins.model.errors import Refused, StorageUnavailable
 from higgins.operators.apply import delete_operator
 from higgins.operators.engine import Engine
+from higgins.operators.kinds.filter import FilterSpecification
+from higgins.operators.operator import Operator
+from higgins.operators.output import Output
 from higgins.operators.settings import OperatorSettings
 from higgins.operators.view import operator_views
 from higgins.runtime import Runtime
@@ -189,7 +193,7 @@ def begin_anew(engine: Engine) -> None:
     for running in engine._running.values():
         running.scope.cancel()
     engine._running.clear()
-    engine._seen = None
+    engine._reconciled = None
     engine._changed.set()
 
 
@@ -235,20 +239,20 @@ async def test_a_store_that_fails_is_tried_again_and_the_view_says_why(
         assert await node.values("large") == kept(orders(0, 10))
 
 
-async def test_a_fault_of_ours_stops_the_task_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_bug_in_an_operator_stops_its_task_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    class BrokenOperator(Operator):
+        def process(self, input: int, columns: Columns, output: Output) -> None:
+            raise ZeroDivisionError("a bug")
+
+    open_filter = FilterSpecification.open
+    monkeypatch.setattr(
+        FilterSpecification, "open", lambda self: BrokenOperator() if "qty > 5" in self.where else open_filter(self)
+    )
     async with running_node() as node:
         await node.apply(large() + '[streams.small]\nbase = "orders"\ntype = "filter"\nwhere = "qty <= 5"\n')
-        await until(lambda: node.engine.task("large", 0) is not None)
-        task = node.engine.task("large", 0)
-        assert task is not None
-
-        async def broken(*arguments: object) -> None:
-            raise ZeroDivisionError("of ours")
-
-        monkeypatch.setattr(task, "_process", broken)
         await node.produce("orders", orders(0, 10))
         await node.caught_up("small")
-        await until(lambda: task.stopped)
+        await until(lambda: (task := node.engine.task("large", 0)) is not None and task.stopped)
         view = operator_views(node.ledger.state, node.engine)[0]
         assert (view.name, view.partitions[0].state) == ("large", "stopped")
         assert "ZeroDivisionError" in view.partitions[0].reason

@@ -74,10 +74,10 @@ async def test_a_topography_is_applied_listed_and_deleted() -> None:
         assert (await ask(node, "operators.delete", {"name": "large"})).error_code == ErrorCode.RESOURCE_NOT_FOUND
 
 
-async def test_faults_of_a_file_come_all_at_once_with_their_lines() -> None:
+async def test_problems_of_a_file_come_all_at_once_with_their_lines() -> None:
     async with running_node() as node:
-        answer = await answer_to(node, "apply", {"document": FILE.replace("filter", "map").replace("> 5", "> (5")})
-        assert [fault["line"] for fault in answer["errors"]] == [4, 5]
+        answer = await answer_to(node, "apply", {"document": FILE.replace("filter", "filtre").replace("> 5", "> (5")})
+        assert [problem["line"] for problem in answer["errors"]] == [4, 5]
         assert not node.ledger.state.topics.by_name
 
 

@@ -1,4 +1,4 @@
-"""Topographies: every fault at once with its line, a plan that is one proposal, and nothing to do the second time."""
+"""Topographies: every problem at once with its line, a plan that is one proposal, and nothing to do the second time."""
 
 import itertools
 import random
@@ -12,11 +12,13 @@ from higgins.ledger.state.state import State
 from higgins.ledger.state.topics import CreateTopic
 from higgins.model.errors import Refused
 from higgins.model.names import TopicId
-from higgins.operators.specification import decode as decode_specification
-from higgins.operators.topography.check import STREAMS_MAX, Faulty, check
-from higgins.operators.topography.document import Derived, Source, Topography, decode
+from higgins.operators.kind import DerivedStream
+from higgins.operators.kinds import decode_specification
+from higgins.operators.topography.check import STREAMS_MAX, check
+from higgins.operators.topography.document import Source, Topography, decode
 from higgins.operators.topography.lines import KeyLines
 from higgins.operators.topography.plan import Plan, plan_application, plan_deletion
+from higgins.operators.topography.table import TopographyError
 
 ORDERS = """
 [streams.orders]
@@ -30,14 +32,14 @@ where = "qty * price > 100"
 """
 
 
-def judge(configs: Mapping[str, str]) -> str | None:
+def check_config(configs: Mapping[str, str]) -> str | None:
     return next((f"Unknown topic config '{name}'." for name in configs if name != "retention.ms"), None)
 
 
-def faults(text: str, applied: Topography | None = None) -> dict[int, str]:
-    with pytest.raises(Faulty) as caught:
-        check(text, applied or Topography(), judge)
-    return {fault.line: fault.message for fault in caught.value.faults}
+def problems(text: str, applied: Topography | None = None) -> dict[int, str]:
+    with pytest.raises(TopographyError) as caught:
+        check(text, applied or Topography(), check_config)
+    return {problem.line: problem.message for problem in caught.value.problems}
 
 
 class World:
@@ -51,13 +53,13 @@ class World:
         return TopicId(next(self._ids).to_bytes(16, "big"))
 
     def plan(self, text: str) -> Plan:
-        file, lines = check(text, decode(self.state.tasks.document), judge)
+        file, lines = check(text, decode(self.state.tasks.document), check_config)
         return plan_application(file, lines, self.state, partitions_default=3, new_topic_id=self.new_topic_id)
 
-    def faults(self, text: str) -> dict[int, str]:
-        with pytest.raises(Faulty) as caught:
+    def problems(self, text: str) -> dict[int, str]:
+        with pytest.raises(TopographyError) as caught:
             self.plan(text)
-        return {fault.line: fault.message for fault in caught.value.faults}
+        return {problem.line: problem.message for problem in caught.value.problems}
 
     def apply(self, text: str) -> tuple[str, ...]:
         return self.commit(self.plan(text))
@@ -121,7 +123,7 @@ end = 1'''.replace("'it''s'", "'its'")
 
 
 @pytest.mark.parametrize("seed", range(30))
-def test_no_text_at_all_makes_the_check_fail_otherwise_than_by_faults(seed: int) -> None:
+def test_no_text_makes_the_check_raise_anything_but_problems(seed: int) -> None:
     chance = random.Random(seed)
     text = list(ORDERS + LARGE + '[streams.x.config]\n"retention.ms" = """5"""\nlist = [\'a\', {b = "#"}] # end\n')
     for _ in range(chance.randrange(1, 12)):
@@ -130,16 +132,16 @@ def test_no_text_at_all_makes_the_check_fail_otherwise_than_by_faults(seed: int)
             ["", '"', "'", "[", "]", "\n", "=", "#", "\\", "{", '"""']
         )
     try:
-        check("".join(text), Topography(), judge)
-    except Faulty as faulty:
-        assert all(1 <= fault.line <= "".join(text).count("\n") + 1 for fault in faulty.faults)
+        check("".join(text), Topography(), check_config)
+    except TopographyError as error:
+        assert all(1 <= problem.line <= "".join(text).count("\n") + 1 for problem in error.problems)
 
 
-# Faults.
+# Problems.
 
 
-def test_every_fault_is_named_at_once_each_with_its_line() -> None:
-    found = faults("""[streams.orders]
+def test_all_problems_are_reported_at_once_each_with_its_line() -> None:
+    reported = problems("""[streams.orders]
 format = "jsn"
 partitions = 0
 colour = "red"
@@ -177,29 +179,29 @@ topic = 5
     expected = {
         2: "no format 'jsn'. Did you mean 'json'?",
         3: "whole number from 1",
-        4: "no 'colour'",
+        4: "no key 'colour'",
         6: "Unknown topic config 'rentention.ms'",
-        9: "Base 'order' of 'large' is declared nowhere: add [streams.order]. Did you mean 'orders'?",
+        9: "'large' derives from 'order', which is not declared. Did you mean 'orders'?",
         10: "no operator 'fliter'. Did you mean 'filter'?",
         11: "where of 'large', line 2, column 3: Syntax error",
         17: "derives from itself",
-        18: "Operator 'map' is not served by this version",
-        19: "'fn' is not served by this version",
+        18: "Operator 'map' is not supported by this version",
+        19: "'fn' is not supported by this version",
         21: "derives from itself",
         23: "where of 'fourth', line 1, column 13: There is no function foo",
         24: "belongs to a source",
-        25: "'on_error' is not served by this version",
-        26: "no 'stream' in a topography. Did you mean 'streams'?",
+        25: "'on_error' is not supported by this version",
+        26: "no table 'stream'. Did you mean 'streams'?",
         27: "may only hold ASCII letters",
-        28: "both stand for topic 'orders'",
-        29: "Format 'avro' is not served by this version",
-        30: "config is a table",
-        31: "no condition",
-        34: "topic is a string",
+        28: "both use topic 'orders'",
+        29: "Format 'avro' is not supported by this version",
+        30: "config must be a table",
+        31: "does not say what it does",
+        34: "topic must be a string",
     }
-    assert found.keys() == expected.keys()
+    assert reported.keys() == expected.keys()
     for line, words in expected.items():
-        assert words in found[line], (line, found[line])
+        assert words in reported[line], (line, reported[line])
 
 
 @pytest.mark.parametrize(
@@ -208,30 +210,30 @@ topic = 5
         ("", 1, "declares no streams"),
         ("[streams]\n", 1, "declares no streams"),
         ("streams = 5", 1, "declares no streams"),
-        ("[streams.a\n", 1, "Not TOML"),
-        ("[streams.a]\nx = \n", 2, "Not TOML"),
-        ("[streams.a]\n\nx = '''", 3, "Not TOML"),
-        ("[streams.a]\n[streams.a]\n", 2, "Not TOML"),
+        ("[streams.a\n", 1, "not valid TOML"),
+        ("[streams.a]\nx = \n", 2, "not valid TOML"),
+        ("[streams.a]\n\nx = '''", 3, "not valid TOML"),
+        ("[streams.a]\n[streams.a]\n", 2, "not valid TOML"),
         ("[streams]\na = 5\n", 2, "must be a table"),
-        ("[schema.x]\n[streams.a]\n", 1, "Schemas are not served"),
+        ("[schema.x]\n[streams.a]\n", 1, "Schemas are not supported"),
         ("[streams.a]\nbase = 'b'\ntype = 'filter'\nwhere = 5\n[streams.b]\n", 4, "string in quotes"),
         ("[streams.a]\nbase = 'a'\ntype = 'filter'\nwhere = 'b'\n", 2, "derives from itself"),
-        ("x = 5\n[streams.a]\n", 1, "no 'x' in a topography"),
+        ("x = 5\n[streams.a]\n", 1, "no table 'x'"),
         ("[streams.a]\nconfig = {x = [1]}\n", 2, "a string, a number or a boolean"),
         (f"streams = {{ {', '.join(f's{n} = {{}}' for n in range(STREAMS_MAX + 1))} }}", 1, "at most"),
         ("#" * (1 << 20) + "#", 1, "at most"),
         ("x = " + "[" * 3_000, 1, ""),
     ],
 )
-def test_a_fault_stands_on_its_line(text: str, line: int, words: str) -> None:
-    found = faults(text)
-    assert words in found[line], found
+def test_a_problem_is_reported_on_its_line(text: str, line: int, words: str) -> None:
+    reported = problems(text)
+    assert words in reported[line], reported
 
 
 def test_fields_of_bytes_are_refused_wherever_the_source_stands() -> None:
     text = "[streams.a]\nformat = 'bytes'\n[streams.b]\nbase = 'a'\ntype = 'filter'\nwhere = \"$key = 'x'\"\n"
-    check(text, Topography(), judge)
-    assert "no field 'qty'" in faults(text + "[streams.c]\nbase = 'b'\ntype = 'filter'\nwhere = 'qty > 5'\n")[10]
+    check(text, Topography(), check_config)
+    assert "no field 'qty'" in problems(text + "[streams.c]\nbase = 'b'\ntype = 'filter'\nwhere = 'qty > 5'\n")[10]
 
 
 # Plans.
@@ -247,9 +249,9 @@ def test_a_first_application_makes_topics_and_operators_in_one_proposal() -> Non
     large, huge = world.state.tasks.sets["large"], world.state.tasks.sets["huge"]
     assert (large.inputs, large.outputs, large.tasks) == ((topics["orders"].id,), (topics["large"].id,), 2)
     assert (huge.inputs, huge.outputs) == ((topics["large"].id,), (topics["huge"].id,))
-    assert decode_specification(large.specification).where == "qty * price > 100"
+    assert decode_specification(large.specification).describe().where == "qty * price > 100"
     assert [each.next_offset for each in world.state.tasks.positions("large")] == [0, 0]
-    assert any("Topic 'orders' is made, with 2 partitions." in change for change in changes)
+    assert any("Topic 'orders' is created, with 2 partitions." in change for change in changes)
     assert any("Operator 'large' begins" in change for change in changes)
 
 
@@ -285,7 +287,7 @@ def test_a_changed_format_of_a_source_changes_what_derives_from_it() -> None:
     world.apply(ORDERS + "[streams.b]\nbase = 'orders'\ntype = 'filter'\nwhere = \"$key = 'x'\"\n")
     (change,) = world.apply("[streams.orders]\nformat = 'bytes'\n")
     assert "'b' changes" in change
-    assert decode_specification(world.state.tasks.sets["b"].specification).format == "bytes"
+    assert decode_specification(world.state.tasks.sets["b"].specification).describe().format == "bytes"
 
 
 def test_topics_that_are_there_are_sources_and_take_the_number_they_have() -> None:
@@ -307,21 +309,21 @@ def test_a_source_without_a_number_has_the_nodes() -> None:
     [
         ("[streams.orders]\npartitions = 3\n", 2, "has 2 partitions"),
         ("[streams.orders]\nconfig.retention.ms = 5\n", 2, "exists with another retention.ms"),
-        ("[streams.large]\n", 1, "made by an operator"),
+        ("[streams.large]\n", 1, "derived by an operator"),
         (LARGE + "topic = 'other'\n", 6, "cannot change its topic"),
         (LARGE.replace("orders", "large2") + ORDERS.replace("orders", "large2"), 3, "cannot change its base"),
-        ("[streams.taken]\nbase = 'orders'\ntype = 'filter'\nwhere = 'a'\n", 1, "is there already"),
-        ("[streams.new]\nbase = 'orders'\ntype = 'filter'\nwhere = 'a'\ntopic = 'taken'\n", 5, "is there already"),
-        ("[streams.new]\nbase = 'orders'\ntype = 'filter'\nwhere = 'a'\ntopic = 'large'\n", 5, "both stand for topic"),
+        ("[streams.taken]\nbase = 'orders'\ntype = 'filter'\nwhere = 'a'\n", 1, "exists already"),
+        ("[streams.new]\nbase = 'orders'\ntype = 'filter'\nwhere = 'a'\ntopic = 'taken'\n", 5, "exists already"),
+        ("[streams.new]\nbase = 'orders'\ntype = 'filter'\nwhere = 'a'\ntopic = 'large'\n", 5, "both use topic"),
     ],
 )
-def test_what_contradicts_what_is_there_is_a_fault_on_its_line(text: str, line: int, words: str) -> None:
+def test_what_contradicts_existing_streams_is_reported_on_its_line(text: str, line: int, words: str) -> None:
     world = World()
     world.apply(ORDERS + LARGE)
     world.create("taken", 1)
     before = world.state.tasks.version
-    found = world.faults(text)
-    assert words in found[line], found
+    reported = world.problems(text)
+    assert words in reported[line], reported
     assert world.state.tasks.version == before
 
 
@@ -332,7 +334,7 @@ def test_a_deleted_operator_leaves_its_topic_to_everybody() -> None:
     assert "topic 'large' stays" in change
     assert world.state.topics.by_name["large"].owner == ""
     assert decode(world.state.tasks.document).streams.keys() == {"orders"}
-    assert "is there already" in world.faults(ORDERS + LARGE)[5]
+    assert "exists already" in world.problems(ORDERS + LARGE)[5]
     with pytest.raises(Refused, match="no operator 'large'"):
         world.delete("large")
 
@@ -343,7 +345,7 @@ def test_a_stream_whose_operator_is_deleted_under_another_becomes_a_source() -> 
     world.apply(ORDERS + LARGE + huge)
     world.delete("large")
     streams = decode(world.state.tasks.document).streams
-    assert isinstance(streams["large"], Source) and isinstance(streams["huge"], Derived)
+    assert isinstance(streams["large"], Source) and isinstance(streams["huge"], DerivedStream)
     assert world.plan(huge).proposal is None
 
 

@@ -45,7 +45,7 @@ class ThreadlessRuntime(Runtime):
 
 
 class SlowStore:
-    """A store whose conditional creates take some time, and are done at some moment within it."""
+    """A store whose creates and puts take some time, and are done at some moment within it."""
 
     def __init__(self, store: Store, chance: random.Random) -> None:
         self._store = store
@@ -54,9 +54,17 @@ class SlowStore:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._store, name)
 
+    def create_nowait(self, key: ObjectKey, pieces: Sequence[Buffer]) -> bool:
+        return False
+
     async def create(self, key: ObjectKey, pieces: Sequence[Buffer]) -> None:
         await trio.sleep(self._chance.uniform(0, 0.05))
         await self._store.create(key, pieces)
+        await trio.sleep(self._chance.uniform(0, 0.05))
+
+    async def put(self, key: ObjectKey, pieces: Sequence[Buffer]) -> None:
+        await trio.sleep(self._chance.uniform(0, 0.05))
+        await self._store.put(key, pieces)
         await trio.sleep(self._chance.uniform(0, 0.05))
 
 
@@ -71,7 +79,9 @@ class Node:
         self.engine = engine
 
     async def apply(self, text: str) -> Applied:
-        return await apply_topography(self.runtime, self.ledger, text, partitions_default=1, judge=lambda configs: None)
+        return await apply_topography(
+            self.runtime, self.ledger, text, partitions_default=1, check_config=lambda configs: None
+        )
 
     async def create(self, name: str, partitions: int = 1) -> Topic:
         await self.ledger.propose(CreateTopic(name, TopicId(self.runtime.token(16)), partitions))
@@ -117,9 +127,9 @@ class Node:
     async def values(self, topic: str, partition: int = 0) -> list[bytes | None]:
         return [record.value for record in await self.records(topic, partition)]
 
-    def position(self, operator: str, partition: int = 0) -> int:
-        tasks = self.ledger.state.tasks
-        return tasks.position(operator, partition, tasks.sets[operator].inputs[0], partition)
+    def position(self, operator: str, task: int = 0) -> int:
+        """How far a task has come, summed over its input partitions."""
+        return sum(each.next_offset for each in self.ledger.state.tasks.progress(operator, task).inputs)
 
     async def caught_up(self, operator: str) -> None:
         """Wait until the operator has committed all of its input."""
@@ -152,13 +162,14 @@ async def running_node(
     runtime: Runtime | None = None,
     port: int = 9092,
     settings: OperatorSettings | None = None,
+    log_settings: LogSettings | None = None,
 ) -> AsyncIterator[Node]:
     """A node that has joined, and whose engine runs; on leaving, everything is cancelled where it stands."""
     runtime = runtime or Runtime()
     store = store or new_store(runtime)
     ledger = await open_ledger(runtime, store, LedgerSettings(session_timeout_ms=1_000, sign_interval_ms=200))
     cache = Cache(64 << 20)
-    writer = Writer(runtime, store, ledger, cache, LogSettings())
+    writer = Writer(runtime, store, ledger, cache, log_settings or LogSettings())
     reader = Reader(runtime, store, ledger, cache)
     watch = Watch(ledger)
     engine = Engine(runtime, ledger, settings or OperatorSettings(), writer=writer, reader=reader, watch=watch)

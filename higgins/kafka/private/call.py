@@ -25,7 +25,8 @@ from higgins.model.errors import Corrupt, Fenced, Refused, StorageUnavailable
 from higgins.model.figures import Figures
 from higgins.model.future import Future, completed
 from higgins.operators.apply import Applied
-from higgins.operators.topography.check import FILE_BYTES_MAX, Fault, Faulty
+from higgins.operators.topography.check import FILE_BYTES_MAX
+from higgins.operators.topography.table import Problem, TopographyError
 from higgins.operators.view import OperatorView
 from higgins.server.order import Access
 from higgins_protocol.errors import ErrorCode
@@ -51,8 +52,8 @@ class Empty(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     pass
 
 
-class Faults(msgspec.Struct, frozen=True):
-    errors: list[Fault]
+class Problems(msgspec.Struct, frozen=True):
+    errors: list[Problem]
 
 
 class OperatorList(msgspec.Struct, frozen=True):
@@ -75,8 +76,8 @@ def handle(call: Call, request: PrivateRequest) -> Future[PrivateResponse]:
 async def _guarded(verb: Verb, call: Call, document: bytes) -> PrivateResponse:
     try:
         return _answer(await verb(call, document))
-    except Faulty as faulty:
-        return _answer(Faults(faulty.faults))
+    except TopographyError as error:
+        return _answer(Problems(error.problems))
     except msgspec.DecodeError as error:
         return _error(ErrorCode.INVALID_REQUEST, f"The document does not fit the verb: {error}.")
     except Refused as refused:

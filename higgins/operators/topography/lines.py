@@ -1,7 +1,7 @@
-"""On which line of a TOML text each key stands; tomllib gives values and forgets places. Pure.
+"""The line of each key in a TOML text; tomllib returns values without their places. Pure.
 
-For text that tomllib has read already: nothing is refused here. Keys inside inline tables and arrays are not found one
-by one; `KeyLines.of` then gives the line of what contains them.
+Only for text that tomllib has parsed without an error: nothing is refused here. Keys inside inline tables and arrays
+have no line of their own; `KeyLines.of` gives the line of the key that contains them.
 """
 
 import re
@@ -10,7 +10,7 @@ Path = tuple[str, ...]
 
 _BLANK = re.compile(r"(?:[ \t\r\n]+|#[^\n]*)*")
 _KEY = re.compile(r"""[ \t]*(?:"((?:[^"\\\n]|\\.)*)"|'([^'\n]*)'|([A-Za-z0-9_-]+))[ \t]*""")
-# The pieces of a value whose insides must not be mistaken for structure, longest first.
+# Strings and comments, whose brackets and line ends are no structure; longest first.
 _STRING = re.compile(
     r'"""(?:[^\\]|\\.)*?"{3,5}(?!")' r"|'''.*?'{3,5}(?!')" r'|"(?:[^"\\\n]|\\.)*"' r"|'[^'\n]*'" r"|\#[^\n]*",
     re.DOTALL,
@@ -18,7 +18,7 @@ _STRING = re.compile(
 
 
 class KeyLines:
-    """The lines of one text, from 1."""
+    """The lines of the keys of one text, counted from 1."""
 
     def __init__(self, text: str) -> None:
         self._text = text
@@ -28,7 +28,7 @@ class KeyLines:
         self._scan()
 
     def of(self, *path: str) -> int:
-        """The line of a key, else of the nearest thing around it."""
+        """The line of a key, or of the nearest table around it."""
         while path:
             if path in self._lines:
                 return self._lines[path]
@@ -57,8 +57,8 @@ class KeyLines:
             self._lines.setdefault(path[:length], self._newlines_before + 1)
 
     def _skip_blank(self, position: int) -> int:
-        found = _BLANK.match(self._text, position)
-        return found.end() if found else position
+        blank = _BLANK.match(self._text, position)
+        return blank.end() if blank else position
 
     def _end_of_line(self, position: int) -> int:
         end = self._text.find("\n", position)
@@ -67,9 +67,9 @@ class KeyLines:
     def _keys(self, position: int) -> tuple[Path, int]:
         """A dotted key, and the position after it."""
         keys: list[str] = []
-        while found := _KEY.match(self._text, position):
-            keys.append(next(group for group in found.groups() if group is not None))
-            position = found.end()
+        while key := _KEY.match(self._text, position):
+            keys.append(next(group for group in key.groups() if group is not None))
+            position = key.end()
             if not self._text.startswith(".", position):
                 break
             position += 1
@@ -81,8 +81,8 @@ class KeyLines:
         while position < len(self._text):
             character = self._text[position]
             if character in "\"'#":
-                found = _STRING.match(self._text, position)
-                position = found.end() if found else position + 1
+                string = _STRING.match(self._text, position)
+                position = string.end() if string else position + 1
                 continue
             if character in "[{":
                 depth += 1

@@ -1,26 +1,38 @@
-"""What applying a topography would change: one proposal and its sentences, or what stands in the way. Pure.
+"""What applying a topography would change: one proposal and its sentences, or the problems that stand in the way. Pure.
 
-Behaviour: `apply` adds and changes what the file names and leaves every other stream as it is; an operator goes by
-`operator delete`, and its topic stays. The same file twice changes nothing, and commits nothing. A changed expression
-has no state to lose: its operator goes on where it is, from the next epoch. An operator never changes its base or its
-topic, and never takes over a topic that is there already.
+Behaviour: `apply` adds and changes what the file names, and leaves every other stream as it is. An operator is removed
+by `operator delete`, and its topics stay. Applying the same file twice changes nothing, and commits nothing. A changed
+operator goes on where it is, from its next epoch, if its kind allows the change. An operator never changes its bases or
+topics, and never takes over a topic that exists.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 import msgspec
 
-from higgins.ledger.state.tasks import ApplyTopography, AttachTasks, InputPosition, Tasks
+from higgins.ledger.state.tasks import ApplyTopography, AttachTasks, InputPosition, Tasks, TaskSet
 from higgins.ledger.state.topics import CreateTopic, Topic, Topics
 from higgins.model.errors import Refused
 from higgins.model.names import TopicId
-from higgins.operators.specification import Filter, encode
-from higgins.operators.specification import decode as decode_specification
-from higgins.operators.topography.check import Fault, Faulty
-from higgins.operators.topography.document import Derived, Source, Stream, Topography, decode
+from higgins.operators.kind import (
+    DerivedStream,
+    Format,
+    OperatorPlan,
+    PlannedInput,
+    PlannedTasks,
+    PlannedTopic,
+    Stream,
+    Unchangeable,
+)
+from higgins.operators.kinds import decode_specification
+from higgins.operators.topography.document import Source, Topography, decode
 from higgins.operators.topography.lines import KeyLines
+from higgins.operators.topography.table import Problem, TopographyError
 from higgins_protocol.errors import ErrorCode
+
+STAGE_SEPARATOR = ":"
+"""Between an operator's name and a stage's. No stream has it in its name."""
 
 
 class Facets(Protocol):
@@ -49,11 +61,11 @@ def plan_application(
     partitions_default: int,
     new_topic_id: Callable[[], TopicId],
 ) -> Plan:
-    """Raises: Faulty, where the file and what is there contradict each other."""
+    """What applying a checked file changes. Raises: TopographyError, where the file contradicts what exists."""
     planner = _Planner(file, lines, state, partitions_default, new_topic_id)
     planner.run()
-    if planner.faults:
-        raise Faulty(planner.faults)
+    if planner.problems:
+        raise TopographyError(planner.problems)
     document = planner.merged.encode()
     version = planner.merged.version()
     if not planner.creations and not planner.attachments and document == state.tasks.document:
@@ -69,22 +81,33 @@ def plan_application(
 
 
 def plan_deletion(name: str, state: Facets) -> Plan:
-    """The end of an operator; its topic stays, and is anybody's to write. Raises: Refused(RESOURCE_NOT_FOUND)."""
+    """The end of an operator and its stages. Its topics stay, and anyone may write them. Raises: Refused."""
     if name not in state.tasks.sets:
         names = ", ".join(sorted(state.tasks.sets)) or "none"
         raise Refused(ErrorCode.RESOURCE_NOT_FOUND, f"There is no operator '{name}'. Operators: {names}.")
     applied = decode(state.tasks.document)
     remaining = applied.without_operator(name) if name in applied.streams else applied
+    detached = (name, *stages_of(name, state.tasks))
     proposal = ApplyTopography(
-        base_version=state.tasks.version, topics=(), attach=(), detach=(name,), document=remaining.encode()
+        base_version=state.tasks.version, topics=(), attach=(), detach=detached, document=remaining.encode()
     )
-    topic = state.topics.by_id.get(state.tasks.sets[name].outputs[0])
-    kept = f" Its topic '{topic.name}' stays, with what is in it." if topic else ""
+    outputs = [topic_id for each in detached for topic_id in state.tasks.sets[each].outputs]
+    names_kept = [f"'{topic.name}'" for topic_id in outputs if (topic := state.topics.by_id.get(topic_id))]
+    kept = ""
+    if names_kept:
+        one = len(names_kept) == 1
+        kept = f" Its {'topic' if one else 'topics'} {', '.join(names_kept)} {'stays' if one else 'stay'}, with all "
+        kept += "records."
     return Plan(proposal, (f"Operator '{name}' is deleted.{kept}",), remaining.version())
 
 
+def stages_of(name: str, tasks: Tasks) -> list[str]:
+    """The names of the sets of tasks that prepare an operator's input."""
+    return [each for each in tasks.sets if each.startswith(name + STAGE_SEPARATOR)]
+
+
 class _Planner:
-    """One application; creations, attachments, changes and faults fill up on the way."""
+    """One application. Creations, attachments, changes and problems fill up on the way."""
 
     def __init__(
         self,
@@ -104,141 +127,175 @@ class _Planner:
         self.creations: dict[str, CreateTopic] = {}
         self.attachments: list[AttachTasks] = []
         self.changes: list[str] = []
-        self.faults: list[Fault] = []
+        self.problems: list[Problem] = []
 
     def run(self) -> None:
         for name, stream in self._file.streams.items():
             if isinstance(stream, Source):
                 self._source(name, stream)
-        for name in _bases_first(self.merged):
+        formats = self.merged.formats()
+        for name in self.merged.bases_first():
             stream = self.merged.streams[name]
-            # All of them: a derived stream of an earlier file changes with its source's format.
-            if isinstance(stream, Derived):
-                self._derived(name, stream)
-        if not self.changes and not self.faults and self.merged != self._applied:
+            # All of them: a derived stream of an earlier file changes with the format of its source.
+            if isinstance(stream, DerivedStream):
+                self._derived(name, stream, formats)
+        if not self.changes and not self.problems and self.merged != self._applied:
             self.changes.append("The description of streams changes; topics and operators stay as they are.")
 
-    def _fault(self, name: str, key: str, message: str) -> None:
-        self.faults.append(Fault(self._lines.of("streams", name, key), message))
+    def _report(self, name: str, key: str, message: str) -> None:
+        self.problems.append(Problem(self._lines.of("streams", name, key), message))
 
     def _source(self, name: str, source: Source) -> None:
         if name in self._state.tasks.sets:
-            self._fault(
-                name, "", f"Stream '{name}' is made by an operator; to make it a source: higgins operator delete {name}"
-            )
+            self._report(
+                name, "",
+                f"Stream '{name}' is derived by an operator. To make it a source, delete the operator first: "
+                f"higgins operator delete {name}",
+            )  # fmt: skip
             return
         topic = self._state.topics.by_name.get(source.topic)
         if topic is None:
-            self._create(source.topic, source.partitions or self._partitions_default, source.config)
+            self._create(PlannedTopic(source.topic, source.partitions or self._partitions_default, source.config))
             return
         if source.partitions not in (None, topic.partitions):
-            self._fault(
+            self._report(
                 name, "partitions",
-                f"Topic '{topic.name}' has {topic.partitions} partitions and this version cannot change that; "
-                "write that number, or leave partitions out.",
+                f"Topic '{topic.name}' has {topic.partitions} partitions, and apply does not change that. Write "
+                f"partitions = {topic.partitions}, or remove the key.",
             )  # fmt: skip
         self._check_config(name, source.config, topic)
 
     def _check_config(self, name: str, config: dict[str, str], topic: Topic) -> None:
         differing = sorted(key for key, value in config.items() if topic.configs.get(key) != value)
         if differing:
-            self._fault(
+            self._report(
                 name, "config",
                 f"Topic '{topic.name}' exists with another {', '.join(differing)}, and apply does not change the "
-                "config of a topic that is there; leave it out.",
+                "config of existing topics. Remove the entry here, or change the topic: higgins topic config.",
             )  # fmt: skip
 
-    def _derived(self, name: str, derived: Derived) -> None:
-        base = self._topic_of(self.merged.streams[derived.base])
-        if base is None:
-            return  # its own fault is reported where it stands
-        base_id, partitions = base
-        specification = encode(Filter(where=derived.where, format=self.merged.source_of(name).format))
-        existing = self._state.tasks.sets.get(name)
-        if existing is None:
-            output = self._create_output(name, derived, partitions)
-            if output is not None:
-                self.changes.append(f"Operator '{name}' begins: filter of '{derived.base}' where {derived.where}")
-                starts = tuple((InputPosition(base_id, partition, 0),) for partition in range(partitions))
-                self._attach(name, (base_id,), (output,), specification, starts)
+    def _derived(self, name: str, derived: DerivedStream, formats: Mapping[str, Format]) -> None:
+        inputs: list[PlannedInput] = []
+        for base in derived.bases():
+            topic = self._topic_of(self.merged.streams[base.stream])
+            if topic is None:
+                return  # the base has a problem of its own, which is reported
+            inputs.append(PlannedInput(base.stream, topic[0], topic[1], formats[base.stream]))
+        plan = derived.plan(inputs)
+        assert [tasks.stage for tasks in plan.tasks].index("") == len(plan.tasks) - 1, f"{name}: {plan}"
+        if name not in self._state.tasks.sets:
+            self._begin(name, derived, plan)
+        else:
+            self._change(name, derived, plan)
+
+    def _begin(self, name: str, derived: DerivedStream, plan: OperatorPlan) -> None:
+        existing = [topic.name for topic in plan.topics if topic.name in self._state.topics.by_name]
+        for topic in existing:
+            self._report(
+                name, "topic",
+                f"Topic '{topic}' exists already, and an operator only writes topics that it has created. Delete that "
+                f'topic (higgins topic delete {topic}) or choose another name: topic = "…"',
+            )  # fmt: skip
+        if existing:
             return
-        output_topic = self._state.topics.by_id[existing.outputs[0]]
-        if existing.inputs != (base_id,):
-            self._fault(name, "base", _unchangeable(name, "base"))
-        elif output_topic.name != derived.topic:
-            self._fault(name, "topic", _unchangeable(name, "topic"))
-        elif existing.specification != specification:
-            before = decode_specification(existing.specification).where
-            self.changes.append(
-                f"Operator '{name}' changes from its next epoch on: where {before} becomes where {derived.where}"
-                if before != derived.where
-                else f"Operator '{name}' changes from its next epoch on: values are read as another format"
+        writers = {output: tasks.stage for tasks in plan.tasks for output in tasks.outputs}
+        for topic_plan in plan.topics:
+            self._create(topic_plan, owner=_task_name(name, writers[topic_plan.name]), hidden_for=name)
+        bases = ", ".join(f"'{base.stream}'" for base in derived.bases())
+        sentence = plan.tasks[-1].specification.describe().sentence
+        self.changes.append(f"Operator '{name}' begins on {bases}: {sentence}.")
+        for tasks in plan.tasks:
+            inputs, outputs = self._ids(tasks.inputs), self._ids(tasks.outputs)
+            positions = tuple(
+                tuple(InputPosition(inputs[start.input], start.partition, start.offset) for start in starts)
+                for starts in tasks.reads
             )
-            self._attach(name, existing.inputs, existing.outputs, specification, None)
+            self._attach(_task_name(name, tasks.stage), inputs, outputs, tasks, positions)
+
+    def _change(self, name: str, derived: DerivedStream, plan: OperatorPlan) -> None:
+        sets = self._state.tasks.sets
+        planned = {_task_name(name, tasks.stage): tasks for tasks in plan.tasks}
+        if planned.keys() != {name, *stages_of(name, self._state.tasks)}:
+            return self._report(name, "type", _unchangeable(name, "how it repartitions its input", "its state"))
+        for task_name, tasks in planned.items():
+            existing = sets[task_name]
+            if self._names(existing.inputs) != tasks.inputs:
+                return self._report(name, "base", _unchangeable(name, "its base", "the output of two inputs"))
+            if self._names(existing.outputs) != tasks.outputs:
+                return self._report(name, "topic", _unchangeable(name, "its topic", "the output of two versions"))
+        for task_name, tasks in planned.items():
+            self._change_tasks(name, sets[task_name], tasks)
         if name in self._file.streams:
-            self._check_config(name, derived.config, output_topic)
+            own_topic = self._state.topics.by_name[plan.topics[0].name]
+            self._check_config(name, derived.config, own_topic)
+        return None
+
+    def _change_tasks(self, name: str, existing: TaskSet, tasks: PlannedTasks) -> None:
+        if existing.specification == tasks.specification.encode():
+            return
+        try:
+            change = tasks.specification.change_from(decode_specification(existing.specification))
+        except Unchangeable as error:
+            self._report(name, "", f"{error} First run: higgins operator delete {name}")
+            return
+        self.changes.append(f"Operator '{name}' changes from its next epoch on: {change}.")
+        self._attach(existing.name, existing.inputs, existing.outputs, tasks, None)
 
     def _attach(
         self,
         name: str,
         inputs: tuple[TopicId, ...],
         outputs: tuple[TopicId, ...],
-        specification: bytes,
+        tasks: PlannedTasks,
         positions: tuple[tuple[InputPosition, ...], ...] | None,
     ) -> None:
-        # The version that brings an operator's specification names its generation, so none is ever used twice.
+        # Named after the version of the topography that brings it, so that no generation is ever used twice.
         generation = self._state.tasks.version + 1
-        self.attachments.append(AttachTasks(name, generation, inputs, outputs, specification, positions))
+        encoded = tasks.specification.encode()
+        self.attachments.append(AttachTasks(name, generation, inputs, outputs, encoded, positions))
 
-    def _create(self, topic: str, partitions: int, config: dict[str, str], *, owner: str = "") -> TopicId:
-        made = self.creations.get(topic)
-        if made is None:
-            made = CreateTopic(topic, self._new_topic_id(), partitions, config, owner)
-            self.creations[topic] = made
-            self.changes.append(
-                f"Topic '{topic}' is made, with {partitions} partition{'s' if partitions != 1 else ''}."
-            )
-        return made.topic_id
+    def _create(self, topic: PlannedTopic, *, owner: str = "", hidden_for: str = "") -> None:
+        if topic.name in self.creations:
+            return
+        self.creations[topic.name] = CreateTopic(
+            topic.name, self._new_topic_id(), topic.partitions, topic.config, owner
+        )
+        count = f"{topic.partitions} partition{'s' if topic.partitions != 1 else ''}"
+        if topic.is_hidden:
+            self.changes.append(f"Topic '{topic.name}' is created between the stages of '{hidden_for}', with {count}.")
+        else:
+            self.changes.append(f"Topic '{topic.name}' is created, with {count}.")
 
-    def _create_output(self, name: str, derived: Derived, partitions: int) -> TopicId | None:
-        if derived.topic in self._state.topics.by_name:
-            self._fault(
-                name, "topic",
-                f"Topic '{derived.topic}' is there already, and an operator only writes a topic of its own; "
-                f'delete that topic (higgins topic delete {derived.topic}) or choose another: topic = "…".',
-            )  # fmt: skip
-            return None
-        return self._create(derived.topic, partitions, derived.config, owner=name)
-
-    def _topic_of(self, stream: Stream) -> tuple[TopicId, int] | None:
+    def _topic_of(self, stream: Stream) -> tuple[str, int] | None:
+        """The name and partition count of a stream's topic, which may have to be created."""
         existing = self._state.topics.by_name.get(stream.topic)
         if existing is not None:
-            return existing.id, existing.partitions
+            return existing.name, existing.partitions
         if stream.topic not in self.creations:
             if not isinstance(stream, Source):
                 return None
-            # A source of an earlier file, whose topic was deleted since.
-            self._create(stream.topic, stream.partitions or self._partitions_default, stream.config)
-        made = self.creations[stream.topic]
-        return made.topic_id, made.partitions
+            # The source is from an earlier file, and its topic has been deleted since.
+            partitions = stream.partitions or self._partitions_default
+            self._create(PlannedTopic(stream.topic, partitions, stream.config))
+        creation = self.creations[stream.topic]
+        return creation.name, creation.partitions
+
+    def _ids(self, names: tuple[str, ...]) -> tuple[TopicId, ...]:
+        """The ids of topics that exist or are created."""
+        by_name = self._state.topics.by_name
+        return tuple(by_name[name].id if name in by_name else self.creations[name].topic_id for name in names)
+
+    def _names(self, topic_ids: tuple[TopicId, ...]) -> tuple[str, ...]:
+        by_id = self._state.topics.by_id
+        return tuple(by_id[topic_id].name if topic_id in by_id else "" for topic_id in topic_ids)
 
 
-def _unchangeable(name: str, what: str) -> str:
+def _task_name(operator: str, stage: str) -> str:
+    return f"{operator}{STAGE_SEPARATOR}{stage}" if stage else operator
+
+
+def _unchangeable(name: str, key: str, mixed: str) -> str:
     return (
-        f"Operator '{name}' cannot change its {what}: its topic would mix the output of two inputs. "
+        f"Operator '{name}' cannot change {key}, because its topic would mix {mixed}. "
         f"First run: higgins operator delete {name}"
     )
-
-
-def _bases_first(topography: Topography) -> list[str]:
-    """Names of all streams, each after the stream it derives from."""
-    order: dict[str, None] = {}
-    for name in topography.streams:
-        chain: list[str] = []
-        step: str | None = name
-        while step is not None and step not in order:
-            chain.append(step)
-            stream = topography.streams[step]
-            step = stream.base if isinstance(stream, Derived) else None
-        order.update(dict.fromkeys(reversed(chain)))
-    return list(order)

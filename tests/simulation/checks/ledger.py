@@ -14,7 +14,7 @@ from higgins.ledger.tip import Tip
 from higgins.model.errors import HigginsError
 from higgins.model.names import TopicId
 from higgins.model.pointer import commit_number_of, is_inline, object_key
-from higgins.operators.specification import decode as decode_specification
+from higgins.operators.kinds import decode_specification
 from higgins_protocol.errors import ProtocolError
 from higgins_protocol.records.batch import read_header, walk
 from higgins_protocol.records.crc import crc32c
@@ -108,7 +108,7 @@ class _Steps:
         for fact in commit.head.facts:
             if isinstance(fact, TasksAttached):
                 name = fact.tasks.name
-                self._where[name] = decode_specification(fact.tasks.specification).where
+                self._where[name] = decode_specification(fact.tasks.specification).describe().where
                 self._begin(name, fact.positions)
             elif isinstance(fact, TasksExtended):
                 self._begin(fact.name, fact.positions)
