@@ -294,10 +294,10 @@ class Broker:
         for listener in self.listeners:
             sock = held.enter_context(open_socket(listener.host, listener.port, self._settings.server.backlog))
             port = sock.getsockname()[1]
-            told = msgspec.structs.replace(
+            bound_listener = msgspec.structs.replace(
                 listener, port=port, advertised_port=listener.advertised_port or port
             )
-            bound.append((sock, told))
+            bound.append((sock, bound_listener))
         self.listeners = tuple(listener for _, listener in bound)
         return bound
 

@@ -114,14 +114,14 @@ class GroupAdmin:
         Raises: StorageUnavailable (nothing was deleted), Refused (all of it).
         """
         await self._ledger.barrier()
-        found = [self._find(topic, partition) for topic, partition in partitions]
-        known = [(one, index) for one, (_, index) in zip(found, partitions, strict=True) if isinstance(one, Topic)]
+        topics = [self._find(topic, partition) for topic, partition in partitions]
+        known = [(one, index) for one, (_, index) in zip(topics, partitions, strict=True) if isinstance(one, Topic)]
         codes = await self._coordinator.delete_offsets(group_id, known)
         if isinstance(codes, ErrorCode):
             raise _refusal(codes, group_id)
         remaining = iter(codes)
         refusals: list[Refused | None] = []
-        for one in found:
+        for one in topics:
             if isinstance(one, Refused):
                 refusals.append(one)
             else:

@@ -116,13 +116,13 @@ class RecordAdmin:
         return DeleteRecords(topic.id, deletion.partition, deletion.offset)
 
     def producers(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, list[ProducerState]]:
-        """The idempotent producers of each partition, found in one pass over all producers."""
-        found: dict[TopicPartition, list[ProducerState]] = {partition: [] for partition in partitions}
-        if not found:
-            return found
+        """The idempotent producers of each partition, collected in one pass over all producers."""
+        states: dict[TopicPartition, list[ProducerState]] = {partition: [] for partition in partitions}
+        if not states:
+            return states
         for (topic_id, partition, producer_id), record in self._ledger.state.producers.records.items():
-            rows = found.get((topic_id, partition))
+            rows = states.get((topic_id, partition))
             if rows is not None:
                 last = record.batches[-1].last_sequence
                 rows.append(ProducerState(producer_id, record.epoch, last, record.updated_ms))
-        return found
+        return states

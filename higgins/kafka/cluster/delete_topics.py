@@ -50,9 +50,9 @@ async def handle(call: Call, request: DeleteTopicsRequest) -> DeleteTopicsRespon
     # A row that names no topic is refused each time: it does not repeat another.
     rows += [_row(call, NO_REFERENCE, 1, at_tip=at_tip) for _ in range(counts[NO_REFERENCE] - 1)]
     rows = _without_repetitions(rows)
-    found = [(row, row.topic) for row in rows if row.topic is not None]
-    refusals = await call.admin.topics.delete([topic for _, topic in found])
-    for (row, _), refusal in zip(found, refusals, strict=True):
+    existing = [(row, row.topic) for row in rows if row.topic is not None]
+    refusals = await call.admin.topics.delete([topic for _, topic in existing])
+    for (row, _), refusal in zip(existing, refusals, strict=True):
         row.refusal = refusal
     return DeleteTopicsResponse(responses=[_result(row) for row in rows])
 

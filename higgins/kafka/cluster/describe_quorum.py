@@ -43,8 +43,8 @@ async def handle(call: Call, request: DescribeQuorumRequest) -> DescribeQuorumRe
 
 
 def _asks_for_metadata(topics: Sequence[TopicRequest]) -> bool:
-    asked = [(topic.topic_name, partition.partition_index) for topic in topics for partition in topic.partitions]
-    return asked == [(METADATA_TOPIC, 0)]
+    requested = [(topic.topic_name, partition.partition_index) for topic in topics for partition in topic.partitions]
+    return requested == [(METADATA_TOPIC, 0)]
 
 
 def _unknown(topic: TopicRequest) -> TopicState:

@@ -56,9 +56,9 @@ def handle(call: Call, request: MetadataRequest) -> Future[MetadataResponse]:
     if topics is None:
         every = call.node.state.topics.by_name.values()
         return completed(_respond(call, request, _known(call, request, every)))
-    found = [_look_up(call, topic) for topic in topics]
-    if all(isinstance(each, Topic) for each in found):
-        rows = _known(call, request, (each for each in found if isinstance(each, Topic)))
+    results = [_look_up(call, topic) for topic in topics]
+    if all(isinstance(each, Topic) for each in results):
+        rows = _known(call, request, (each for each in results if isinstance(each, Topic)))
         return completed(_respond(call, request, rows))
     return call.spawn(_at_tip, call, request, topics)
 
@@ -84,9 +84,9 @@ def _requested(call: Call, request: MetadataRequest) -> Sequence[MetadataRequest
 def _look_up(call: Call, requested: MetadataRequestTopic) -> Topic | ErrorCode:
     topics = call.node.state.topics
     if bytes(requested.topic_id) == NO_ID and requested.name is not None:
-        found = topics.by_name.get(requested.name)
-        if found is not None:
-            return found
+        topic = topics.by_name.get(requested.name)
+        if topic is not None:
+            return topic
         invalid = fault_in_topic_name(requested.name) is not None
         return ErrorCode.INVALID_TOPIC_EXCEPTION if invalid else ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
     if call.version < BY_ID_SINCE:
@@ -105,11 +105,11 @@ async def _at_tip(
         failures = {topic.name: ErrorCode.LEADER_NOT_AVAILABLE for topic in topics if topic.name is not None}
     rows = []
     for topic in topics:
-        found = _look_up(call, topic)
-        if isinstance(found, Topic):
-            rows += _known(call, request, [found])
+        result = _look_up(call, topic)
+        if isinstance(result, Topic):
+            rows += _known(call, request, [result])
         else:
-            code = failures.get(topic.name or "", found) if found is ErrorCode.UNKNOWN_TOPIC_OR_PARTITION else found
+            code = failures.get(topic.name or "", result) if result is ErrorCode.UNKNOWN_TOPIC_OR_PARTITION else result
             name = topic.name if topic.name is not None or call.version >= BY_ID_SINCE else ""
             operations = TOPIC_OPERATIONS if request.include_topic_authorized_operations and name else NOT_REQUESTED
             rows.append(MetadataResponseTopic(code, name, topic.topic_id, topic_authorized_operations=operations))

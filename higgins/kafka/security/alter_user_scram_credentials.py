@@ -39,29 +39,29 @@ def handle(call: Call, request: AlterUserScramCredentialsRequest) -> Future[Alte
     return completed(AlterUserScramCredentialsResponse(results=list(results.values())))
 
 
-def _delete(asked: ScramCredentialDeletion) -> Result:
-    fault = _fault(asked.name, asked.mechanism)
-    if fault is not None:
-        return fault
-    message = f"User '{asked.name}' has no credentials to delete; nobody has any."
-    return Result(asked.name, ErrorCode.RESOURCE_NOT_FOUND, message)
+def _delete(change: ScramCredentialDeletion) -> Result:
+    error = _error_in(change.name, change.mechanism)
+    if error is not None:
+        return error
+    message = f"User '{change.name}' has no credentials to delete: this version keeps none."
+    return Result(change.name, ErrorCode.RESOURCE_NOT_FOUND, message)
 
 
-def _upsert(asked: ScramCredentialUpsertion, times: int) -> Result:
-    fault = _fault(asked.name, asked.mechanism)
-    if fault is not None:
-        return fault
-    if not ITERATIONS_MIN <= asked.iterations <= ITERATIONS_MAX:
-        message = f"{asked.iterations} iterations are not within {ITERATIONS_MIN} and {ITERATIONS_MAX}."
-        return Result(asked.name, ErrorCode.UNACCEPTABLE_CREDENTIAL, message)
+def _upsert(change: ScramCredentialUpsertion, times: int) -> Result:
+    error = _error_in(change.name, change.mechanism)
+    if error is not None:
+        return error
+    if not ITERATIONS_MIN <= change.iterations <= ITERATIONS_MAX:
+        message = f"{change.iterations} iterations are not within {ITERATIONS_MIN} and {ITERATIONS_MAX}."
+        return Result(change.name, ErrorCode.UNACCEPTABLE_CREDENTIAL, message)
     if times > 1:
-        message = f"User '{asked.name}' is set {times} times in one request."
-        return Result(asked.name, ErrorCode.DUPLICATE_RESOURCE, message)
-    message = "Nobody authenticates to this version, so it keeps no credentials."
-    return Result(asked.name, ErrorCode.UNSUPPORTED_SASL_MECHANISM, message)
+        message = f"User '{change.name}' is set {times} times in one request."
+        return Result(change.name, ErrorCode.DUPLICATE_RESOURCE, message)
+    message = "This version does not authenticate clients, so it keeps no credentials."
+    return Result(change.name, ErrorCode.UNSUPPORTED_SASL_MECHANISM, message)
 
 
-def _fault(name: str, mechanism: int) -> Result | None:
+def _error_in(name: str, mechanism: int) -> Result | None:
     if not name:
         return Result(name, ErrorCode.UNACCEPTABLE_CREDENTIAL, "A user needs a name.")
     if mechanism not in MECHANISMS:
