@@ -347,7 +347,7 @@ class Committer:
     async def _read_back(self, commit: Commit) -> Commit | None:
         """Who won this number: our own commit, another, or None while that is not known."""
         try:
-            winner = decode_commit(await self._store.get(commit_key(commit.head.number), settled=True))
+            winner = decode_commit(await self._store.get(commit_key(commit.head.number), durable=True))
         except (ObjectMissing, StorageUnavailable):
             return None
         if self.is_ours(winner, commit):

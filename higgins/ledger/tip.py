@@ -113,7 +113,7 @@ class Tip:
     async def _read_from(self, first: int, count: int) -> tuple[list[memoryview], bool]:
         """Up to `count` consecutive commits, and whether the one after them did not exist yet."""
         commits: list[memoryview] = []
-        for result in await self._read_all(range(first, first + count), settled=True):
+        for result in await self._read_all(range(first, first + count), durable=True):
             if isinstance(result, ObjectMissing):
                 return commits, True
             if isinstance(result, HigginsError):
@@ -123,13 +123,13 @@ class Tip:
             commits.append(result)
         return commits, False
 
-    async def _read_all(self, numbers: Sequence[int], *, settled: bool) -> list[memoryview | HigginsError]:
+    async def _read_all(self, numbers: Sequence[int], *, durable: bool) -> list[memoryview | HigginsError]:
         # Errors are collected: a nursery would raise them as a group, which no caller expects.
         results: dict[int, memoryview | HigginsError] = {}
 
         async def read(number: int) -> None:
             try:
-                results[number] = await self._store.get(commit_key(number), settled=settled)
+                results[number] = await self._store.get(commit_key(number), durable=durable)
             except (ObjectMissing, StorageUnavailable) as error:
                 results[number] = error
 
@@ -166,8 +166,8 @@ class Tip:
                     break
                 keys, newest = await self._tail_keys()
             if self.state.number:
-                # A settled read of the last commit proves that all before it are durable.
-                await self._store.get(commit_key(self.state.number), settled=True)
+                # A durable read of the last commit proves that all before it are durable.
+                await self._store.get(commit_key(self.state.number), durable=True)
         finally:
             self.give_turn()
         await self.check()
@@ -190,7 +190,7 @@ class Tip:
         return consecutive, max(numbers, default=0)
 
     async def _read_ahead(self, numbers: list[int]) -> None:
-        for number, data in zip(numbers, await self._read_all(numbers, settled=False), strict=True):
+        for number, data in zip(numbers, await self._read_all(numbers, durable=False), strict=True):
             if isinstance(data, HigginsError):
                 raise data
             await self.fold(_expect(decode_commit(data), number))

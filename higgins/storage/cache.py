@@ -1,6 +1,8 @@
-"""The read cache: objects of this node's own flushes and whole objects read from afar, bounded in bytes.
+"""The read cache of a node: an LRU of objects by id, bounded in bytes.
 
-Immutable objects need no invalidation; the least recently used leave first.
+It holds what this node has just flushed, the inline payloads of commits, and small objects read whole from a remote
+store. Nothing is ever invalidated, because objects never change. Whole objects are cached, not ranges: consumers read
+forward, so the next fetch wants the bytes behind this one, and one object usually serves many partitions.
 """
 
 from bisect import bisect_right
@@ -12,12 +14,12 @@ from higgins.model.pointer import Buffer, ObjectId
 
 
 class Blob:
-    """An object's bytes in pieces, as they were written or read."""
+    """The bytes of an object, in the pieces in which they were written or read. Joining them would cost a copy."""
 
     __slots__ = ("_pieces", "_starts", "length")
 
     def __init__(self, pieces: Sequence[Buffer], length: int | None = None) -> None:
-        """`length` is that of all pieces together, where the caller knows it already."""
+        """`length` is the total length of the pieces, for callers that know it already."""
         self._pieces = pieces
         self._starts: list[int] | None = None
         self.length = sum(map(len, pieces)) if length is None else length
@@ -29,7 +31,7 @@ class Blob:
             return [memoryview(self._pieces[0])[position : position + length]] if length else []
         starts = self._starts
         if starts is None:
-            # Most blobs of small payloads are never read.
+            # Computed on the first read: most blobs of small payloads are evicted without one.
             starts = self._starts = [0, *accumulate(len(piece) for piece in self._pieces)][:-1]
         i = bisect_right(starts, position) - 1
         views: list[memoryview] = []
@@ -45,11 +47,11 @@ class Blob:
 
 
 BLOB_OVERHEAD_BYTES = 1024
-"""What a blob costs beside its bytes; a cache full of tiny payloads must stay within its bound too."""
+"""Counted for each blob beside its bytes, so that a cache full of tiny payloads respects its bound too."""
 
 
 class Cache:
-    """Blobs by object id, at most `bytes_max` bytes of them in all, overhead included."""
+    """Blobs by object id, at most `bytes_max` bytes in total, overhead included."""
 
     def __init__(self, bytes_max: int) -> None:
         self._blobs: OrderedDict[ObjectId, Blob] = OrderedDict()
@@ -59,17 +61,17 @@ class Cache:
         self.misses = 0
 
     def put(self, object_id: ObjectId, blob: Blob) -> None:
-        """Keep a blob, unless it alone is past half the bound."""
+        """Add a blob, unless it is larger than half the bound: it would evict nearly everything else."""
         if blob.length > self._bytes_max // 2 or object_id in self._blobs:
             return
         self._blobs[object_id] = blob
         self.bytes += blob.length + BLOB_OVERHEAD_BYTES
         while self.bytes > self._bytes_max:
-            _, dropped = self._blobs.popitem(last=False)
-            self.bytes -= dropped.length + BLOB_OVERHEAD_BYTES
+            _, evicted = self._blobs.popitem(last=False)
+            self.bytes -= evicted.length + BLOB_OVERHEAD_BYTES
 
     def get(self, object_id: ObjectId) -> Blob | None:
-        """A blob, which becomes the most recently used."""
+        """A blob, which becomes the most recently used; None when it is not cached."""
         blob = self._blobs.get(object_id)
         if blob is None:
             self.misses += 1

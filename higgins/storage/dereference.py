@@ -1,41 +1,43 @@
-"""Dereferencing: from pointers to bytes, through the cache, with one read in flight for each object or range."""
+"""Dereferencing: from pointers to bytes, through the cache, with at most one read in flight per object or range.
+
+How much a miss reads depends on the store. On a remote store a request costs money and tens of milliseconds, whatever
+its size, so an object of up to 9 MiB (a flush makes objects of about 8 MiB at most) is read whole and cached. A
+consumer that reads forward, or many consumers of the partitions that share the object, then cost one GET. On a local
+store only the range is read and nothing is cached: the operating system's page cache holds these bytes already, and a
+second copy would take memory from it. The payload of a commit is always read whole, since a commit is decoded as one.
+
+Reads are coalesced: many fetches that miss the same object or range at the same time (a consumer group after a
+restart, say) wait for one request to the store instead of making one each.
+"""
 
 from collections.abc import Awaitable, Callable
 
-import trio
-
 from higgins.model.errors import HigginsError
+from higgins.model.future import Future
 from higgins.model.pointer import ObjectId, Pointer, is_inline, object_key
 from higgins.storage.cache import Blob, Cache
 from higgins.storage.store import Store
 
 WHOLE_OBJECT_BYTES_MAX = 9 << 20
-"""Objects up to this are read and cached whole from a store where every read has a price."""
+"""Objects up to this size are read and cached whole from a remote store."""
 
 
-class _Read:
-    """A read that others may wait for."""
-
-    __slots__ = ("blob", "done", "error")
-
-    def __init__(self) -> None:
-        self.done = trio.Event()
-        self.blob: Blob | None = None
-        self.error: HigginsError | None = None
+class _ReadCancelled(HigginsError):
+    """The task that read was cancelled before the bytes arrived. Never leaves this module."""
 
 
 class Dereferencer:
     """Turns pointers into bytes."""
 
     def __init__(self, store: Store, cache: Cache, read_inline: Callable[[ObjectId], Awaitable[Blob]]) -> None:
-        """`read_inline` fetches the payload of a commit; only the ledger knows how one is laid out."""
+        """`read_inline` reads the payload of a commit; only the ledger knows the layout of one."""
         self._store = store
         self._cache = cache
         self._read_inline = read_inline
-        self._reads: dict[Pointer, _Read] = {}
+        self._reads_in_flight: dict[Pointer, Future[Blob]] = {}
 
     def fetch_nowait(self, pointer: Pointer) -> list[memoryview] | None:
-        """The bytes, if they can be had without waiting."""
+        """The bytes, or None when getting them would have to wait."""
         blob = self._cache.get(pointer.object_id)
         if blob is not None:
             return blob.slice(pointer.position, pointer.length)
@@ -44,48 +46,54 @@ class Dereferencer:
         return self._store.get_range_nowait(object_key(pointer.object_id), pointer.position, pointer.length)
 
     async def fetch(self, pointer: Pointer, object_length: int) -> list[memoryview]:
-        """The bytes, waiting for the store. `object_length` is the whole object's.
+        """The bytes, waiting for the store. `object_length` is the length of the whole object.
 
         Raises: ObjectMissing, StorageUnavailable, Corrupt.
         """
-        ready = self.fetch_nowait(pointer)
-        if ready is not None:
-            return ready
+        views = self.fetch_nowait(pointer)
+        if views is not None:
+            return views
         whole = is_inline(pointer.object_id) or (
             self._store.traits.is_remote and object_length <= WHOLE_OBJECT_BYTES_MAX
         )
         if not whole:
-            blob = await self._shared(pointer, whole=False)
+            blob = await self._read_coalesced(pointer, whole=False)
             return blob.slice(0, pointer.length)
-        blob = await self._shared(Pointer(pointer.object_id, 0, object_length), whole=True)
+        blob = await self._read_coalesced(Pointer(pointer.object_id, 0, object_length), whole=True)
         return blob.slice(pointer.position, pointer.length)
 
-    async def _shared(self, pointer: Pointer, *, whole: bool) -> Blob:
+    async def _read_coalesced(self, pointer: Pointer, *, whole: bool) -> Blob:
+        """Read, or wait for the read of the same pointer that is in flight."""
         while True:
-            read = self._reads.get(pointer)
-            if read is None:
+            in_flight = self._reads_in_flight.get(pointer)
+            if in_flight is None:
                 return await self._read(pointer, whole)
-            await read.done.wait()
-            if read.blob is not None:
-                return read.blob
-            if read.error is not None:
-                raise read.error
-            # The reader was cancelled; somebody who waits takes its place.
+            try:
+                return await in_flight.wait()
+            except _ReadCancelled:
+                # Its client disconnected, say. The first waiter that runs reads in its place; the others wait again.
+                continue
 
     async def _read(self, pointer: Pointer, whole: bool) -> Blob:
-        read = self._reads[pointer] = _Read()
+        # The read runs in the task of its first caller, not in one of its own: a nursery for reads would have to
+        # outlive every caller, and cancelling the only caller should also cancel the request.
+        future: Future[Blob] = Future()
+        self._reads_in_flight[pointer] = future
         try:
             if is_inline(pointer.object_id):
-                read.blob = await self._read_inline(pointer.object_id)
+                blob = await self._read_inline(pointer.object_id)
             else:
                 key = object_key(pointer.object_id)
-                read.blob = Blob([await self._store.get_range(key, pointer.position, pointer.length)])
+                blob = Blob([await self._store.get_range(key, pointer.position, pointer.length)])
             if whole:
-                self._cache.put(pointer.object_id, read.blob)
-            return read.blob
+                self._cache.put(pointer.object_id, blob)
+            future.set_result(blob)
+            return blob
         except HigginsError as error:
-            read.error = error
+            future.set_error(error)
             raise
         finally:
-            del self._reads[pointer]
-            read.done.set()
+            # Removed whatever the outcome: a failure is passed to those who waited, not to later callers.
+            del self._reads_in_flight[pointer]
+            if not future.is_done:
+                future.set_error(_ReadCancelled())

@@ -1,8 +1,20 @@
-"""A local directory as a store: obstore's local store for listings, files of our own for the rest, and every fsync.
+"""A local directory as a store. Keys are paths of files below the directory.
 
-A create writes a file that has no name yet, syncs it, links it under its key (which fails when the key is taken) and
-syncs the folder; only then is it acknowledged. `durability = os` leaves both syncs to the kernel. Each system call made
-from a thread costs a wait for the interpreter, so there are as few as can be.
+Create if absent. A rename would overwrite, and a file opened under its final name (O_EXCL) would be readable half
+written. So a create writes a file that has no name (O_TMPFILE; a file in `temporary/` on systems without it), and then
+links it under its key: `link` is atomic and fails when the name exists.
+
+Durability needs two fsyncs. The file's contents are synced before the link, so that a name never leads to missing
+bytes; the folder is synced after it, because a name is data of the folder and is lost without it. The same holds for
+new folders: each is durable once its parent is synced. Only then is the create acknowledged. Between link and folder
+sync the object is visible but not durable, hence the `durable` option of `get`. With `durability = os` no fsync is
+made: acknowledged records survive a crash of the process, not of the machine.
+
+A failed fsync is never retried. The kernel may have dropped the pages it could not write, so a second fsync succeeds
+without the data being stored; the node stops instead (DurabilityUnknown).
+
+Every system call in a thread gives up the interpreter lock and waits to get it back, so the code makes few of them:
+open folders are cached. obstore's local store is used for listings only; it makes no fsync.
 """
 
 import builtins
@@ -34,38 +46,42 @@ from higgins.storage.store import ListedObject, StoreTraits
 Listing: TypeAlias = list[ListedObject]
 
 PIECES_PER_WRITE = 512
+"""Buffers per gathered write; the kernel accepts 1024 (IOV_MAX)."""
 FOLDERS_OPEN_MAX = 64
 TEMPORARY = "temporary"
 LEFTOVER_AGE_MS = 3600 * 1000
-"""A temporary file this old belongs to a process that died. Were it not so, its link would fail and be tried again."""
+"""Age at which a temporary file is taken for one of a dead process and deleted. If its writer were alive after all, its
+link would fail, and the operation would be retried."""
 
 
 class DirectoryStore:
-    """The store port over a folder; its layout is the keys themselves."""
+    """The store port over a folder."""
 
     def __init__(self, runtime: Runtime, root: Path, settings: StoreSettings) -> None:
-        """Make the folder. Raises: Unfit when it cannot be made or written."""
+        """Create the folder if it does not exist. Raises: Unfit when it cannot be created or written."""
         if settings.durability not in {"fsync", "os"}:
-            raise Unfit(f"durability = '{settings.durability}' is unknown; give 'fsync' or 'os'.")
+            raise Unfit(
+                f"The setting store.durability has the unknown value '{settings.durability}'; use 'fsync' or 'os'."
+            )
         self._runtime = runtime
         self._root = root
         self._syncs = settings.durability == "fsync"
-        # Not the process id alone: in a container every life of the node may have the same one.
+        # The process id alone is not unique: in a container it is often the same after every restart.
         self._owner = f"{os.getpid()}-{runtime.token(6).hex()}"
         self._serial = itertools.count(1)
         self._folders: dict[Path, _Folder] = {}
         try:
-            _make_durably(root)
+            _make_folder_durably(root)
             (root / TEMPORARY).mkdir(exist_ok=True)
-            _drop_leftovers(root / TEMPORARY, before_ms=runtime.now_ms() - LEFTOVER_AGE_MS)
+            _delete_leftovers(root / TEMPORARY, before_ms=runtime.now_ms() - LEFTOVER_AGE_MS)
         except OSError as error:
             raise Unfit(
-                f"Store directory '{root}' cannot be made: {error.strerror}. "
-                "Give another with --store, or give this user the right to write there."
+                f"The store directory '{root}' cannot be created or written: {error.strerror}. "
+                "Choose another with --store, or give this user permission to write there."
             ) from error
-        self._has_nameless_files = _can_link_nameless_files(root / TEMPORARY / f"{self._owner}-0")
+        self._has_unnamed_files = _can_link_unnamed_files(root / TEMPORARY / f"{self._owner}-0")
         self._local = LocalStore(root)
-        durability = "an acknowledged record is on the disk" if self._syncs else "the kernel writes when it likes"
+        durability = "synced before acknowledged" if self._syncs else "not synced: a power loss can lose records"
         self._traits = StoreTraits(
             description=f"directory {root} ({durability})",
             linger_ms=0 if settings.linger_ms is None else settings.linger_ms,
@@ -77,7 +93,7 @@ class DirectoryStore:
 
     @property
     def root(self) -> Path:
-        """The folder itself; for lock files beside the objects."""
+        """The folder, for the lock files beside the objects (see `lock`)."""
         return self._root
 
     @property
@@ -93,8 +109,8 @@ class DirectoryStore:
     async def put(self, key: ObjectKey, pieces: Sequence[Buffer]) -> None:
         await self._runtime.offload("put", self._put, key, pieces)
 
-    async def get(self, key: ObjectKey, *, settled: bool = False) -> memoryview:
-        return await self._runtime.offload("read", self._get, key, settled)
+    async def get(self, key: ObjectKey, *, durable: bool = False) -> memoryview:
+        return await self._runtime.offload("read", self._get, key, durable)
 
     async def get_range(self, key: ObjectKey, position: int, length: int) -> memoryview:
         return await self._runtime.offload("read", self._get_range, key, position, length)
@@ -114,13 +130,13 @@ class DirectoryStore:
 
         await self._runtime.offload("put", call)
 
-    # ---- in threads ---------------------------------------------------------------------------------------------
+    # ---- run in threads -----------------------------------------------------------------------------------------
 
     def _create(self, key: ObjectKey, pieces: Sequence[Buffer]) -> None:
         path = self._root / key
         try:
             folder = self._folder(path.parent)
-            if self._has_nameless_files:
+            if self._has_unnamed_files:
                 descriptor = os.open(self._root, os.O_WRONLY | os.O_TMPFILE, 0o644)
                 self._write_and_link(descriptor, f"/proc/self/fd/{descriptor}", folder, path, key, pieces)
             else:
@@ -131,7 +147,7 @@ class DirectoryStore:
     def _create_by_name(self, folder: "_Folder", path: Path, key: ObjectKey, pieces: Sequence[Buffer]) -> None:
         temporary = self._root / TEMPORARY / f"{self._owner}-{next(self._serial)}"
         try:
-            # Truncates rather than insists: only the link may ever say that something exists.
+            # O_TRUNC, not O_EXCL: a leftover under this name is no error. Only the link decides whether the key exists.
             descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
             self._write_and_link(descriptor, str(temporary), folder, path, key, pieces)
         finally:
@@ -145,10 +161,10 @@ class DirectoryStore:
             _write_all(descriptor, pieces)
             self._sync(descriptor, key)
             try:
-                # Following the name leads to the file itself where the name is that of a descriptor.
+                # /proc/self/fd/N is a symbolic link to the unnamed file; follow it, to link the file itself.
                 os.link(name, path.name, dst_dir_fd=folder.descriptor, follow_symlinks=True)
             except FileExistsError as error:
-                raise ObjectExists(f"Object {key} is there already.") from error
+                raise ObjectExists(f"Object {key} exists already.") from error
             self._sync(folder.descriptor, key)
         finally:
             os.close(descriptor)
@@ -157,26 +173,26 @@ class DirectoryStore:
         try:
             self._create(key, pieces)
         except ObjectExists:
-            # A key that nobody else uses: an earlier try of this same put got through, perhaps all but its last sync.
+            # No other writer uses this key, so an earlier attempt of this put linked it, perhaps without the sync.
             self._sync_folder((self._root / key).parent, key)
 
     def _folder(self, path: Path) -> "_Folder":
-        """An open folder, made and durable. Hold it while its number is in use."""
+        """An open folder, created durably if it did not exist. Keep the object while its descriptor is in use."""
         folder = self._folders.get(path)
         if folder is None:
             if not path.is_dir():
                 self._folder(path.parent)
                 path.mkdir(exist_ok=True)
             if path != self._root:
-                # One that another process has just made may not be on the disk yet: its parent is synced in any case.
+                # Also for a folder that exists: another process may have created it and not synced the parent yet.
                 self._sync_folder(path.parent, str(path))
             if len(self._folders) >= FOLDERS_OPEN_MAX:
                 self._folders = {}
-            # Another thread may have opened it meanwhile, too: one of the two stays.
+            # Another thread may have opened it at the same time; `setdefault` keeps one of the two.
             folder = self._folders.setdefault(path, _Folder(path))
         return folder
 
-    def _get(self, key: ObjectKey, settled: bool) -> memoryview:
+    def _get(self, key: ObjectKey, durable: bool) -> memoryview:
         path = self._root / key
         try:
             with path.open("rb", buffering=0) as file:
@@ -185,8 +201,8 @@ class DirectoryStore:
             raise ObjectMissing(f"No object {key}.") from error
         except OSError as error:
             raise _unavailable(key, error) from error
-        if settled:
-            # Visible is not yet durable: the creator may die before its own sync of the folder.
+        if durable:
+            # Visible is not durable: the process that created it may die before it syncs the folder.
             self._sync_folder(path.parent, key)
         return memoryview(data)
 
@@ -204,20 +220,23 @@ class DirectoryStore:
         finally:
             os.close(descriptor)
         if len(data) != length:
-            raise Corrupt(f"Object {key} holds {len(data)} of {length} bytes asked for at position {position}.")
+            raise Corrupt(
+                f"Object {key} is too short: {length} bytes at position {position} were requested, {len(data)} exist."
+            )
         return memoryview(data)
 
     def _list(self, prefix: str, after: str, limit: int) -> Listing:
-        found: list[ListedObject] = []
+        rows: list[ListedObject] = []
         try:
+            # A directory is listed in no particular order, so the limit applies only after sorting everything.
             for chunk in obstore.list(self._local, prefix, offset=after or None, chunk_size=1000):
-                found += [ListedObject(ObjectKey(meta["path"]), meta["size"]) for meta in chunk]
+                rows += [ListedObject(ObjectKey(meta["path"]), meta["size"]) for meta in chunk]
         except FileNotFoundError:
             return []
         except (BaseError, OSError) as error:
-            raise StorageUnavailable(f"The directory could not be listed below {prefix}: {error}") from error
-        found.sort(key=lambda listed: listed.key)
-        return found[:limit]
+            raise StorageUnavailable(f"The store directory could not be listed below {prefix}: {error}") from error
+        rows.sort(key=lambda row: row.key)
+        return rows[:limit]
 
     def _sync(self, descriptor: int, key: str) -> None:
         if not self._syncs:
@@ -226,13 +245,14 @@ class DirectoryStore:
             os.fsync(descriptor)
         except OSError as error:
             raise DurabilityUnknown(
-                f"fsync failed for {key} ({error.strerror}): what is on the disk is unknown, so this node stops. "
-                "Look at the disk and the kernel's log, then start again: what was acknowledged is checked on the way."
+                f"fsync failed for {key} ({error.strerror}), so what is on the disk is unknown, and this node stops. "
+                "Check the disk and the kernel log, then start the node again."
             ) from error
 
     def _sync_folder(self, path: Path, key: str) -> None:
         try:
-            # By a name of its own: held by nothing else, it would be closed between the look-up and the sync.
+            # `self._folder(path).descriptor` would not do: the cache may drop the folder, which closes the descriptor,
+            # before the sync, and its number may by then belong to another file. The variable keeps it open.
             folder = self._folder(path)
             self._sync(folder.descriptor, key)
         except OSError as error:
@@ -240,7 +260,7 @@ class DirectoryStore:
 
 
 class _Folder:
-    """An open descriptor, closed when nobody holds it any more: threads may still use what the cache has dropped."""
+    """An open folder. Closed with its last reference, because threads may still use one that the cache has dropped."""
 
     __slots__ = ("descriptor",)
 
@@ -252,11 +272,11 @@ class _Folder:
             os.close(self.descriptor)
 
 
-def _make_durably(folder: Path) -> None:
-    """Make a folder and those above it. Whatever the durability asked for: it happens once."""
+def _make_folder_durably(folder: Path) -> None:
+    """Create a folder and its parents, each synced. Also with `durability = os`: it happens once."""
     if folder.is_dir():
         return
-    _make_durably(folder.parent)
+    _make_folder_durably(folder.parent)
     folder.mkdir(exist_ok=True)
     descriptor = os.open(folder.parent, os.O_RDONLY)
     try:
@@ -265,8 +285,11 @@ def _make_durably(folder: Path) -> None:
         os.close(descriptor)
 
 
-def _can_link_nameless_files(trial: Path) -> bool:
-    """Whether a file can be written without a name and given one afterwards; not every system or file system can."""
+def _can_link_unnamed_files(trial: Path) -> bool:
+    """Whether a file can be created without a name and linked later. Needs Linux, /proc and support by the file system.
+
+    Tried instead of looked up: file systems (overlay, network) differ, and some create such files but do not link them.
+    """
     try:
         descriptor = os.open(trial.parent, os.O_WRONLY | os.O_TMPFILE, 0o644)
     except (OSError, AttributeError):
@@ -282,7 +305,7 @@ def _can_link_nameless_files(trial: Path) -> bool:
     return True
 
 
-def _drop_leftovers(folder: Path, *, before_ms: int) -> None:
+def _delete_leftovers(folder: Path, *, before_ms: int) -> None:
     for entry in list(os.scandir(folder)):
         with contextlib.suppress(OSError):
             if entry.stat(follow_symlinks=False).st_mtime_ns // 1_000_000 < before_ms:
@@ -303,5 +326,5 @@ def _write_all(descriptor: int, pieces: Sequence[Buffer]) -> None:
 
 def _unavailable(key: str, error: OSError) -> StorageUnavailable:
     if error.errno in {errno.ENOSPC, errno.EDQUOT}:
-        return StorageUnavailable(f"No room left for {key}: free space on the disk; reading goes on meanwhile.")
-    return StorageUnavailable(f"The directory failed on {key}: {error.strerror}.")
+        return StorageUnavailable(f"The disk is full, {key} was not written. Free some space; reads still work.")
+    return StorageUnavailable(f"The store directory failed on {key}: {error.strerror}.")

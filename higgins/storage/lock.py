@@ -1,4 +1,9 @@
-"""A lock file beside a directory's objects: two processes of this machine cannot be the same node at once."""
+"""A lock file per node in a directory store: two processes on one machine cannot run as the same node.
+
+A node that joins with the id or address of a live session fences that session, so that a restart never waits for a
+timeout. Without this lock, two processes started by mistake with the same address would fence each other for ever. The
+lock belongs to the open file, so the kernel releases it however the process ends.
+"""
 
 import fcntl
 import os
@@ -13,7 +18,7 @@ FOLDER = "nodes"
 
 @contextmanager
 def held_lock(root: Path, name: str) -> Iterator[None]:
-    """Hold the lock of a node's name while inside. Raises: Unfit when a living process has it."""
+    """Hold the lock of a node name inside the `with` block. Raises: Unfit when another process holds it."""
     folder = root / FOLDER
     folder.mkdir(exist_ok=True)
     descriptor = os.open(folder / f"{name}.lock", os.O_RDWR | os.O_CREAT, 0o644)
@@ -22,8 +27,8 @@ def held_lock(root: Path, name: str) -> Iterator[None]:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             raise Unfit(
-                f"A node with this id or address ({name}) already runs on {root}. Stop it first, or start this one "
-                "with another --listen or --advertise address (and node_id, where set)."
+                f"A node with this id or address ({name}) already runs on {root}. Stop it first, or start this node "
+                "with another --listen or --advertise address (and another node_id, if it is set)."
             ) from error
         yield
     finally:

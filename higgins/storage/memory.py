@@ -1,6 +1,6 @@
-"""Memory as a store: everything in this process, gone with it. Small pieces are kept as they were given.
+"""The memory store: objects in this process, lost when it ends. For tests and demonstrations.
 
-Nothing here waits, so every call may also be made at once.
+No call waits, so `create_nowait` and `get_range_nowait` succeed wherever the calls they stand for would.
 """
 
 from collections.abc import Sequence
@@ -16,12 +16,19 @@ from higgins.storage.store import ListedObject, StoreTraits
 
 Listing: TypeAlias = list[ListedObject]
 
-KEPT_AS_GIVEN_BYTES_MAX = 64 << 10
-"""Larger objects lie in receive buffers, and a buffer that is warm and used again is worth more than a copy."""
+REFERENCED_BYTES_MAX = 64 << 10
+"""Objects up to this size keep references to the caller's buffers; larger ones are copied into the arena.
+
+The pieces of a large object are views of receive buffers. Keeping those would force the server to allocate fresh
+buffers for the next requests, which costs more than the copy (see `arena`); after a copy it can reuse them.
+"""
 
 
 class MemoryStore:
-    """The store port over a dictionary. What is put must not change afterwards; a bytearray is copied to make sure."""
+    """The store port over a dictionary.
+
+    Callers must not change a `bytes` or `memoryview` piece afterwards. A `bytearray` is copied, since its owner may.
+    """
 
     def __init__(self, settings: StoreSettings) -> None:
         self._blobs: dict[ObjectKey, Blob] = {}
@@ -42,29 +49,31 @@ class MemoryStore:
 
     async def create(self, key: ObjectKey, pieces: Sequence[Buffer]) -> None:
         if key in self._blobs:
-            raise ObjectExists(f"Object {key} is there already.")
-        self._blobs[key] = self._kept(pieces)
+            raise ObjectExists(f"Object {key} exists already.")
+        self._blobs[key] = self._blob_of(pieces)
 
     def create_nowait(self, key: ObjectKey, pieces: Sequence[Buffer]) -> bool:
         if key in self._blobs:
             return False
         try:
-            self._blobs[key] = self._kept(pieces)
+            self._blobs[key] = self._blob_of(pieces)
         except StorageUnavailable:
             return False
         return True
 
     async def put(self, key: ObjectKey, pieces: Sequence[Buffer]) -> None:
-        self._blobs[key] = self._kept(pieces)
+        self._blobs[key] = self._blob_of(pieces)
 
-    async def get(self, key: ObjectKey, *, settled: bool = False) -> memoryview:
+    async def get(self, key: ObjectKey, *, durable: bool = False) -> memoryview:
         blob = self._blob(key)
         return _joined(blob.slice(0, blob.length))
 
     async def get_range(self, key: ObjectKey, position: int, length: int) -> memoryview:
         blob = self._blob(key)
         if not 0 <= position <= position + length <= blob.length:
-            raise Corrupt(f"Object {key} does not hold the {length} bytes asked for at position {position}.")
+            raise Corrupt(
+                f"Object {key} has {blob.length} bytes; {length} bytes at position {position} were requested."
+            )
         return _joined(blob.slice(position, length))
 
     def get_range_nowait(self, key: ObjectKey, position: int, length: int) -> list[memoryview] | None:
@@ -80,10 +89,10 @@ class MemoryStore:
     async def delete(self, key: ObjectKey) -> None:
         self._blobs.pop(key, None)
 
-    def _kept(self, pieces: Sequence[Buffer]) -> Blob:
+    def _blob_of(self, pieces: Sequence[Buffer]) -> Blob:
         length = sum(map(len, pieces))
-        if length > KEPT_AS_GIVEN_BYTES_MAX:
-            return Blob([self._arena.keep(pieces)], length)
+        if length > REFERENCED_BYTES_MAX:
+            return Blob([self._arena.append(pieces)], length)
         return Blob([bytes(piece) if isinstance(piece, bytearray) else piece for piece in pieces], length)
 
     def _blob(self, key: ObjectKey) -> Blob:

@@ -1,4 +1,4 @@
-"""A store that counts: every operation of another by kind, with its time, bytes and outcome. Changes nothing else."""
+"""Metrics of a store: counts every operation by kind, with its duration, bytes and outcome, and passes it on."""
 
 import builtins
 from collections.abc import Awaitable, Callable, Sequence
@@ -19,7 +19,7 @@ class MeteredStore:
         self._store = store
         self._counts = counts
         self._clock = clock
-        # It never changes, and some ask for it with every record.
+        # Read once: the traits never change, and the writer reads them for every flush.
         self._traits = store.traits
 
     @property
@@ -32,10 +32,10 @@ class MeteredStore:
         counts.bytes += sum(map(len, pieces))
 
     def create_nowait(self, key: ObjectKey, pieces: Sequence[Buffer]) -> bool:
-        counts, begun = self._counts.create, self._clock()
+        counts, started_s = self._counts.create, self._clock()
         if not self._store.create_nowait(key, pieces):
             return False
-        self._note(counts, begun)
+        self._record_success(counts, started_s)
         counts.bytes += sum(map(len, pieces))
         return True
 
@@ -44,25 +44,25 @@ class MeteredStore:
         await self._counted(counts, self._store.put(key, pieces))
         counts.bytes += sum(map(len, pieces))
 
-    async def get(self, key: ObjectKey, *, settled: bool = False) -> memoryview:
+    async def get(self, key: ObjectKey, *, durable: bool = False) -> memoryview:
         counts = self._counts.get
-        found = await self._counted(counts, self._store.get(key, settled=settled))
-        counts.bytes += len(found)
-        return found
+        data = await self._counted(counts, self._store.get(key, durable=durable))
+        counts.bytes += len(data)
+        return data
 
     async def get_range(self, key: ObjectKey, position: int, length: int) -> memoryview:
         counts = self._counts.get_range
-        found = await self._counted(counts, self._store.get_range(key, position, length))
+        data = await self._counted(counts, self._store.get_range(key, position, length))
         counts.bytes += length
-        return found
+        return data
 
     def get_range_nowait(self, key: ObjectKey, position: int, length: int) -> builtins.list[memoryview] | None:
-        counts, begun = self._counts.get_range, self._clock()
-        found = self._store.get_range_nowait(key, position, length)
-        if found is not None:
-            self._note(counts, begun)
+        counts, started_s = self._counts.get_range, self._clock()
+        views = self._store.get_range_nowait(key, position, length)
+        if views is not None:
+            self._record_success(counts, started_s)
             counts.bytes += length
-        return found
+        return views
 
     async def list(self, prefix: str, *, after: str = "", limit: int = 1000) -> list[ListedObject]:
         return await self._counted(self._counts.list, self._store.list(prefix, after=after, limit=limit))
@@ -70,18 +70,18 @@ class MeteredStore:
     async def delete(self, key: ObjectKey) -> None:
         await self._counted(self._counts.delete, self._store.delete(key))
 
-    def _note(self, counts: OperationCounts, begun: float) -> None:
-        counts.seconds.observe(self._clock() - begun)
+    def _record_success(self, counts: OperationCounts, started_s: float) -> None:
+        counts.seconds.observe(self._clock() - started_s)
         counts.outcomes[OK] += 1
 
-    async def _counted(self, counts: OperationCounts, work: Awaitable[T]) -> T:
-        begun = self._clock()
+    async def _counted(self, counts: OperationCounts, operation: Awaitable[T]) -> T:
+        started_s = self._clock()
         try:
-            found = await work
+            result = await operation
         except HigginsError as error:
             name = type(error).__name__
             counts.outcomes[name] = counts.outcomes.get(name, 0) + 1
-            counts.seconds.observe(self._clock() - begun)
+            counts.seconds.observe(self._clock() - started_s)
             raise
-        self._note(counts, begun)
-        return found
+        self._record_success(counts, started_s)
+        return result

@@ -1,13 +1,15 @@
-"""Any cloud store that obstore speaks to: S3, Google Cloud Storage, Azure.
+"""Cloud stores through obstore: S3 and compatible services, Google Cloud Storage, Azure Blob.
 
-obstore's synchronous calls run in threads (its asynchronous ones need asyncio). Conditional creates go through a client
-that never retries by itself: with retries, a reply lost after the server committed makes our own create come back as
-"already exists".
+obstore's synchronous calls run in threads, because its asynchronous ones need asyncio.
+
+There are two clients. Creates use one without retries: if the answer to a create is lost after the service has stored
+the object, a retry inside the client would find the key taken and report that another node had won. Everything else may
+be repeated and uses a client with retries.
 """
 
 import builtins
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar, TypeVarTuple
+from typing import Any, TypeVar
 
 import obstore
 from obstore.exceptions import (
@@ -26,21 +28,21 @@ from higgins.storage.settings import StoreSettings
 from higgins.storage.store import ListedObject, StoreTraits
 
 T = TypeVar("T")
-Ts = TypeVarTuple("Ts")
 
 LIST_CHUNK = 1000
 CREATE_TIMEOUT_S = 3.0
-"""A create is small and everybody waits for it; past this, reading back tells sooner what became of it."""
+"""Timeout of a create. Commits are small, and every producer waits for them; after this time, reading the key back is
+the quicker way to learn the outcome."""
 
 
 class ObjectStore:
     """The store port over obstore."""
 
-    def __init__(self, runtime: Runtime, once: Any, patient: Any, traits: StoreTraits) -> None:
-        """`once` is the client for creates (no retries), `patient` the one for all that may be repeated."""
+    def __init__(self, runtime: Runtime, without_retries: Any, with_retries: Any, traits: StoreTraits) -> None:
+        """The clients are obstore stores of the same bucket: one for creates, one for requests that may be repeated."""
         self._runtime = runtime
-        self._once = once
-        self._patient = patient
+        self._without_retries = without_retries
+        self._with_retries = with_retries
         self._traits = traits
 
     @property
@@ -49,7 +51,8 @@ class ObjectStore:
 
     async def create(self, key: ObjectKey, pieces: Sequence[Buffer]) -> None:
         def call() -> None:
-            obstore.put(self._once, key, _owned(pieces), mode="create", use_multipart=False)
+            # Never a multipart upload: the condition holds for one request, not for several.
+            obstore.put(self._without_retries, key, list(pieces), mode="create", use_multipart=False)
 
         await self._call("commit", key, call)
 
@@ -58,29 +61,29 @@ class ObjectStore:
 
     async def put(self, key: ObjectKey, pieces: Sequence[Buffer]) -> None:
         def call() -> None:
-            obstore.put(self._patient, key, _owned(pieces), use_multipart=False)
+            obstore.put(self._with_retries, key, list(pieces), use_multipart=False)
 
         await self._call("put", key, call)
 
-    async def get(self, key: ObjectKey, *, settled: bool = False) -> memoryview:
-        # What an object store shows, it keeps: `settled` asks for nothing more here.
-        return await self._call("read", key, lambda: memoryview(obstore.get(self._patient, key).bytes()))
+    async def get(self, key: ObjectKey, *, durable: bool = False) -> memoryview:
+        # An object store makes an object visible only once it is durable, so `durable` needs nothing more.
+        return await self._call("read", key, lambda: memoryview(obstore.get(self._with_retries, key).bytes()))
 
     async def get_range(self, key: ObjectKey, position: int, length: int) -> memoryview:
         def call() -> memoryview:
             try:
-                return memoryview(obstore.get_range(self._patient, key, start=position, length=length))
+                return memoryview(obstore.get_range(self._with_retries, key, start=position, length=length))
             except FileNotFoundError:
                 raise
             except BaseError:
-                # Stores have no common word for a range that lies outside; the object's length tells it from the rest.
-                if obstore.head(self._patient, key)["size"] < position + length:
+                # Services report a range beyond the end with different errors; the length of the object tells it apart.
+                if obstore.head(self._with_retries, key)["size"] < position + length:
                     return memoryview(b"")
                 raise
 
         view = await self._call("read", key, call)
         if len(view) != length:
-            raise Corrupt(f"Object {key} does not hold the {length} bytes asked for at position {position}.")
+            raise Corrupt(f"Object {key} is too short: {length} bytes at position {position} were requested.")
         return view
 
     def get_range_nowait(self, key: ObjectKey, position: int, length: int) -> builtins.list[memoryview] | None:
@@ -88,19 +91,21 @@ class ObjectStore:
 
     async def list(self, prefix: str, *, after: str = "", limit: int = LIST_CHUNK) -> list[ListedObject]:
         def call() -> list[ListedObject]:
-            found: list[ListedObject] = []
-            for chunk in obstore.list(self._patient, prefix, offset=after or None, chunk_size=min(limit, LIST_CHUNK)):
-                found += [ListedObject(ObjectKey(meta["path"]), meta["size"]) for meta in chunk]
-                if len(found) >= limit:
+            rows: list[ListedObject] = []
+            for chunk in obstore.list(
+                self._with_retries, prefix, offset=after or None, chunk_size=min(limit, LIST_CHUNK)
+            ):
+                rows += [ListedObject(ObjectKey(meta["path"]), meta["size"]) for meta in chunk]
+                if len(rows) >= limit:
                     break
-            found.sort(key=lambda listed: listed.key)
-            return found[:limit]
+            rows.sort(key=lambda row: row.key)
+            return rows[:limit]
 
         return await self._call("read", prefix, call)
 
     async def delete(self, key: ObjectKey) -> None:
         try:
-            await self._call("put", key, lambda: obstore.delete(self._patient, key))
+            await self._call("put", key, lambda: obstore.delete(self._with_retries, key))
         except ObjectMissing:
             return
 
@@ -110,25 +115,21 @@ class ObjectStore:
         except FileNotFoundError as error:
             raise ObjectMissing(f"No object {key}.") from error
         except (AlreadyExistsError, PreconditionError) as error:
-            raise ObjectExists(f"Object {key} is there already.") from error
+            raise ObjectExists(f"Object {key} exists already.") from error
         except (PermissionDeniedError, UnauthenticatedError) as error:
             raise StorageUnavailable(
-                f"The store refused {key} for lack of permission: check the credentials and their policy."
+                f"The store denied access to {key}. Check the credentials and their permissions."
             ) from error
         except (BaseError, OSError) as error:
-            raise StorageUnavailable(f"The store failed on {key}: {_first_line(error)}") from error
+            raise StorageUnavailable(f"The request for {key} failed: {_first_line(error)}") from error
 
 
 def _first_line(error: BaseException) -> str:
     return str(error).partition("\n")[0] or type(error).__name__
 
 
-def _owned(pieces: Sequence[Buffer]) -> list[Any]:
-    return list(pieces)
-
-
 def cloud_store(runtime: Runtime, settings: StoreSettings) -> ObjectStore:
-    """A bucket, by URL. Raises: Unfit when obstore cannot make sense of URL or settings."""
+    """The store for a bucket. Raises: Unfit when obstore rejects the URL or the settings."""
     config: dict[str, Any] = {}
     if settings.endpoint:
         config["endpoint"] = settings.endpoint
@@ -147,24 +148,24 @@ def cloud_store(runtime: Runtime, settings: StoreSettings) -> ObjectStore:
     }
 
     def connect(retries: int, timeout_s: float) -> Any:
-        patience = {**client, "timeout": f"{timeout_s:g}s"}
+        options = {**client, "timeout": f"{timeout_s:g}s"}
         retry = {"max_retries": retries, "retry_timeout": _seconds(3 * settings.request_timeout_s)}
-        return from_url(settings.url, config=config, client_options=patience, retry_config=retry)  # type: ignore[call-overload]
+        return from_url(settings.url, config=config, client_options=options, retry_config=retry)  # type: ignore[call-overload]
 
     try:
-        once = connect(0, min(settings.request_timeout_s, CREATE_TIMEOUT_S))
-        patient = connect(3, settings.request_timeout_s)
+        without_retries = connect(0, min(settings.request_timeout_s, CREATE_TIMEOUT_S))
+        with_retries = connect(3, settings.request_timeout_s)
     except (BaseError, ValueError, TypeError) as error:
         raise Unfit(
-            f"Store '{settings.url}' cannot be used: {_first_line(error)} "
-            "Give s3://BUCKET[/PREFIX], a directory or memory://, and the endpoint and credentials it needs."
+            f"The store '{settings.url}' cannot be used: {_first_line(error)} "
+            "Use s3://BUCKET[/PREFIX], a directory or memory://, and the endpoint and credentials it needs."
         ) from error
     return ObjectStore(
         runtime,
-        once,
-        patient,
+        without_retries,
+        with_retries,
         StoreTraits(
-            description=f"{settings.url} (durable once the service says so)",
+            description=f"{settings.url} (durable when the service acknowledges)",
             linger_ms=250 if settings.linger_ms is None else settings.linger_ms,
             inline_bytes_max=512 << 10,
             follow_ms=100,
@@ -175,6 +176,6 @@ def cloud_store(runtime: Runtime, settings: StoreSettings) -> ObjectStore:
 
 
 def _seconds(seconds: float) -> Any:
-    from datetime import timedelta  # noqa: PLC0415 - only cloud stores want it
+    from datetime import timedelta  # noqa: PLC0415 - only cloud stores need it
 
     return timedelta(seconds=seconds)

@@ -1,4 +1,4 @@
-"""From a URL or a path to a store, not yet probed."""
+"""Open the store that the setting `store.url` names. The caller probes it (see `probe`)."""
 
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -15,7 +15,7 @@ CLOUD_SCHEMES = frozenset({"s3", "s3a", "gs", "az", "azure", "abfs", "abfss"})
 
 
 def store_from(runtime: Runtime, settings: StoreSettings) -> Store:
-    """The store that the settings name, unprobed. Raises: Unfit."""
+    """The store for `settings.url`, not yet probed. Raises: Unfit (unknown scheme, no bucket, unusable directory)."""
     scheme, separator, rest = settings.url.partition("://")
     if not separator:
         return DirectoryStore(runtime, Path(settings.url).expanduser().absolute(), settings)

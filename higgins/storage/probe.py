@@ -1,4 +1,9 @@
-"""The start-up probe: a store that does not honour create-if-absent is refused before it can lose anything."""
+"""The start-up probe: refuses a store that cannot hold commits before any record is at risk.
+
+S3-compatible services differ in what they implement. A service that ignores `If-None-Match: *` accepts both of two
+competing commits, a cache in front of a bucket may repeat a "not found", and both lose acknowledged records only later
+and under load. A few requests at each start show it at once.
+"""
 
 import trio
 
@@ -8,45 +13,49 @@ from higgins.storage.store import Store
 
 PROBE_DEADLINE_S = 30.0
 PAUSES_S = (0.1, 0.4)
-"""Between tries: one lost answer is no verdict on a store, three in a row are."""
+"""Pauses between attempts. A single lost answer says nothing about the store; three in a row refuse it."""
 
 
 async def probe(store: Store, token: str) -> None:
-    """Create twice (one must lose), read after a miss, list. `token` makes the keys this probe's own.
+    """Create a key twice (the second must fail), read it after a miss, list it. `token` makes the keys unique.
 
-    Raises: Unfit, with what the store did, why it matters and what to do.
+    Raises: Unfit; the message says what the store did, why it matters and what to do.
     """
     keys = [ObjectKey(f"probe/{token}-{n}") for n in range(len(PAUSES_S) + 1)]
-    with trio.move_on_after(PROBE_DEADLINE_S) as patience:
+    with trio.move_on_after(PROBE_DEADLINE_S) as deadline:
         for n, key in enumerate(keys):
-            # A key of its own for every try: what became of the last one is not known.
+            # A new key for every attempt: an attempt that failed may have created its key all the same.
             try:
                 await _probe(store, key)
-                for tried in keys[: n + 1]:
-                    await store.delete(tried)
+                for used in keys[: n + 1]:
+                    await store.delete(used)
                 return
             except StorageUnavailable as error:
                 if n == len(PAUSES_S):
                     raise Unfit(
-                        f"The store does not answer as it should: {error} "
+                        f"The store does not answer properly: {error} "
                         "Check its address, the bucket's name and the credentials."
                     ) from error
                 await trio.sleep(PAUSES_S[n])
-    if patience.cancelled_caught:
+    if deadline.cancelled_caught:
         raise Unfit(f"The store gave no answer within {PROBE_DEADLINE_S:.0f} s. Check its address and the network.")
 
 
 async def _probe(store: Store, key: ObjectKey) -> None:
     try:
         await store.get(key)
-        raise Unfit(f"The store returned an object nobody put ({key}). It cannot be trusted with anything.")
+        raise Unfit(
+            f"The store returned an object that nobody put ({key}), so its answers cannot be trusted. "
+            "Check that the address is that of an object store."
+        )
     except ObjectMissing:
         pass
     try:
         await store.create(key, [b"first"])
     except ObjectExists as error:
         raise Unfit(
-            "The store says that an object nobody created exists; it cannot be trusted with commits."
+            "The store reports that an object exists which nobody created, so no commit could ever be made. "
+            "Check the service and the proxies in front of it."
         ) from error
     try:
         await store.create(key, [b"second"])
@@ -60,12 +69,18 @@ async def _probe(store: Store, key: ObjectKey) -> None:
         )
     try:
         if bytes(await store.get(key)) != b"first":
-            raise Unfit("The store overwrote an object that was created only-if-absent. It cannot hold commits.")
+            raise Unfit(
+                "The store overwrote an object although 'create only if absent' was required: commits would be lost. "
+                "Use another store."
+            )
     except ObjectMissing as error:
         raise Unfit(
-            "The store does not show an object right after it was created (a cached 'not found'?). "
-            "Commits need read-after-create: take the cache or proxy out of the way."
+            "The store does not return an object right after it was created, perhaps because of a cached 'not found'. "
+            "Commits need read-after-create: remove the cache or proxy in front of the store."
         ) from error
     listed = await store.list("probe/", after=key[:-1])
     if key not in {row.key for row in listed}:
-        raise Unfit("The store does not list an object right after it was created; snapshots would be missed.")
+        raise Unfit(
+            "The store does not list an object right after it was created: a node that starts would miss snapshots. "
+            "Use a store with consistent listings."
+        )

@@ -1,7 +1,19 @@
-"""The store port: bytes under keys, and nothing more.
+"""The store port: immutable objects under keys. An adapter knows nothing of offsets, topics or facts.
 
-An adapter knows no offset, topic or fact. It maps every failure to one of four words, once: ObjectMissing,
-ObjectExists, StorageUnavailable (unknown outcome included) and DurabilityUnknown.
+Create if absent. The ledger has no database and no lock service: the node that creates commit N+1 first has committed,
+so everything rests on `create` having exactly one winner per key. The start-up probe (`probe`) refuses stores that do
+not honour it.
+
+Unknown outcomes. A create whose answer is lost (timeout, connection reset, 5xx) may have happened, and may even happen
+after the error was reported. It must not be retried blindly: the retry would find the key taken by its own first
+attempt, and the node would conclude that it had lost to another. So `create` sends one request without retries, reports
+StorageUnavailable, and the committer reads the key back and compares a nonce to learn whose object it is. For the same
+reason ObjectExists does not prove that somebody else won. `put` has no such problem: its key belongs to one writer, so
+a retry with the same bytes changes nothing.
+
+Errors. Adapters map every failure to one of five exceptions, and nothing above catches an error of a particular store:
+ObjectMissing, ObjectExists, Corrupt, StorageUnavailable (a retry may help; the outcome is unknown) and
+DurabilityUnknown (an fsync failed; the node must stop).
 """
 
 from collections.abc import Sequence
@@ -20,22 +32,22 @@ class ListedObject(msgspec.Struct, frozen=True):
 
 
 class StoreTraits(msgspec.Struct, frozen=True, kw_only=True):
-    """What the rooms above may know of a store: how it behaves, never which it is."""
+    """How a store behaves. Code above the port decides by these traits, never by the kind of store."""
 
     description: str
-    """For people: what it is and what durability an acknowledgement means."""
+    """Shown to users: the kind of store, and how durable acknowledged records are."""
     linger_ms: int
-    """The default linger: what a put costs in money and time decides how long data waits for company."""
+    """How long records wait for more records before a flush, by default; long where each put costs money and time."""
     inline_bytes_max: int
-    """How large a flush may ride in a commit by default."""
+    """Largest flush that is stored inside its commit, by default."""
     follow_ms: int
-    """How often a waiting follower looks for the next commit."""
+    """How often a follower polls for the next commit while somebody waits for one."""
     reads_are_direct: bool
-    """A read needs no thread and no network: nothing to cache, nothing to overlap."""
+    """Reads need neither a thread nor the network, so caching or overlapping them gains nothing."""
     is_remote: bool
-    """A read is worth caching whole objects for."""
+    """Each read is a network request, so small objects are read and cached whole."""
     outlives_process: bool = True
-    """Whether anything is there after a restart."""
+    """Whether objects exist after a restart of the process."""
 
 
 class Store(Protocol):
@@ -45,28 +57,32 @@ class Store(Protocol):
     def traits(self) -> StoreTraits: ...
 
     async def create(self, key: ObjectKey, pieces: Sequence[Buffer]) -> None:
-        """Create the object only if the key is free; tried exactly once.
+        """Create the object if the key does not exist, with a single request.
 
-        Raises: ObjectExists (the key is taken, perhaps by this very call's earlier self: read back),
-        StorageUnavailable (unknown: it may have happened, or may still happen).
+        Raises: ObjectExists (the key exists, perhaps from an earlier attempt of the caller: read it back),
+        StorageUnavailable (unknown outcome: the object may exist now, or may still appear), DurabilityUnknown.
         """
         ...
 
     def create_nowait(self, key: ObjectKey, pieces: Sequence[Buffer]) -> bool:
-        """The same without waiting, where a store can. False: it cannot, or it failed; then `create` says more."""
+        """`create` without waiting. False when the store has to wait or failed; `create` then raises the reason."""
         ...
 
     async def put(self, key: ObjectKey, pieces: Sequence[Buffer]) -> None:
-        """Put under a key that nobody else uses. Repeating it with the same bytes is harmless.
+        """Put the object under a key that no other writer uses. May be repeated with the same bytes.
 
-        Raises: StorageUnavailable (unknown).
+        Raises: StorageUnavailable (unknown outcome), DurabilityUnknown.
         """
         ...
 
-    async def get(self, key: ObjectKey, *, settled: bool = False) -> memoryview:
-        """The whole object. With `settled`, only bytes that survive a crash of whoever created them.
+    async def get(self, key: ObjectKey, *, durable: bool = False) -> memoryview:
+        """The whole object. With `durable`, only once it would survive a crash of the machine.
 
-        Raises: ObjectMissing, StorageUnavailable.
+        On a directory an object is visible before it is durable. Its creator may be killed before it syncs the folder,
+        and a power loss then removes a commit on whose basis other nodes have already answered clients. A
+        node therefore reads the commits of other nodes with `durable` before it uses them.
+
+        Raises: ObjectMissing, StorageUnavailable, DurabilityUnknown.
         """
         ...
 
@@ -78,16 +94,16 @@ class Store(Protocol):
         ...
 
     def get_range_nowait(self, key: ObjectKey, position: int, length: int) -> "list[memoryview] | None":
-        """The same without waiting, in one view or several as the bytes lie, none of them across two pieces of a put.
+        """`get_range` without waiting: one view for each piece of the put that the range touches.
 
-        None where a read has to wait, or has failed and must be tried the long way.
+        None when the store has to wait, or when the read failed: call `get_range` for the reason.
         """
         ...
 
     async def list(self, prefix: str, *, after: str = "", limit: int = 1000) -> list[ListedObject]:
-        """At most `limit` objects below `prefix` (which ends with `/`), in key order, behind `after`."""
+        """At most `limit` objects below `prefix` (which ends with `/`) with keys greater than `after`, in key order."""
         ...
 
     async def delete(self, key: ObjectKey) -> None:
-        """Delete; deleting what is missing is no error. Raises: StorageUnavailable."""
+        """Delete the object; it is no error if there is none. Raises: StorageUnavailable."""
         ...

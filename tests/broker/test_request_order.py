@@ -97,9 +97,9 @@ class SlowStore:
         await trio.sleep(self.delay_s)
         await self._store.create(key, pieces)
 
-    async def get(self, key: ObjectKey, *, settled: bool = False) -> memoryview:
+    async def get(self, key: ObjectKey, *, durable: bool = False) -> memoryview:
         await trio.sleep(self.delay_s / 10)
-        return await self._store.get(key, settled=settled)
+        return await self._store.get(key, durable=durable)
 
 
 async def ask(

@@ -54,10 +54,10 @@ class Balky:
         await self._pause()
         await self._store.put(key, pieces)
 
-    async def get(self, key: ObjectKey, *, settled: bool = False) -> memoryview:
+    async def get(self, key: ObjectKey, *, durable: bool = False) -> memoryview:
         await self._fail_if_away()
         await trio.sleep(self.read_s)
-        return await self._store.get(key, settled=settled)
+        return await self._store.get(key, durable=durable)
 
     async def get_range(self, key: ObjectKey, position: int, length: int) -> memoryview:
         await self._fail_if_away()

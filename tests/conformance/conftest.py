@@ -1,4 +1,4 @@
-"""One store after another, all behind the same port."""
+"""Fixtures: an empty store of each kind. Services that cannot be started here are skipped."""
 
 import itertools
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from higgins.runtime import Runtime
 from higgins.storage.open import store_from
 from higgins.storage.settings import StoreSettings
 from higgins.storage.store import Store
-from tests.conformance.services import Missing, moto_server, settings_for, versitygw
+from tests.conformance.services import ServiceUnavailable, moto_server, settings_for, versitygw
 
 _SERIAL = itertools.count(1)
 
@@ -20,8 +20,8 @@ def moto_endpoint() -> Iterator[str]:
     try:
         with moto_server() as endpoint:
             yield endpoint
-    except Missing as why:
-        pytest.skip(str(why))
+    except ServiceUnavailable as error:
+        pytest.skip(str(error))
 
 
 @pytest.fixture(scope="session")
@@ -29,8 +29,8 @@ def versitygw_endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str
     try:
         with versitygw(tmp_path_factory.mktemp("versitygw")) as endpoint:
             yield endpoint
-    except Missing as why:
-        pytest.skip(str(why))
+    except ServiceUnavailable as error:
+        pytest.skip(str(error))
 
 
 @pytest.fixture(params=["memory", "directory-fsync", "directory-os", "s3-moto", "s3-versitygw"])

@@ -132,7 +132,7 @@ class SimulatedStore:
     async def delete(self, key: ObjectKey) -> None:
         await self._write("delete", key, lambda: self._bucket.delete(key))
 
-    async def get(self, key: ObjectKey, *, settled: bool = False) -> memoryview:
+    async def get(self, key: ObjectKey, *, durable: bool = False) -> memoryview:
         data: bytes = await self._read("get", key, lambda: self._bucket.get(key))
         return memoryview(self._spoiled(key, data))
 

@@ -1,4 +1,4 @@
-"""The store port's fake: a dictionary that does as a test tells it to."""
+"""A fake of the store port: a dictionary whose calls a test can delay or fail."""
 
 import itertools
 from collections.abc import Awaitable, Callable, Sequence
@@ -18,19 +18,19 @@ TRAITS = StoreTraits(
 
 
 class FakeStore:
-    """Objects in a dictionary. `before_create`, `after_create`, `before_put` and `before_read` may wait or raise."""
+    """Objects in a dictionary. The hooks (`before_create` and so on) may wait or raise."""
 
     def __init__(self, traits: StoreTraits = TRAITS, objects: dict[str, bytes] | None = None) -> None:
         self.traits = traits
         self.objects: dict[str, bytes] = {} if objects is None else objects
         self.calls: list[tuple[str, str]] = []
-        self.before_create: Callable[[str], Awaitable[None]] = _pass
-        self.after_create: Callable[[str], Awaitable[None]] = _pass
-        self.before_put: Callable[[str], Awaitable[None]] = _pass
-        self.before_read: Callable[[str], Awaitable[None]] = _pass
+        self.before_create: Callable[[str], Awaitable[None]] = _do_nothing
+        self.after_create: Callable[[str], Awaitable[None]] = _do_nothing
+        self.before_put: Callable[[str], Awaitable[None]] = _do_nothing
+        self.before_read: Callable[[str], Awaitable[None]] = _do_nothing
 
     def count(self, call: str) -> int:
-        """How often a call was made."""
+        """The number of calls of one method."""
         return sum(1 for name, _ in self.calls if name == call)
 
     async def create(self, key: ObjectKey, pieces: Sequence[Buffer]) -> None:
@@ -49,7 +49,7 @@ class FakeStore:
         await self.before_put(key)
         self.objects[key] = b"".join(pieces)
 
-    async def get(self, key: ObjectKey, *, settled: bool = False) -> memoryview:
+    async def get(self, key: ObjectKey, *, durable: bool = False) -> memoryview:
         self.calls.append(("get", key))
         await self.before_read(key)
         if key not in self.objects:
@@ -79,5 +79,5 @@ class FakeStore:
         self.objects.pop(key, None)
 
 
-async def _pass(key: str) -> None:
+async def _do_nothing(key: str) -> None:
     return

@@ -1,4 +1,4 @@
-"""From pointers to bytes: one read in flight for each range, through the cache where that pays."""
+"""The dereferencer: what it reads and caches on local and remote stores, and coalesced reads."""
 
 import msgspec
 import pytest
@@ -13,12 +13,12 @@ from tests.storage.fakes import TRAITS, FakeStore
 
 OBJECT = data_object(1, 1)
 BYTES = bytes(range(200))
-NEAR = msgspec.structs.replace(TRAITS, is_remote=False)
+LOCAL_TRAITS = msgspec.structs.replace(TRAITS, is_remote=False)
 
 
 class World:
     def __init__(self, *, is_remote: bool = True) -> None:
-        self.store = FakeStore(TRAITS if is_remote else NEAR, {object_key(OBJECT): BYTES})
+        self.store = FakeStore(TRAITS if is_remote else LOCAL_TRAITS, {object_key(OBJECT): BYTES})
         self.inline_reads = 0
         self.gate = trio.Event()
         self.dereferencer = Dereferencer(self.store, Cache(1 << 20), self._read_inline)
@@ -31,103 +31,103 @@ class World:
     async def wait_at_gate(self, key: str) -> None:
         await self.gate.wait()
 
-    async def read(self, position: int, length: int, found: list[bytes]) -> None:
+    async def read(self, position: int, length: int, results: list[bytes]) -> None:
         views = await self.dereferencer.fetch(Pointer(OBJECT, position, length), len(BYTES))
-        found.append(b"".join(views))
+        results.append(b"".join(views))
 
 
-async def test_a_whole_object_is_read_once_and_served_from_the_cache() -> None:
+async def test_a_small_remote_object_is_read_whole_once_and_cached() -> None:
     world = World()
-    found: list[bytes] = []
-    await world.read(10, 5, found)
-    await world.read(100, 50, found)
-    assert found == [BYTES[10:15], BYTES[100:150]]
+    results: list[bytes] = []
+    await world.read(10, 5, results)
+    await world.read(100, 50, results)
+    assert results == [BYTES[10:15], BYTES[100:150]]
     assert world.store.count("get_range") == 1
     assert world.dereferencer.fetch_nowait(Pointer(OBJECT, 0, 3)) is not None
 
 
-async def test_a_near_store_is_read_by_ranges_and_not_cached() -> None:
+async def test_a_local_store_is_read_by_ranges_and_not_cached() -> None:
     world = World(is_remote=False)
-    found: list[bytes] = []
-    await world.read(10, 5, found)
-    await world.read(10, 5, found)
-    assert found == [BYTES[10:15]] * 2
+    results: list[bytes] = []
+    await world.read(10, 5, results)
+    await world.read(10, 5, results)
+    assert results == [BYTES[10:15]] * 2
     assert world.store.count("get_range") == 2
     assert world.dereferencer.fetch_nowait(Pointer(OBJECT, 10, 5)) is None
 
 
-async def test_a_large_object_is_read_by_ranges_from_afar_too() -> None:
+async def test_a_large_remote_object_is_read_by_ranges() -> None:
     world = World()
     views = await world.dereferencer.fetch(Pointer(OBJECT, 10, 5), WHOLE_OBJECT_BYTES_MAX + 1)
     assert b"".join(views) == BYTES[10:15]
     assert world.dereferencer.fetch_nowait(Pointer(OBJECT, 10, 5)) is None
 
 
-async def test_many_who_want_the_same_object_share_one_read() -> None:
+async def test_concurrent_fetches_of_one_object_share_one_read() -> None:
     world = World()
     world.store.before_read = world.wait_at_gate
-    found: list[bytes] = []
+    results: list[bytes] = []
     async with trio.open_nursery() as nursery:
         for i in range(20):
-            nursery.start_soon(world.read, i, 5, found)
+            nursery.start_soon(world.read, i, 5, results)
         await trio.testing.wait_all_tasks_blocked()
         world.gate.set()
-    assert sorted(found) == sorted(BYTES[i : i + 5] for i in range(20))
+    assert sorted(results) == sorted(BYTES[i : i + 5] for i in range(20))
     assert world.store.count("get_range") == 1
 
 
-async def test_a_reader_that_leaves_does_not_take_the_read_of_others_with_it() -> None:
+async def test_a_waiter_takes_over_when_the_reading_task_is_cancelled() -> None:
     world = World()
     world.store.before_read = world.wait_at_gate
-    found: list[bytes] = []
+    results: list[bytes] = []
     async with trio.open_nursery() as nursery:
-        impatient = trio.CancelScope()
+        scope = trio.CancelScope()
 
-        async def leave_early() -> None:
-            with impatient:
-                await world.read(0, 5, found)
+        async def read_in_scope() -> None:
+            with scope:
+                await world.read(0, 5, results)
 
-        nursery.start_soon(leave_early)
+        nursery.start_soon(read_in_scope)
         await trio.testing.wait_all_tasks_blocked()
-        nursery.start_soon(world.read, 7, 5, found)
-        nursery.start_soon(world.read, 8, 5, found)
+        nursery.start_soon(world.read, 7, 5, results)
+        nursery.start_soon(world.read, 8, 5, results)
         await trio.testing.wait_all_tasks_blocked()
-        impatient.cancel()
+        scope.cancel()
         await trio.testing.wait_all_tasks_blocked()
         world.gate.set()
-    assert sorted(found) == [BYTES[7:12], BYTES[8:13]]
+    assert sorted(results) == [BYTES[7:12], BYTES[8:13]]
     assert world.store.count("get_range") == 2
 
 
-async def test_a_failed_read_fails_all_who_waited_and_nobody_who_comes_later() -> None:
+async def test_a_failed_read_fails_its_waiters_and_not_later_fetches() -> None:
     world = World()
     errors: list[Exception] = []
-    found: list[bytes] = []
+    results: list[bytes] = []
 
     async def fail(key: str) -> None:
         await world.gate.wait()
         raise StorageUnavailable("no")
 
-    async def try_it() -> None:
+    async def read_and_collect_error() -> None:
         try:
-            await world.read(0, 5, found)
+            await world.read(0, 5, results)
         except StorageUnavailable as error:
             errors.append(error)
 
     world.store.before_read = fail
     async with trio.open_nursery() as nursery:
         for _ in range(3):
-            nursery.start_soon(try_it)
+            nursery.start_soon(read_and_collect_error)
         await trio.testing.wait_all_tasks_blocked()
         world.gate.set()
-    assert len(errors) == 3 and not found
+    assert len(errors) == 3 and not results
     assert world.store.count("get_range") == 1
     world.store.before_read = FakeStore().before_read
-    await world.read(0, 5, found)
-    assert found == [BYTES[:5]]
+    await world.read(0, 5, results)
+    assert results == [BYTES[:5]]
 
 
-async def test_an_inline_payload_comes_from_its_commit_and_is_kept() -> None:
+async def test_an_inline_payload_is_read_from_its_commit_once_and_cached() -> None:
     world = World(is_remote=False)
     pointer = Pointer(inline_payload(7), 0, 6)
     assert world.dereferencer.fetch_nowait(pointer) is None
@@ -136,7 +136,7 @@ async def test_an_inline_payload_comes_from_its_commit_and_is_kept() -> None:
     assert world.inline_reads == 1 and world.store.calls == []
 
 
-async def test_what_is_missing_is_said_to_be() -> None:
+async def test_a_missing_object_raises_object_missing() -> None:
     world = World()
     with pytest.raises(ObjectMissing):
         await world.dereferencer.fetch(Pointer(data_object(1, 2), 0, 5), 5)

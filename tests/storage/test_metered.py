@@ -1,4 +1,4 @@
-"""A store that counts: what it says of another's operations, and that it changes none of them."""
+"""The metered store counts the operations of the store it wraps, and passes them on unchanged."""
 
 import pytest
 
@@ -10,8 +10,8 @@ from higgins.storage.settings import StoreSettings
 from higgins.telemetry.metrics import StoreCounts
 
 
-class Ticking:
-    """A clock that goes on by a second with every look."""
+class TickingClock:
+    """A clock that advances by a second with every reading."""
 
     def __init__(self):
         self.now = 0.0
@@ -21,11 +21,11 @@ class Ticking:
         return self.now
 
 
-async def test_operations_are_counted_by_kind_and_outcome_with_their_bytes_and_time():
+async def test_operations_are_counted_by_kind_and_outcome_with_bytes_and_duration():
     counts = StoreCounts()
-    bare = memory_store(Runtime(), StoreSettings(url="memory://"))
-    store = MeteredStore(bare, counts, Ticking())
-    assert store.traits == bare.traits
+    wrapped = memory_store(Runtime(), StoreSettings(url="memory://"))
+    store = MeteredStore(wrapped, counts, TickingClock())
+    assert store.traits == wrapped.traits
     await store.create("a", [b"12", b"345"])
     assert store.create_nowait("b", [b"1"])
     with pytest.raises(ObjectExists):
@@ -38,10 +38,12 @@ async def test_operations_are_counted_by_kind_and_outcome_with_their_bytes_and_t
     assert bytes(await store.get_range("a", 1, 3)) == b"234"
     assert b"".join(store.get_range_nowait("a", 0, 2)) == b"12"
     assert store.get_range_nowait("z", 0, 2) is None
-    assert [one.key for one in await store.list("")] == ["a", "b", "c"]
+    assert [row.key for row in await store.list("")] == ["a", "b", "c"]
     await store.delete("c")
-    found = {kind: (one.outcomes, one.bytes, one.seconds.count) for kind, one in counts.by_kind.items()}
-    assert found == {
+    counted = {
+        kind: (of_kind.outcomes, of_kind.bytes, of_kind.seconds.count) for kind, of_kind in counts.by_kind.items()
+    }
+    assert counted == {
         "create": ({"ok": 2, "ObjectExists": 1}, 6, 3),
         "put": ({"ok": 1}, 3, 1),
         "get": ({"ok": 1, "ObjectMissing": 1}, 5, 2),

@@ -1,4 +1,4 @@
-"""From a URL to a store."""
+"""Opening the store that a URL names."""
 
 from pathlib import Path
 
@@ -14,8 +14,8 @@ from higgins.storage.probe import probe
 from higgins.storage.settings import StoreSettings
 
 
-def open_url(url: str, **rest: str) -> object:
-    return store_from(Runtime(), StoreSettings(url=url, **rest))  # type: ignore[arg-type]
+def open_url(url: str, **settings: str) -> object:
+    return store_from(Runtime(), StoreSettings(url=url, **settings))  # type: ignore[arg-type]
 
 
 def test_a_path_and_a_file_url_are_the_same_directory(tmp_path: Path) -> None:
@@ -28,20 +28,20 @@ def test_a_path_and_a_file_url_are_the_same_directory(tmp_path: Path) -> None:
     ("url", "kind"),
     [("memory://", MemoryStore), ("s3://bucket", ObjectStore), ("s3://bucket/some/prefix", ObjectStore)],
 )
-def test_each_scheme_has_its_store(url: str, kind: type) -> None:
+def test_the_scheme_selects_the_store(url: str, kind: type) -> None:
     assert isinstance(open_url(url, region="us-east-1", access_key_id="a", secret_access_key="b"), kind)
 
 
 @pytest.mark.parametrize(
-    ("url", "sentence"),
+    ("url", "message"),
     [("ftp://host/path", "unknown scheme 'ftp'"), ("s3://", "names no bucket"), ("s3:///prefix", None)],
 )
-def test_what_cannot_be_a_store_is_refused_with_the_fix(url: str, sentence: str | None) -> None:
-    with pytest.raises(Unfit, match=sentence):
+def test_an_unusable_url_is_refused_with_advice(url: str, message: str | None) -> None:
+    with pytest.raises(Unfit, match=message):
         open_url(url)
 
 
-async def test_a_bucket_out_of_reach_is_refused_at_the_start() -> None:
+async def test_an_unreachable_bucket_is_refused_by_the_probe() -> None:
     settings = StoreSettings(
         url="s3://bucket",
         endpoint="http://127.0.0.1:1",
@@ -53,7 +53,7 @@ async def test_a_bucket_out_of_reach_is_refused_at_the_start() -> None:
         await probe(store_from(Runtime(), settings), "token")
 
 
-def test_cloud_stores_linger_and_near_ones_do_not(tmp_path: Path) -> None:
+def test_only_cloud_stores_linger_by_default(tmp_path: Path) -> None:
     assert store_from(Runtime(), StoreSettings(url="memory://")).traits.linger_ms == 0
     assert store_from(Runtime(), StoreSettings(url=str(tmp_path))).traits.linger_ms == 0
     assert store_from(Runtime(), StoreSettings(url="s3://bucket", region="x")).traits.linger_ms == 250

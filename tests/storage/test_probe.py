@@ -1,4 +1,4 @@
-"""The probe refuses every store that would lose something later, in a sentence that says why and what to do."""
+"""The probe refuses every store that would lose commits, with a message that says why and what to do."""
 
 from collections.abc import Sequence
 
@@ -14,85 +14,85 @@ from tests.storage.fakes import FakeStore
 
 
 class IgnoresConditions(FakeStore):
-    """Takes every create, as services do that do not know If-None-Match."""
+    """Accepts every create, like a service that ignores If-None-Match."""
 
     async def create(self, key: ObjectKey, pieces: Sequence[Buffer]) -> None:
         self.objects[key] = b"".join(pieces)
 
 
-class SaysNoButOverwrites(FakeStore):
-    """Answers a second create with a conflict after having done it."""
+class OverwritesAndReportsConflict(FakeStore):
+    """Overwrites on a second create and then answers with a conflict."""
 
     async def create(self, key: ObjectKey, pieces: Sequence[Buffer]) -> None:
-        was_there = key in self.objects
+        existed = key in self.objects
         self.objects[key] = b"".join(pieces)
-        if was_there:
+        if existed:
             raise ObjectExists(key)
 
 
-class RemembersMisses(FakeStore):
-    """A cache in front of a store that keeps saying 'not found'."""
+class CachesNotFound(FakeStore):
+    """A cache in front of the store that repeats 'not found'."""
 
     def __init__(self) -> None:
         super().__init__()
         self.missed: set[str] = set()
 
-    async def get(self, key: ObjectKey, *, settled: bool = False) -> memoryview:
+    async def get(self, key: ObjectKey, *, durable: bool = False) -> memoryview:
         if key in self.missed:
             raise ObjectMissing(key)
         try:
-            return await super().get(key, settled=settled)
+            return await super().get(key, durable=durable)
         except ObjectMissing:
             self.missed.add(key)
             raise
 
 
 class ListsLate(FakeStore):
-    """Listings that trail behind."""
+    """Listings do not show new objects yet."""
 
     async def list(self, prefix: str, *, after: str = "", limit: int = 1000) -> list[ListedObject]:
         return []
 
 
-class FindsEverything(FakeStore):
-    """A misconfigured proxy that answers every read with a page of its own."""
+class AnswersEveryRead(FakeStore):
+    """A misconfigured proxy that answers every read with a page."""
 
-    async def get(self, key: ObjectKey, *, settled: bool = False) -> memoryview:
+    async def get(self, key: ObjectKey, *, durable: bool = False) -> memoryview:
         return memoryview(b"<html>welcome</html>")
 
 
-class ConflictsAlways(FakeStore):
-    """Creates of free keys come back as taken."""
+class AlwaysReportsConflict(FakeStore):
+    """Reports every key as existing."""
 
     async def create(self, key: ObjectKey, pieces: Sequence[Buffer]) -> None:
         raise ObjectExists(key)
 
 
-async def test_a_store_that_keeps_its_promises_passes_and_is_left_as_it_was() -> None:
+async def test_a_correct_store_passes_and_no_probe_object_remains() -> None:
     store = FakeStore()
     await probe(store, "token")
     assert store.objects == {}
 
 
 @pytest.mark.parametrize(
-    ("store", "sentence"),
+    ("store", "message"),
     [
         (IgnoresConditions(), "ignores 'create only if absent'"),
-        (SaysNoButOverwrites(), "overwrote"),
-        (RemembersMisses(), "right after it was created"),
+        (OverwritesAndReportsConflict(), "overwrote"),
+        (CachesNotFound(), "right after it was created"),
         (ListsLate(), "does not list"),
-        (FindsEverything(), "nobody put"),
-        (ConflictsAlways(), "nobody created"),
+        (AnswersEveryRead(), "nobody put"),
+        (AlwaysReportsConflict(), "nobody created"),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, FakeStore) else "",
 )
-async def test_a_store_that_breaks_one_is_refused(store: FakeStore, sentence: str) -> None:
-    with pytest.raises(Unfit, match=sentence):
+async def test_a_faulty_store_is_refused(store: FakeStore, message: str) -> None:
+    with pytest.raises(Unfit, match=message):
         await probe(store, "token")
 
 
-@pytest.mark.parametrize("moment", ["before_read", "before_create", "after_create"])
-async def test_an_answer_lost_is_no_verdict(autojump_clock: trio.testing.MockClock, moment: str) -> None:
+@pytest.mark.parametrize("hook", ["before_read", "before_create", "after_create"])
+async def test_lost_answers_are_retried(autojump_clock: trio.testing.MockClock, hook: str) -> None:
     store = FakeStore()
     calls: list[str] = []
 
@@ -101,12 +101,12 @@ async def test_an_answer_lost_is_no_verdict(autojump_clock: trio.testing.MockClo
         if len(calls) <= 2:
             raise StorageUnavailable("connection reset")
 
-    setattr(store, moment, lose_two)
+    setattr(store, hook, lose_two)
     await probe(store, "token")
     assert len(calls) > 2 and store.objects == {}
 
 
-async def test_a_store_out_of_reach_is_refused_with_its_own_words(autojump_clock: trio.testing.MockClock) -> None:
+async def test_an_unreachable_store_is_refused_with_its_error(autojump_clock: trio.testing.MockClock) -> None:
     store = FakeStore()
 
     async def fail(key: str) -> None:
@@ -117,7 +117,7 @@ async def test_a_store_out_of_reach_is_refused_with_its_own_words(autojump_clock
         await probe(store, "token")
 
 
-async def test_a_store_that_never_answers_is_given_up(autojump_clock: trio.testing.MockClock) -> None:
+async def test_a_store_that_never_answers_is_refused_after_the_deadline(autojump_clock: trio.testing.MockClock) -> None:
     store = FakeStore()
 
     async def hang(key: str) -> None:
