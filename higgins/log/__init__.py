@@ -1,1 +1,1 @@
-"""The log: batches to objects, offsets to pointers, pointers to batches."""
+"""The log: flushes batches as objects, finds the pointers of offsets, and serves batches from pointers."""

@@ -1,4 +1,4 @@
-"""What waits for a flush, and how a flush is laid out. Pure: no clock, no I/O; the caller passes the time."""
+"""The buffer of batches that wait for a flush, and the layout of a flush. Pure: no clock, no I/O."""
 
 from collections.abc import Callable, Sequence
 from typing import TypeAlias
@@ -14,17 +14,16 @@ from higgins.model.names import NO_TOPIC_ID, TopicId
 from higgins.model.pointer import Buffer, ObjectId, Pointer
 from higgins_protocol.records.batch import BatchHeader, stamp_log_append_time
 
-Settled: TypeAlias = Callable[[Sequence[int] | HigginsError, int], None]
-"""Called once with a base offset (or minus an error code) for each batch, or the failure of them all; and the time
-stamped on the records, or -1."""
-
+OnDone: TypeAlias = Callable[[Sequence[int] | HigginsError, int], None]
+"""Called once, in the event loop. First argument: for each batch its base offset or the negated error code, or else one
+error for all. Second argument: the LogAppendTime stamped on the records, or -1."""
 
 Producer: TypeAlias = tuple[int, TopicId, int]
-"""Producer id, topic id, partition: who counts one sequence."""
+"""Producer id, topic id, partition: the key of one sequence of batches."""
 
 
 class StepDraft(msgspec.Struct, frozen=True):
-    """What a task wants committed together with its output."""
+    """What a task commits together with its output."""
 
     name: str
     generation: int
@@ -33,18 +32,18 @@ class StepDraft(msgspec.Struct, frozen=True):
     inputs: tuple[InputRange, ...]
     counters: tuple[tuple[str, int], ...] = ()
     progress: bytes | None = None
-    """The operator's own progress; None leaves the committed one as it is."""
+    """The operator's progress; None keeps the committed one."""
     state: tuple[Buffer, ...] = ()
-    """New state, as blocks that are stored beside the output; the ledger keeps a pointer to each."""
+    """New state, in blocks that are stored beside the output; the ledger holds a pointer to each."""
     state_released: tuple[Pointer, ...] = ()
     """Pointers to state that the new state replaces."""
 
 
 class Item:
-    """Batches of one partition that somebody waits for."""
+    """Batches of one partition in the buffer or in a flush, and the callback of the request that waits for them."""
 
     __slots__ = (
-        "batches", "bytes", "due_s", "gap_commits", "gap_until_s", "partition", "settled", "stamps", "topic_id",
+        "batches", "bytes", "due_s", "gap_commits", "gap_until_s", "on_done", "partition", "stamps", "topic_id",
     )  # fmt: skip
 
     def __init__(
@@ -52,7 +51,7 @@ class Item:
         topic_id: TopicId,
         partition: int,
         batches: Sequence[tuple[BatchHeader, Buffer]],
-        settled: Settled,
+        on_done: OnDone,
         *,
         stamps: bool = False,
         due_s: float = 0.0,
@@ -60,41 +59,43 @@ class Item:
         self.topic_id = topic_id
         self.partition = partition
         self.batches = batches
-        self.settled = settled
+        self.on_done = on_done
         self.stamps = stamps
-        """LogAppendTime: the records are stamped when they are flushed."""
+        """The topic uses LogAppendTime: the records are stamped when they are flushed."""
         self.due_s = due_s
+        """When the linger ends; 0 for no linger."""
         self.bytes = len(batches[0][1]) if len(batches) == 1 else sum(len(view) for _, view in batches)
         self.gap_commits = 0
+        """Commits folded while this item was parked (see `gaps`)."""
         self.gap_until_s: float | None = None
 
     @property
     def producer(self) -> Producer:
-        """Whose sequence this continues, and where; producer id -1 for plain producers."""
+        """The sequence that this item continues; producer id -1 without idempotence."""
         return self.batches[0][0].producer_id, self.topic_id, self.partition
 
 
 class StepItem:
-    """One epoch of a task with its output."""
+    """One epoch of a task: its output, and the progress that is committed with it."""
 
-    __slots__ = ("batches", "bytes", "due_s", "settled", "step")
+    __slots__ = ("batches", "bytes", "due_s", "on_done", "step")
 
     def __init__(
         self,
         step: StepDraft,
         batches: Sequence[tuple[TopicId, int, BatchHeader, Buffer]],
-        settled: Settled,
+        on_done: OnDone,
         due_s: float,
     ) -> None:
         self.step = step
         self.batches = batches
-        self.settled = settled
+        self.on_done = on_done
         self.due_s = due_s
         self.bytes = sum(len(view) for *_, view in batches) + sum(len(block) for block in step.state)
 
 
 class Unit:
-    """One proposal of a flush, whom it answers, and the bytes it needs."""
+    """One proposal of a flush, the items it answers, and the bytes its pointers lead to."""
 
     __slots__ = ("items", "payload", "proposal")
 
@@ -104,34 +105,35 @@ class Unit:
         self.payload = payload
 
     def drop(self, dropped: Sequence[Item]) -> None:
-        """Leave some appends of a unit in an object out of its proposal; the positions of the others stay."""
+        """Remove appends from the proposal of a unit stored in an object. The positions of the others do not change."""
         if not dropped:
             return
         assert isinstance(self.proposal, Append)
-        kept: list[Item | StepItem] = []
+        remaining: list[Item | StepItem] = []
         entries: list[BatchEntry] = []
         start = 0
         for item in self.items:
             count = len(item.batches)
             if item not in dropped:
-                kept.append(item)
+                remaining.append(item)
                 entries += self.proposal.batches[start : start + count]
             start += count
-        self.items = kept
+        self.items = remaining
         self.proposal = msgspec.structs.replace(self.proposal, batches=tuple(entries))
 
 
 class Layout:
-    """A flush laid out: proposals with their positions, the bytes, the footer's rows, and the time stamped."""
+    """The layout of a flush: its proposals with positions and bytes, and the rows of the footer."""
 
     def __init__(self) -> None:
         self.units: list[Unit] = []
         self.rows: list[FooterRow] = []
         self.stamped_ms = -1
+        """The LogAppendTime stamped on records, or -1."""
 
 
 class FlushBuffer:
-    """Items in the order of their arrival, and how many bytes they hold."""
+    """Items in order of arrival, with their total size."""
 
     def __init__(self) -> None:
         self.items: list[Item | StepItem] = []
@@ -142,12 +144,13 @@ class FlushBuffer:
         self.bytes += item.bytes
 
     def due_s(self) -> float:
-        """When the first item wants to leave. The buffer must not be empty."""
+        """When the earliest linger ends; 0 when an item does not linger. The buffer must not be empty."""
+        # Without lingers, the usual case on local stores, the first item answers for all.
         first = self.items[0].due_s
         return min(item.due_s for item in self.items) if first else first
 
     def take(self, bytes_max: int) -> list[Item | StepItem]:
-        """Items from the front, at most `bytes_max` bytes of them but at least one."""
+        """Remove items from the front: at most `bytes_max` bytes, but at least one item."""
         if self.bytes <= bytes_max:
             taken, self.items, self.bytes = self.items, [], 0
             return taken
@@ -162,10 +165,12 @@ class FlushBuffer:
 
 
 def lay_out(items: Sequence[Item | StepItem], now_ms: int, object_id: ObjectId, *, inline: bool) -> Layout:
-    """Turn items into proposals: one append a partition, one step a task epoch.
+    """Turn items into proposals: one append for each partition, one step for each task epoch.
 
-    In an object, appends are sorted by topic and partition and positions count through; inline, positions count
-    from the start of each proposal's own payload, since a refused proposal's bytes are left out.
+    In an object, appends are sorted by topic and partition, so that a merge or a recovery tool reads each partition as
+    one range, and positions count from the start of the object. Inline, positions count from the start of each
+    proposal's payload: the committer leaves out the payloads of refused proposals, so their final positions are known
+    only when the commit is built.
     """
     layout = Layout()
     position = 0
@@ -194,7 +199,7 @@ def lay_out(items: Sequence[Item | StepItem], now_ms: int, object_id: ObjectId, 
 def append_of(
     topic_id: TopicId, partition: int, batches: Sequence[tuple[BatchHeader, Buffer]], object_id: ObjectId, position: int
 ) -> tuple[Append, list[Buffer], int]:
-    """An append of batches that lie side by side from `position` on, their bytes, and the position behind them."""
+    """The append of batches stored one after another from `position` on, their bytes, and the position after them."""
     entries: list[BatchEntry] = []
     payload: list[Buffer] = []
     for header, view in batches:

@@ -1,4 +1,4 @@
-"""A flush on its way as one object: its put, and the proposals that follow it."""
+"""A flush in progress: the put of its object, and what becomes of its proposals when an earlier flush fails."""
 
 from collections.abc import Sequence
 
@@ -19,64 +19,65 @@ log = structlog.get_logger("higgins.log")
 
 
 class Flush:
-    """Items on their way as one object, or inline."""
+    """Items that are stored together, as one object or inline in a commit."""
 
-    __slots__ = ("failed", "items", "layout", "length", "lost", "object_id", "ready", "waiting")
+    __slots__ = ("error", "items", "layout", "length", "lost_producers", "object_id", "pending", "put_done")
 
     def __init__(self, items: Sequence[Item | StepItem], layout: Layout, object_id: ObjectId) -> None:
         self.items = items
         self.layout = layout
         self.object_id = object_id
         self.length = 0
-        """Bytes of the object, known once it is put."""
-        self.ready = False
-        """Whether the put has ended, well or not."""
-        self.failed: StorageUnavailable | None = None
-        self.lost: set[Producer] = set()
-        """Producers whose earlier batches failed for good while these were on their way."""
-        self.waiting = len(layout.units)
-        """Proposals without an outcome."""
+        """Length of the object, known once the put has started."""
+        self.put_done = False
+        """Whether the put has ended, with success or with `error`."""
+        self.error: StorageUnavailable | None = None
+        self.lost_producers: set[Producer] = set()
+        """Sequences with batches in an earlier flush whose put failed for good."""
+        self.pending = len(layout.units)
+        """Number of proposals without an outcome."""
 
-    async def put(self, runtime: Runtime, store: Store, patience_s: float) -> list[Buffer]:
-        """Put the object, trying again for `patience_s`; its pieces. Sets `failed` when it was all in vain."""
+    async def put(self, runtime: Runtime, store: Store, timeout_s: float) -> list[Buffer]:
+        """Put the object, with retries for `timeout_s`; returns its pieces. Sets `error` when no attempt succeeded."""
         pieces = [piece for unit in self.layout.units for piece in unit.payload]
         pieces.append(footer(self.layout.rows))
         self.length = sum(len(piece) for piece in pieces)
         backoff = Backoff(runtime.random, first_s=0.1, longest_s=2.0)
-        with trio.move_on_after(patience_s) as patience:
+        with trio.move_on_after(timeout_s) as deadline:
             while True:
                 try:
                     await store.put(object_key(self.object_id), pieces)
                     break
                 except StorageUnavailable as error:
-                    # The same bytes under the same key: repeating an unknown put is harmless.
+                    # A put whose outcome is unknown may be repeated: the key and the bytes are the same.
                     log.warning("segment.put_failed", object=self.object_id, why=str(error))
                     await backoff.wait()
-        if patience.cancelled_caught:
-            self.failed = StorageUnavailable("The store did not take the records in time; try again.")
+        if deadline.cancelled_caught:
+            self.error = StorageUnavailable("The store did not accept the records in time. Try again.")
         return pieces
 
-    def drop_lost(self) -> list[Item]:
-        """Leave out what continues a lost batch: it would only be refused as a gap. Its bytes are in the object
-        already; nothing will point to them."""
-        if not self.lost:
+    def drop_successors(self) -> list[Item]:
+        """Remove and return the items that continue a lost batch; they would be refused as gaps.
+
+        Their bytes are in the object already, and no pointer will lead to them.
+        """
+        if not self.lost_producers:
             return []
         dropped: list[Item] = []
         for unit in self.layout.units:
-            lost = [item for item in unit.items if isinstance(item, Item) and item.producer in self.lost]
+            lost = [item for item in unit.items if isinstance(item, Item) and item.producer in self.lost_producers]
             unit.drop(lost)
             dropped += lost
         self.layout.units = [unit for unit in self.layout.units if unit.items]
-        self.waiting = len(self.layout.units)
+        self.pending = len(self.layout.units)
         return dropped
 
     def proposal_of(self, unit: Unit) -> Append | TaskStep:
-        """A unit's proposal with the length of its object."""
-        return _sized(unit.proposal, self.length)
+        """The proposal of a unit, with the length of the object. It is not known when the flush is laid out."""
+        return _with_object_length(unit.proposal, self.length)
 
 
-def _sized(proposal: Append | TaskStep, length: int) -> Append | TaskStep:
-    """The proposal with the length of the data object that its pointers lead into."""
+def _with_object_length(proposal: Append | TaskStep, length: int) -> Append | TaskStep:
     if isinstance(proposal, Append):
         return msgspec.structs.replace(proposal, object_length=length)
     appends = tuple(msgspec.structs.replace(append, object_length=length) for append in proposal.appends)

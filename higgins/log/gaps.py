@@ -1,50 +1,66 @@
-"""Batches that came before their predecessor. It may be on its way through another node, so a gap is refused only
-after two commits, or a while without any. Pure: the caller says what time it is."""
+"""Parking of batches that arrive before their predecessor. Pure: the caller passes the time.
+
+An idempotent producer numbers its batches per partition, and a broker must refuse a batch that skips a number
+(OUT_OF_ORDER_SEQUENCE_NUMBER). In Kafka one broker leads a partition and sees every batch in order. Here any node
+accepts any batch: when a producer moves to another node with requests still in flight, batch 8 may reach node B while
+batch 7 is in a flush or a commit of node A. Refusing batch 8 would fail a producer that did nothing wrong.
+
+So a batch with a gap before it is parked and tried again after each commit, of whichever node. It is refused for good
+after two of them. The first commit may have been under way already when the batch arrived, without the predecessor;
+node A commits whatever it holds with its next one, which is the second. When nothing is committed, the batch is refused
+after 100 ms and two lingers (the predecessor may be lingering on its node), so that a producer that really lost a batch
+learns of it soon. With many nodes two commits are an estimate; a producer that is refused too early sends again.
+"""
 
 from higgins.log.buffer import Item
 
-COMMITS_WAITED = 2
+COMMITS_MAX = 2
+"""Commits after which a gap is refused."""
 
 
 class Gaps:
-    """Items that wait for a batch before them."""
+    """Parked items: each waits for the batch before it."""
 
-    def __init__(self, patience_s: float) -> None:
-        self._patience_s = patience_s
+    def __init__(self, timeout_s: float) -> None:
+        self._timeout_s = timeout_s
         self._parked: list[Item] = []
 
     def __bool__(self) -> bool:
         return bool(self._parked)
 
     def park(self, item: Item, now_s: float) -> bool:
-        """Take an item just refused as a gap; False when it has waited long enough."""
+        """Park an item that was just refused as a gap. False when it has waited long enough: refuse it."""
         if item.gap_until_s is None:
-            item.gap_until_s = now_s + self._patience_s
-        elif item.gap_commits >= COMMITS_WAITED or item.gap_until_s <= now_s:
+            item.gap_until_s = now_s + self._timeout_s
+        elif item.gap_commits >= COMMITS_MAX or item.gap_until_s <= now_s:
             return False
         self._parked.append(item)
         return True
 
-    def after_commit(self) -> list[Item]:
-        """All items, to be tried once more: a commit has been folded, and they may fit now."""
-        parked, self._parked = self._parked, []
+    def take_after_commit(self) -> list[Item]:
+        """Remove all items, to be tried again: a commit was folded, and it may hold their predecessors."""
+        parked = self.take_all()
         for item in parked:
             item.gap_commits += 1
         return parked
 
-    def over(self, now_s: float) -> list[Item]:
-        """Items whose time is up, to be tried a last time: a refusal has to be given at the tip."""
-        over = [item for item in self._parked if item.gap_until_s is not None and item.gap_until_s <= now_s]
-        self._parked = [item for item in self._parked if item not in over]
-        for item in over:
-            item.gap_commits = COMMITS_WAITED
-        return over
+    def take_expired(self, now_s: float) -> list[Item]:
+        """Remove the items whose timeout has passed, to be tried a last time.
 
-    def drain(self) -> list[Item]:
-        """All items, to be failed."""
+        They are proposed once more instead of refused here, because only a validation at the newest commit can tell
+        that the predecessor is still missing.
+        """
+        expired = [item for item in self._parked if item.gap_until_s is not None and item.gap_until_s <= now_s]
+        self._parked = [item for item in self._parked if item not in expired]
+        for item in expired:
+            item.gap_commits = COMMITS_MAX
+        return expired
+
+    def take_all(self) -> list[Item]:
+        """Remove all items."""
         parked, self._parked = self._parked, []
         return parked
 
-    def next_s(self) -> float:
-        """When the next item's time is up; infinity when none waits."""
+    def next_deadline_s(self) -> float:
+        """When the next item times out; infinity when none is parked."""
         return min((item.gap_until_s for item in self._parked if item.gap_until_s is not None), default=float("inf"))

@@ -1,4 +1,9 @@
-"""The reader: from an offset to batches, by way of index, planner and dereferencer."""
+"""The reader: finds the runs of an offset in the index, gets their bytes and selects whole batches. Also by timestamp.
+
+A fetch may need a hundred small runs, each an object of its own on a remote store. Read one after another they would
+take longer than any client waits, so up to 16 are read at the same time. And once a read has something to serve and has
+taken 250 ms, it serves that instead of filling the response: the consumer goes on, and the cache has the rest sooner.
+"""
 
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
@@ -23,15 +28,14 @@ from higgins_protocol.records.record import decode_records
 RUNS_PER_READ = 256
 CURSORS_MAX = 10_000
 
-READS_AT_ONCE = 16
-"""Runs read side by side: one after another, a hundred small runs far away would outlast any client's patience."""
+CONCURRENT_READS_MAX = 16
 
-READ_PATIENCE_S = 0.25
-"""A read that has something serves it once it has taken this long."""
+READ_TARGET_S = 0.25
+"""A read that has found records returns after this time, even if the response is not full."""
 
 
 class Read(msgspec.Struct):
-    """What a read found: pieces to send, their bytes, and the offset behind the last batch."""
+    """The result of a read: the pieces to send, their total length, and the offset after the last batch."""
 
     pieces: list[Buffer]
     length: int
@@ -39,14 +43,14 @@ class Read(msgspec.Struct):
 
 
 class TimedRecord(msgspec.Struct, frozen=True):
-    """A record found by time."""
+    """The offset and timestamp of a record."""
 
     offset: int
     timestamp: int
 
 
 class Reader:
-    """One node's way out of the log. Never behind what this node has acknowledged, never past the high watermark."""
+    """Reads the log through one node: everything that this node has acknowledged, nothing beyond the high watermark."""
 
     def __init__(self, runtime: Runtime, store: Store, ledger: Ledger, cache: Cache) -> None:
         self._runtime = runtime
@@ -55,74 +59,74 @@ class Reader:
         self._cache = cache
         self._dereferencer = Dereferencer(store, cache, self._read_inline)
         self._cursors: OrderedDict[tuple[TopicId, int, int], tuple[Run, Cursor]] = OrderedDict()
-        ledger.subscribe(self._keep_payload)
+        ledger.subscribe(self._cache_payload)
 
     def available(self, topic_id: TopicId, partition: int, offset: int, bytes_max: int) -> int:
-        """About how many bytes lie at and behind an offset, counted up to `bytes_max`."""
+        """Roughly how many bytes there are from an offset on, counted up to `bytes_max`."""
         index = self._ledger.state.runs.index(topic_id, partition)
         return 0 if index is None else sum(run.length for run in index.find(offset, RUNS_PER_READ, bytes_max))
 
     def read_nowait(
         self, topic_id: TopicId, partition: int, offset: int, bytes_max: int, *, first: bool = True
     ) -> Read | None:
-        """Whole batches from the one that holds `offset`, if they can be had without waiting; None where they cannot.
+        """Whole batches from the one that contains `offset`, or None when that would have to wait for the store.
 
-        At most `bytes_max` bytes; with `first`, at least one batch however large. Raises: Corrupt.
+        At most `bytes_max` bytes; with `first`, at least one batch whatever its size. Raises: Corrupt.
         """
-        found = Read([], 0, offset)
+        read = Read([], 0, offset)
         for run, cursor in self._runs(topic_id, partition, offset, bytes_max):
             views = self._dereferencer.fetch_nowait(pointer_from(run, cursor))
             if views is None:
-                return None if not found.pieces else found
-            if not self._take(found, topic_id, partition, run, cursor, views, bytes_max, first):
+                return read if read.pieces else None
+            if not self._add(read, topic_id, partition, run, cursor, views, bytes_max, first):
                 break
-        return found
+        return read
 
     async def read(self, topic_id: TopicId, partition: int, offset: int, bytes_max: int, *, first: bool = True) -> Read:
-        """The same, waiting for the store; what took long to get is served without waiting for more.
+        """As `read_nowait`, but waits for the store.
 
         Raises: StorageUnavailable, Corrupt.
         """
-        found = Read([], 0, offset)
-        begun = trio.current_time()
+        read = Read([], 0, offset)
+        started_s = trio.current_time()
         runs = list(self._runs(topic_id, partition, offset, bytes_max))
-        for start in range(0, len(runs), READS_AT_ONCE):
-            window = runs[start : start + READS_AT_ONCE]
+        for start in range(0, len(runs), CONCURRENT_READS_MAX):
+            window = runs[start : start + CONCURRENT_READS_MAX]
             for (run, cursor), views in zip(window, await self._fetch_all(window), strict=True):
                 if isinstance(views, HigginsError):
-                    if found.length:
-                        return found
+                    if read.length:
+                        return read
                     raise views
-                if not self._take(found, topic_id, partition, run, cursor, views, bytes_max, first):
-                    return found
-            if found.length and trio.current_time() - begun > READ_PATIENCE_S:
+                if not self._add(read, topic_id, partition, run, cursor, views, bytes_max, first):
+                    return read
+            if read.length and trio.current_time() - started_s > READ_TARGET_S:
                 break
-        return found
+        return read
 
     async def read_pointers(self, pointers: Sequence[Pointer]) -> list[bytes]:
-        """The bytes of pointers that the ledger keeps, in their order. Raises: StorageUnavailable, Corrupt."""
+        """The bytes of each pointer, such as those to operator state in the ledger. Raises: StorageUnavailable, Corrupt."""
         blocks: list[bytes] = []
-        for start in range(0, len(pointers), READS_AT_ONCE):
-            for views in await self._fetch_pointers(pointers[start : start + READS_AT_ONCE]):
+        for start in range(0, len(pointers), CONCURRENT_READS_MAX):
+            for views in await self._fetch_pointers(pointers[start : start + CONCURRENT_READS_MAX]):
                 if isinstance(views, HigginsError):
                     raise views
                 blocks.append(b"".join(views))
         return blocks
 
     async def find_by_time(self, topic_id: TopicId, partition: int, timestamp: int) -> TimedRecord | None:
-        """The first record whose timestamp is not before `timestamp`. Raises: StorageUnavailable, Corrupt."""
+        """The first record with a timestamp of at least `timestamp`. Raises: StorageUnavailable, Corrupt."""
         index = self._ledger.state.runs.index(topic_id, partition)
         offset = self._ledger.state.runs.log_start(topic_id, partition)
         while index is not None and (runs := index.first_not_before(timestamp, offset)):
-            found = await self._search(runs[0], timestamp, offset)
-            if found is not None:
-                return found
-            # The header promised more than the records hold (its producer says what it likes): look further.
+            record = await self._search(runs[0], timestamp, offset)
+            if record is not None:
+                return record
+            # No record is as new as the batch header says: producers write that field, and may be wrong. Try the next.
             offset = runs[0].last_offset + 1
         return None
 
     async def find_newest(self, topic_id: TopicId, partition: int) -> TimedRecord | None:
-        """The first record with the greatest timestamp of all. Raises: StorageUnavailable, Corrupt."""
+        """The first record with the greatest timestamp. Raises: StorageUnavailable, Corrupt."""
         index = self._ledger.state.runs.index(topic_id, partition)
         if index is None:
             return None
@@ -132,14 +136,15 @@ class Reader:
             if not runs:
                 return None
             return await self._search(runs[0], runs[0].max_timestamp, max(start, runs[0].max_timestamp_offset))
-        # The log starts inside this run, and its newest record may be among those that were deleted.
+        # The log starts inside this run, and the record with its greatest timestamp may have been deleted: look at the
+        # records. The index answers for the other runs.
         first = await self._newest_of(runs[0], start)
         others = index.newest(runs[0].last_offset + 1)
         if others and (first is None or others[0].max_timestamp > first.timestamp):
             return await self._search(others[0], others[0].max_timestamp, others[0].max_timestamp_offset)
         return first
 
-    # ---- within -------------------------------------------------------------------------------------------------
+    # ---- internals ----------------------------------------------------------------------------------------------
 
     def _runs(
         self, topic_id: TopicId, partition: int, offset: int, bytes_max: int
@@ -147,14 +152,14 @@ class Reader:
         index = self._ledger.state.runs.index(topic_id, partition)
         if index is None:
             return
-        known = self._cursors.get((topic_id, partition, offset))
+        saved = self._cursors.get((topic_id, partition, offset))
         for run in index.find(offset, RUNS_PER_READ, bytes_max + (1 << 20)):
-            cursor = known[1] if known is not None and known[0] == run else None
+            cursor = saved[1] if saved is not None and saved[0] == run else None
             yield run, cursor
 
-    def _take(
+    def _add(
         self,
-        found: Read,
+        read: Read,
         topic_id: TopicId,
         partition: int,
         run: Run,
@@ -163,38 +168,38 @@ class Reader:
         bytes_max: int,
         first: bool,
     ) -> bool:
-        """Add what fits of a run; False when the answer is full."""
-        wanted = max(found.next_offset, run.base_offset)
-        served = serve(run, cursor, views, wanted, bytes_max - found.length, first and not found.length)
-        found.pieces += served.pieces
-        found.length += served.length
+        """Add the batches of a run that fit; False when the response is full."""
+        offset = max(read.next_offset, run.base_offset)
+        served = serve(run, cursor, views, offset, bytes_max - read.length, first and not read.length)
+        read.pieces += served.pieces
+        read.length += served.length
         if served.next is None:
-            found.next_offset = run.last_offset + 1
-            return found.length < bytes_max
-        found.next_offset = max(served.next.offset, found.next_offset)
-        self._remember(topic_id, partition, run, served.next)
+            read.next_offset = run.last_offset + 1
+            return read.length < bytes_max
+        read.next_offset = max(served.next.offset, read.next_offset)
+        self._save_cursor(topic_id, partition, run, served.next)
         return False
 
-    def _remember(self, topic_id: TopicId, partition: int, run: Run, cursor: Cursor) -> None:
-        # A reader that comes back for the next batch need not walk the run's headers again.
+    def _save_cursor(self, topic_id: TopicId, partition: int, run: Run, cursor: Cursor) -> None:
+        # The next fetch of this consumer starts at this batch and need not walk the headers of the run before it.
         self._cursors[topic_id, partition, cursor.offset] = (run, cursor)
         if len(self._cursors) > CURSORS_MAX:
             self._cursors.popitem(last=False)
 
     async def _fetch_all(self, runs: Sequence[tuple[Run, Cursor | None]]) -> list[list[memoryview] | HigginsError]:
-        """The bytes of each run, or why they cannot be had."""
+        """The bytes of each run, or the error."""
         return await self._fetch_pointers([pointer_from(run, cursor) for run, cursor in runs])
 
     async def _fetch_pointers(self, pointers: Sequence[Pointer]) -> list[list[memoryview] | HigginsError]:
-        """The bytes of each pointer, or why they cannot be had; those that are not at hand are fetched side by side."""
+        """The bytes of each pointer, or the error. Pointers that need the store are read concurrently."""
         ready = [self._dereferencer.fetch_nowait(pointer) for pointer in pointers]
-        found: list[list[memoryview] | HigginsError] = [[] if views is None else views for views in ready]
+        results: list[list[memoryview] | HigginsError] = [[] if views is None else views for views in ready]
 
         async def fetch(i: int) -> None:
             try:
-                found[i] = await self._fetch(pointers[i])
+                results[i] = await self._fetch(pointers[i])
             except HigginsError as error:
-                found[i] = error
+                results[i] = error
 
         missing = [i for i, views in enumerate(ready) if views is None]
         if len(missing) == 1:
@@ -203,13 +208,14 @@ class Reader:
             async with trio.open_nursery() as nursery:
                 for i in missing:
                     nursery.start_soon(fetch, i)
-        return found
+        return results
 
     async def _fetch(self, pointer: Pointer) -> list[memoryview]:
         try:
             return await self._dereferencer.fetch(pointer, self._object_length(pointer.object_id))
         except ObjectMissing:
-            # Never an answer: whatever moved the bytes has committed where to. Fold to the tip and look once more.
+            # Not an error yet: the records may have been moved to another object, in a commit that this node has not
+            # seen. Catch up with the ledger and try once more.
             await self._ledger.barrier()
             return await self._dereferencer.fetch(pointer, self._object_length(pointer.object_id))
 
@@ -218,22 +224,23 @@ class Reader:
         return 0 if record is None else record.length
 
     async def _newest_of(self, run: Run, from_offset: int) -> TimedRecord | None:
-        """The first record with the greatest timestamp among those of a run from an offset on."""
+        """The first record with the greatest timestamp of a run, from an offset on."""
         views = await self._fetch(pointer_from(run, None))
         return await self._runtime.offload("decode", _newest_in_run, run, views, from_offset)
 
     async def _search(self, run: Run, timestamp: int, from_offset: int) -> TimedRecord | None:
-        """The first record of a run, from an offset on, whose timestamp is not before `timestamp`."""
+        """The first record of a run, from an offset on, with a timestamp of at least `timestamp`."""
         views = await self._fetch(pointer_from(run, None))
         for header, batch, base in _batches(run, views, from_offset):
             if header.max_timestamp >= timestamp:
-                # A batch may hold ten thousand records, or decompress to megabytes: too long for the loop.
+                # In a thread: a batch can have ten thousand records or decompress to megabytes.
                 record = await self._runtime.offload("decode", _first_in_batch, batch, base, timestamp, from_offset)
                 if record is not None:
                     return record
         return None
 
-    def _keep_payload(self, commit: Commit) -> None:
+    def _cache_payload(self, commit: Commit) -> None:
+        # Consumers that keep up read the newest payloads, and here they are in memory: no read from the store needed.
         if commit.payload:
             self._cache.put(inline_payload(commit.head.number), Blob(commit.payload, commit.head.payload_length))
 
@@ -243,10 +250,8 @@ class Reader:
         return Blob(commit.payload)
 
 
-def _batches(
-    run: Run, views: Sequence[memoryview], from_offset: int
-) -> Iterator[tuple[BatchHeader, memoryview, int]]:
-    """Header, bytes and base offset of each batch of a run that reaches to an offset or beyond."""
+def _batches(run: Run, views: Sequence[memoryview], from_offset: int) -> Iterator[tuple[BatchHeader, memoryview, int]]:
+    """Header, bytes and base offset of each batch of a run whose last offset is at least `from_offset`."""
     base = run.base_offset
     for view in views:
         at = 0
@@ -262,21 +267,21 @@ def _batches(
 
 
 def _first_in_batch(batch: memoryview, base_offset: int, timestamp: int, from_offset: int) -> TimedRecord | None:
-    return next((one for one in _timed(batch, base_offset, from_offset) if one.timestamp >= timestamp), None)
+    return next((record for record in _timed(batch, base_offset, from_offset) if record.timestamp >= timestamp), None)
 
 
 def _newest_in_run(run: Run, views: Sequence[memoryview], from_offset: int) -> TimedRecord | None:
     best: TimedRecord | None = None
     for header, batch, base in _batches(run, views, from_offset):
         if best is None or header.max_timestamp > best.timestamp:
-            for one in _timed(batch, base, from_offset):
-                if best is None or one.timestamp > best.timestamp:
-                    best = one
+            for record in _timed(batch, base, from_offset):
+                if best is None or record.timestamp > best.timestamp:
+                    best = record
     return best
 
 
 def _timed(batch: memoryview, base_offset: int, from_offset: int) -> Iterator[TimedRecord]:
-    """The records of a batch from an offset on; of those that the log stamped alike, the first stands for all."""
+    """The records of a batch from an offset on. With LogAppendTime all have the same timestamp: only the first."""
     header = read_header(batch)
     if header.is_log_append_time:
         yield TimedRecord(max(base_offset, from_offset), header.max_timestamp)

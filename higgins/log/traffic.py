@@ -1,4 +1,4 @@
-"""Traffic: how many records and bytes of each topic go through this node. Counts runs, never single records."""
+"""Traffic counters: records and bytes of each topic that pass through this node. Counts runs, not single records."""
 
 from higgins.ledger.commit import Commit
 from higgins.ledger.ledger import Ledger
@@ -9,26 +9,26 @@ from higgins.telemetry.metrics import TopicTraffic
 
 
 class Traffic:
-    """Counters of every topic that has moved since the node began; a deleted topic takes its own along."""
+    """Counters of every topic with traffic since the node started. The counters of a deleted topic are removed."""
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
         self.by_topic: dict[TopicId, TopicTraffic] = {}
-        ledger.subscribe(self._notice)
+        ledger.subscribe(self._on_commit)
 
     def of(self, topic_id: TopicId) -> TopicTraffic:
-        """A topic's counters."""
-        found = self.by_topic.get(topic_id)
-        if found is None:
-            found = self.by_topic[topic_id] = TopicTraffic()
-        return found
+        """The counters of a topic."""
+        traffic = self.by_topic.get(topic_id)
+        if traffic is None:
+            traffic = self.by_topic[topic_id] = TopicTraffic()
+        return traffic
 
-    def _notice(self, commit: Commit) -> None:
+    def _on_commit(self, commit: Commit) -> None:
         session = self._ledger.session
         is_ours = session is not None and commit.head.writer == session.epoch
         for fact in commit.head.facts:
             if isinstance(fact, RunAppended):
-                # What other nodes commit is theirs to count.
+                # Other nodes count what they commit, so that the sum over all nodes is right.
                 if is_ours:
                     traffic = self.of(fact.topic_id)
                     traffic.records_in += fact.run.last_offset - fact.run.base_offset + 1

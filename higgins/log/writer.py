@@ -1,8 +1,27 @@
-"""The writer: gathers batches, flushes them as objects or inline payloads, and submits them in flush order.
+"""The writer: buffers batches, flushes them, and proposes their appends to the ledger. The way in to a node's log.
 
-Nothing is acknowledged before its commit. Puts of several flushes run side by side; their commits never overtake each
-other, so a producer's batches keep their order. Puts and commits belong to this engine, not to the connection that
-asked: a client that leaves changes nothing.
+A flush takes everything in the buffer, of all partitions and connections (at most `object_bytes_max`). It ends in a
+commit, which assigns the offsets; nothing is acknowledged earlier.
+
+Inline or object. Up to `inline_bytes_max` the bytes are stored inside the commit, so a light load costs one request to
+the store per flush. A larger flush is put as a data object first and its commit holds pointers: the ledger stays small,
+and large puts can overlap. Inline flushes do not overlap: while one is in flight, small batches gather for the next.
+That is natural batching: a slow store makes larger flushes, without a timer.
+
+When a flush starts. At once, if nothing is in flight and no item lingers. With a flush in flight, a small buffer waits
+for its end, and one that needs an object waits while a put is running; only a full buffer starts another put beside it,
+up to `puts_in_flight_max`. One put does not fill the connection to a remote store, a few do.
+
+Lingers. On stores where each commit costs money and time, records wait for more records before a flush. A linger counts
+from the start of the flush before, not from the arrival of the record: a producer that sends one record at a time and
+waits for each answer then never waits for a linger, as long as it sends less often than that.
+
+Order. Puts end in any order, but flushes are proposed strictly in the order in which they started, and the committer
+keeps that order. Otherwise batch 2 of an idempotent producer could be validated before batch 1, and refused as a gap.
+For the same reason a flush that fails for good fails what continues its sequences in later flushes and in the buffer.
+
+Puts and commits run in tasks of the writer, not of the connection that sent the batches: when a client disconnects, its
+records are committed all the same, and the flush, which also holds records of others, is not cancelled.
 """
 
 from collections import deque
@@ -19,7 +38,7 @@ from higgins.ledger.state.append import INLINE
 from higgins.log.buffer import (
     FlushBuffer,
     Item,
-    Settled,
+    OnDone,
     StepDraft,
     StepItem,
     Unit,
@@ -42,7 +61,7 @@ GAP = -ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER
 
 
 class Writer:
-    """One node's way into the log."""
+    """Appends to the log through one node."""
 
     def __init__(
         self,
@@ -54,7 +73,7 @@ class Writer:
         *,
         gathering: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
-        """`gathering` surrounds the settling of many items, so that their answers can be sent together."""
+        """The callbacks of a flush are called within `gathering`, so that their responses can be sent together."""
         self._gathering = gathering
         self._runtime = runtime
         self._store = store
@@ -68,149 +87,150 @@ class Writer:
         )
         self._buffer = FlushBuffer()
         self._flushes: deque[Flush] = deque()
-        self._puts = 0
-        self._submitted = 0
+        self._puts_in_flight = 0
+        self._commits_in_flight = 0
         self._inline_in_flight = False
         self._gaps = Gaps((settings.gap_patience_ms + 2 * self._linger_ms) / 1000)
         self._nursery: trio.Nursery | None = None
-        self._timer = trio.Event()
-        self._armed_until = float("inf")
-        self._flushed_at = -1e9
+        self._timer_changed = trio.Event()
+        self._timer_s = float("inf")
+        self._last_flush_s = -1e9
         self._lingers = False
-        """Whether anything has ever lingered here; if not, nobody needs to know when the last flush was."""
-        self._counter = 0
-        self._counter_epoch = 0
+        """Whether any item has lingered; if not, the clock is not read at each flush."""
+        self._object_counter = 0
+        self._object_epoch = 0
         self._draining = False
-        self._room = trio.Event()
-        self._empty = trio.Event()
+        self._has_room = trio.Event()
+        self._is_empty = trio.Event()
         self.bytes_held = 0
-        """Bytes accepted and not yet settled."""
-        ledger.subscribe(self._notice)
+        """Bytes of batches that were accepted and have no outcome yet."""
+        ledger.subscribe(self._on_commit)
 
-    # ---- the way in ---------------------------------------------------------------------------------------------
+    # ---- accepting batches---------------------------------------------------------------------------------------
 
     def append(
         self,
         topic_id: TopicId,
         partition: int,
         batches: Sequence[tuple[BatchHeader, Buffer]],
-        settled: Settled,
+        on_done: OnDone,
         *,
         stamps: bool = False,
         linger_ms: int | None = None,
         more: bool = False,
     ) -> None:
-        """Take checked batches of one partition; `settled` is called in the loop once they are committed or refused.
+        """Buffer validated batches of one partition; `on_done` is called once they are committed or refused.
 
-        With `more`, another append of the same request follows, and nothing is flushed before it.
+        With `stamps`, the topic uses LogAppendTime. With `more`, another append of the same request follows, and no
+        flush starts before it.
         """
-        item = Item(topic_id, partition, batches, settled, stamps=stamps, due_s=self._due_s(linger_ms))
+        item = Item(topic_id, partition, batches, on_done, stamps=stamps, due_s=self._due_s(linger_ms))
         self.bytes_held += item.bytes or 1
         self._buffer.add(item)
         if not more:
-            self._pump()
+            self._start_flushes()
 
     def flush(self) -> None:
-        """Flush what may be flushed now; for a request whose last partition was refused."""
+        """Start a flush if one may start: for a request whose last append (the one without `more`) was refused."""
         if self._buffer.items:
-            self._pump()
+            self._start_flushes()
 
-    def step(
-        self, step: StepDraft, batches: Sequence[tuple[TopicId, int, Buffer]], settled: Settled
-    ) -> None:
-        """Take one epoch of a task: output and progress are committed together, with everybody else's data."""
+    def step(self, step: StepDraft, batches: Sequence[tuple[TopicId, int, Buffer]], on_done: OnDone) -> None:
+        """Buffer one epoch of a task: its output and progress become one proposal of a flush."""
         session = self._ledger.session
         if session is None:
-            settled(Fenced("This node has no session; the task goes on elsewhere, or here once it joined again."), -1)
+            on_done(
+                Fenced("This node has no session. The task continues on another node, or here after a new join."), -1
+            )
             return
-        headed = [(topic_id, partition, read_header(view), view) for topic_id, partition, view in batches]
-        item = StepItem(step, headed, settled, self._due_s(None))
+        with_headers = [(topic_id, partition, read_header(view), view) for topic_id, partition, view in batches]
+        item = StepItem(step, with_headers, on_done, self._due_s(None))
         self.bytes_held += item.bytes or 1
         self._buffer.add(item)
-        self._pump()
+        self._start_flushes()
 
     @property
     def is_full(self) -> bool:
-        """Whether producers should stop being read."""
+        """Whether the server should stop reading from connections that produce."""
         return self.bytes_held >= self._settings.buffer_bytes_max
 
     async def room(self) -> None:
         """Wait until the buffer has room again."""
         while self.is_full:
-            self._room = trio.Event()
-            await self._room.wait()
+            self._has_room = trio.Event()
+            await self._has_room.wait()
 
     async def drain(self) -> None:
-        """Wait until everything taken is settled; from now on nothing lingers."""
+        """Flush the buffer and wait until every item has an outcome. Nothing lingers from now on."""
         self._draining = True
         for item in self._buffer.items:
             item.due_s = 0.0
-        self._timer.set()
+        self._timer_changed.set()
         while self.bytes_held:
-            self._empty = trio.Event()
-            await self._empty.wait()
+            self._is_empty = trio.Event()
+            await self._is_empty.wait()
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Own the puts in flight and the timers of lingers and gaps."""
+        """Run the puts, and the timer for lingers and gaps."""
         async with trio.open_nursery() as nursery:
             self._nursery = nursery
             task_status.started()
             while True:
                 now = self._runtime.monotonic()
-                self._armed_until = self._next_deadline(now)
-                with trio.move_on_at(self._armed_until):
-                    await self._timer.wait()
-                self._timer = trio.Event()
-                self._try_again(self._gaps.over(self._runtime.monotonic()))
-                self._pump()
+                self._timer_s = self._next_deadline(now)
+                with trio.move_on_at(self._timer_s):
+                    await self._timer_changed.wait()
+                self._timer_changed = trio.Event()
+                self._retry(self._gaps.take_expired(self._runtime.monotonic()))
+                self._start_flushes()
 
     # ---- when to flush ------------------------------------------------------------------------------------------
 
     def _due_s(self, linger_ms: int | None) -> float:
-        # A linger counts from the flush before, so that a lone synchronous producer never waits.
+        # Counted from the flush before: see *Lingers* above.
         if self._draining:
             return 0.0
         linger = self._linger_ms if linger_ms is None else linger_ms
         if not linger:
             return 0.0
         self._lingers = True
-        return self._flushed_at + linger / 1000
+        return self._last_flush_s + linger / 1000
 
     def _next_deadline(self, now: float) -> float:
         due = self._buffer.due_s() if self._buffer.items else float("inf")
-        return min(self._gaps.next_s(), due) if due > now else self._gaps.next_s()
+        return min(self._gaps.next_deadline_s(), due) if due > now else self._gaps.next_deadline_s()
 
-    def _pump(self) -> None:
-        """Start whatever flush may start now."""
+    def _start_flushes(self) -> None:
+        """Start the flushes that may start now; the module's docstring has the rules."""
         while self._buffer.items and self._nursery is not None:
             if self._buffer.bytes < self._settings.object_bytes_max:
                 due = self._buffer.due_s()
-                if due and due > self._runtime.monotonic():
-                    if due < self._armed_until:
-                        self._timer.set()
+                if due and due > self._runtime.monotonic():  # 0 is no linger: the clock need not be read
+                    if due < self._timer_s:
+                        self._timer_changed.set()  # wakes `run`, which sleeps until a later deadline
                     return
-                if self._puts or (self._buffer.bytes <= self._inline_bytes_max and self._in_flight):
+                if self._puts_in_flight or (self._buffer.bytes <= self._inline_bytes_max and self._in_flight):
                     return
-            elif self._puts >= self._settings.puts_in_flight_max:
+            elif self._puts_in_flight >= self._settings.puts_in_flight_max:
                 return
             if not self._start_flush():
                 return
 
     @property
     def _in_flight(self) -> bool:
-        return self._inline_in_flight or self._submitted > 0 or bool(self._flushes)
+        return self._inline_in_flight or self._commits_in_flight > 0 or bool(self._flushes)
 
     def _start_flush(self) -> bool:
         session = self._ledger.session
         if session is None:
-            self._fail_all(Fenced("This node has no session at the moment; try again."))
+            self._fail_all(Fenced("This node has no session at the moment. Try again."))
             return False
         inline = self._buffer.bytes <= self._inline_bytes_max
         items = self._buffer.take(self._settings.object_bytes_max)
         if self._lingers:
-            self._flushed_at = self._runtime.monotonic()
+            self._last_flush_s = self._runtime.monotonic()
         if inline and len(items) == 1 and isinstance(items[0], Item) and not items[0].stamps:
-            self._submit_alone(items[0])
+            self._submit_single(items[0])
         elif inline:
             layout = lay_out(items, self._runtime.now_ms(), INLINE, inline=True)
             flush = Flush(items, layout, INLINE)
@@ -221,57 +241,58 @@ class Writer:
             layout = lay_out(items, self._runtime.now_ms(), object_id, inline=False)
             flush = Flush(items, layout, object_id)
             self._flushes.append(flush)
-            self._puts += 1
+            self._puts_in_flight += 1
             assert self._nursery is not None
             self._nursery.start_soon(self._put, flush)
         return True
 
-    def _submit_alone(self, item: Item) -> None:
-        """The short road of a flush that is one partition's batches and rides in its commit."""
+    def _submit_single(self, item: Item) -> None:
+        """Propose an inline flush of one append. Light load makes mostly such flushes, so it skips the layout."""
         append, payload, _ = append_of(item.topic_id, item.partition, item.batches, INLINE, 0)
         self._inline_in_flight = True
-        self._ledger.submit_all([(append, partial(self._alone_done, item), tuple(payload))])
+        self._ledger.submit_all([(append, partial(self._single_done, item), tuple(payload))])
 
-    def _alone_done(self, item: Item, outcome: Outcome) -> None:
+    def _single_done(self, item: Item, outcome: Outcome) -> None:
         self._inline_in_flight = False
         if outcome.error is not None:
             self._fail([item], outcome.error)
             if isinstance(outcome.error, Fenced):
                 self._fail_all(outcome.error)
         else:
-            self._settle_item(item, outcome.result, -1)
+            self._finish_item(item, outcome.result, -1)
         if self._buffer.items:
-            self._pump()
+            self._start_flushes()
 
     def _next_object_id(self, epoch: int) -> ObjectId:
-        if epoch != self._counter_epoch:
-            self._counter_epoch, self._counter = epoch, 0
-        self._counter += 1
-        return data_object(epoch, self._counter)
+        if epoch != self._object_epoch:
+            self._object_epoch, self._object_counter = epoch, 0
+        self._object_counter += 1
+        return data_object(epoch, self._object_counter)
 
-    # ---- a flush on its way -------------------------------------------------------------------------------------
+    # ---- a flush in progress ------------------------------------------------------------------------------------
 
     async def _put(self, flush: Flush) -> None:
         pieces = await flush.put(self._runtime, self._store, self._settings.put_patience_s)
-        if flush.failed is None and not self._store.traits.reads_are_direct:
+        if flush.error is None and not self._store.traits.reads_are_direct:
+            # Consumers that keep up read these bytes next.
             self._cache.put(flush.object_id, Blob(pieces))
-        self._puts -= 1
-        flush.ready = True
+        self._puts_in_flight -= 1
+        flush.put_done = True
         self._submit_ready()
-        self._pump()
+        self._start_flushes()
 
     def _submit_ready(self) -> None:
-        """Submit in flush order; the committer keeps that order, and may take several flushes into one commit."""
-        while self._flushes and self._flushes[0].ready:
+        """Propose the flushes at the front whose puts are done. The committer may take several into one commit."""
+        while self._flushes and self._flushes[0].put_done:
             flush = self._flushes.popleft()
-            if flush.failed is None:
-                lost = StorageUnavailable("A batch before this one could not be stored; try again.")
-                self._fail(flush.drop_lost(), lost)
+            if flush.error is None:
+                error = StorageUnavailable("An earlier batch of the same producer could not be stored. Try again.")
+                self._fail(flush.drop_successors(), error)
                 if flush.layout.units:
-                    self._submitted += 1
+                    self._commits_in_flight += 1
                     self._submit(flush)
             else:
-                self._fail(flush.items, flush.failed)
+                self._fail(flush.items, flush.error)
                 self._fail_successors(flush)
 
     def _submit(self, flush: Flush) -> None:
@@ -288,81 +309,81 @@ class Writer:
         )
 
     def _unit_done(self, flush: Flush, unit: Unit, outcome: Outcome) -> None:
-        flush.waiting -= 1
+        flush.pending -= 1
         with self._gathering():
             if outcome.error is not None:
                 self._fail(unit.items, outcome.error)
             else:
-                self._settle(unit, outcome.result, flush.layout.stamped_ms)
-        if flush.waiting:
+                self._finish(unit, outcome.result, flush.layout.stamped_ms)
+        if flush.pending:
             return
         if flush.object_id == INLINE:
             self._inline_in_flight = False
         else:
-            self._submitted -= 1
+            self._commits_in_flight -= 1
         if isinstance(outcome.error, Fenced):
             self._fail_all(outcome.error)
-        self._pump()
+        self._start_flushes()
 
-    def _settle(self, unit: Unit, result: list[int], stamped_ms: int) -> None:
+    def _finish(self, unit: Unit, result: list[int], stamped_ms: int) -> None:
         start = 0
         for item in unit.items:
             if isinstance(item, StepItem):
                 self._release(item)
-                item.settled(result, stamped_ms)
+                item.on_done(result, stamped_ms)
                 continue
-            self._settle_item(item, result[start : start + len(item.batches)], stamped_ms)
+            self._finish_item(item, result[start : start + len(item.batches)], stamped_ms)
             start += len(item.batches)
 
-    def _settle_item(self, item: Item, offsets: list[int], stamped_ms: int) -> None:
+    def _finish_item(self, item: Item, offsets: list[int], stamped_ms: int) -> None:
         if GAP in offsets and len(offsets) == 1 and self._park(item):
             return
         self._release(item)
-        item.settled(offsets, stamped_ms if item.stamps else -1)
+        item.on_done(offsets, stamped_ms if item.stamps else -1)
 
     def _fail(self, items: Sequence[Item | StepItem], error: HigginsError) -> None:
         for item in items:
             self._release(item)
-            item.settled(error, -1)
+            item.on_done(error, -1)
 
     def _fail_all(self, error: HigginsError) -> None:
         items, self._buffer = self._buffer.items, FlushBuffer()
-        self._fail([*self._gaps.drain(), *items], error)
+        self._fail([*self._gaps.take_all(), *items], error)
 
     def _fail_successors(self, flush: Flush) -> None:
-        """What continues a sequence that has just lost a batch would only be refused as a gap."""
-        assert flush.failed is not None
-        lost = {item.producer for item in flush.items if isinstance(item, Item) and item.producer[0] >= 0}
-        for follower in self._flushes:
-            follower.lost |= lost
-        kept, self._buffer = self._buffer.items, FlushBuffer()
-        for item in kept:
-            if isinstance(item, Item) and item.producer in lost:
-                self._fail([item], flush.failed)
+        """Fail everything that continues a sequence of a failed flush: it would be refused as a gap."""
+        assert flush.error is not None
+        lost_producers = {item.producer for item in flush.items if isinstance(item, Item) and item.producer[0] >= 0}
+        for later in self._flushes:
+            later.lost_producers |= lost_producers
+        buffered, self._buffer = self._buffer.items, FlushBuffer()
+        for item in buffered:
+            if isinstance(item, Item) and item.producer in lost_producers:
+                self._fail([item], flush.error)
             else:
                 self._buffer.add(item)
 
     def _release(self, item: Item | StepItem) -> None:
         self.bytes_held -= item.bytes or 1
         if not self.is_full:
-            self._room.set()
+            self._has_room.set()
         if not self.bytes_held:
-            self._empty.set()
+            self._is_empty.set()
 
     # ---- gaps ---------------------------------------------------------------------------------------------------
 
     def _park(self, item: Item) -> bool:
         parked = self._gaps.park(item, self._runtime.monotonic())
         if parked:
-            self._timer.set()
+            self._timer_changed.set()
         return parked
 
-    def _notice(self, commit: Commit) -> None:
+    def _on_commit(self, commit: Commit) -> None:
         if self._gaps:
-            self._try_again(self._gaps.after_commit())
-            self._timer.set()
+            self._retry(self._gaps.take_after_commit())
+            self._timer_changed.set()
 
-    def _try_again(self, items: Sequence[Item]) -> None:
+    def _retry(self, items: Sequence[Item]) -> None:
         for item in items:
             item.due_s = 0.0
             self._buffer.add(item)

@@ -1,4 +1,4 @@
-"""The reader: whole batches from the one that holds an offset, as they were stored, in answers of a bounded size."""
+"""The reader: whole batches from the one that contains an offset, as they were stored, up to a byte budget."""
 
 import msgspec
 import pytest
@@ -47,7 +47,9 @@ def offsets_in(pieces: list[Buffer]) -> list[int]:
 @pytest.mark.parametrize(
     ("offset", "first_served"), [(100, 100), (101, 101), (102, 101), (103, 101), (104, 104), (0, 100)]
 )
-def test_serving_begins_with_the_batch_that_holds_the_offset(value_bytes: int, offset: int, first_served: int) -> None:
+def test_serving_starts_with_the_batch_that_contains_the_offset(
+    value_bytes: int, offset: int, first_served: int
+) -> None:
     served = Stored(1, 3, 2, value_bytes=value_bytes).serve(offset)
     assert offsets_in(served.pieces) == list(range(first_served, 106)) and served.next is None
     assert served.length == sum(len(piece) for piece in served.pieces)
@@ -73,7 +75,7 @@ def test_a_compacted_run_is_served_with_its_stored_offsets(offset: int, expected
     assert offsets_in(served.pieces) == expected and served.next is None
 
 
-def test_a_compacted_run_goes_on_from_its_cursor() -> None:
+def test_a_compacted_run_continues_from_its_cursor() -> None:
     stored = compacted(100, 105, 130, last=150)
     one = len(stored.batches[0])
     served = stored.serve(0, one)
@@ -82,7 +84,7 @@ def test_a_compacted_run_goes_on_from_its_cursor() -> None:
     assert offsets_in(stored.serve(101, one, cursor=served.next).pieces) == [105]
 
 
-def test_a_compacted_run_that_goes_beyond_its_bounds_is_corruption() -> None:
+def test_a_compacted_run_with_an_offset_beyond_its_last_is_corrupt() -> None:
     with pytest.raises(Corrupt):
         compacted(100, 105, 130, last=129).serve(0)
 
@@ -93,7 +95,7 @@ def test_large_batches_are_served_without_copying_them() -> None:
     assert len(prefix) == PREFIX_BYTES and isinstance(view, memoryview) and view.obj is stored.data.obj
 
 
-def test_serving_stops_at_the_budget_and_goes_on_from_its_cursor() -> None:
+def test_serving_stops_at_the_byte_budget_and_continues_from_its_cursor() -> None:
     stored = Stored(2, 2, 2, 2)
     size = len(stored.batches[0])
     served = stored.serve(100, 2 * size + 5)
@@ -104,7 +106,7 @@ def test_serving_stops_at_the_budget_and_goes_on_from_its_cursor() -> None:
     assert offsets_in(again.pieces) == [104, 105, 106, 107] and again.next is None
 
 
-def test_the_first_batch_is_served_whole_however_small_the_budget() -> None:
+def test_the_first_batch_is_served_whole_even_beyond_the_budget() -> None:
     stored = Stored(2, 2)
     assert offsets_in(stored.serve(102, 1).pieces) == [102, 103]
     rest = stored.serve(100, 1, first=False)
@@ -112,21 +114,21 @@ def test_the_first_batch_is_served_whole_however_small_the_budget() -> None:
 
 
 @pytest.mark.parametrize("cut", [1, 30, 61, 62])
-def test_bytes_that_end_early_are_corruption(cut: int) -> None:
+def test_bytes_that_end_early_are_corrupt(cut: int) -> None:
     stored = Stored(1, 1)
     stored.data = stored.data[:-cut]
     with pytest.raises(Corrupt):
         stored.serve(100)
 
 
-def test_bytes_that_hold_other_offsets_than_the_run_are_corruption() -> None:
+def test_bytes_with_other_offsets_than_the_run_are_corrupt() -> None:
     stored = Stored(1, 2)
     stored.run = Run(100, 107, OBJECT, 1000, len(stored.data), NOON_MS, 100)
     with pytest.raises(Corrupt):
         stored.serve(100)
 
 
-def test_bytes_that_are_no_batches_are_corruption() -> None:
+def test_bytes_that_are_not_batches_are_corrupt() -> None:
     for filling in (b"\0", b"\xff"):
         with pytest.raises(Corrupt):
             serve(Run(0, 9, OBJECT, 0, 500, 0, 0), None, [memoryview(filling * 500)], 0, 1 << 20, True)
@@ -135,7 +137,7 @@ def test_bytes_that_are_no_batches_are_corruption() -> None:
 # ---- the reader -----------------------------------------------------------------------------------------------------
 
 
-async def filled(log: Log, sizes: list[int]) -> None:
+async def fill(log: Log, sizes: list[int]) -> None:
     for i, size in enumerate(sizes):
         await log.append(batch(*[bytes([i]) * size] * 3, timestamp=NOON_MS + 100 * i)).result()
 
@@ -144,47 +146,45 @@ SIZES = [SMALL, LARGE // 3, SMALL, SMALL, LARGE, SMALL, LARGE // 4, SMALL]
 
 
 @pytest.mark.parametrize("bytes_max", [1, 400, 1500, 1 << 20])
-async def test_everything_is_read_from_everywhere_in_answers_of_any_size(
-    autojump_clock: MockClock, bytes_max: int
-) -> None:
+async def test_all_records_are_read_from_any_offset_with_any_budget(autojump_clock: MockClock, bytes_max: int) -> None:
     async with running_log() as log:
-        await filled(log, SIZES)
+        await fill(log, SIZES)
         for offset in range(3 * len(SIZES)):
-            found = await log.records(offset=offset, bytes_max=bytes_max)
+            records = await log.records(offset=offset, bytes_max=bytes_max)
             first = offset - offset % 3
-            assert [record.offset for record in found] == list(range(first, 3 * len(SIZES)))
-            assert all(record.value and record.value[0] == record.offset // 3 for record in found)
+            assert [record.offset for record in records] == list(range(first, 3 * len(SIZES)))
+            assert all(record.value and record.value[0] == record.offset // 3 for record in records)
 
 
-async def test_an_answer_keeps_to_its_budget_once_it_has_one_batch(autojump_clock: MockClock) -> None:
+async def test_a_read_stays_within_its_budget_after_the_first_batch(autojump_clock: MockClock) -> None:
     async with running_log() as log:
-        await filled(log, SIZES)
+        await fill(log, SIZES)
         for bytes_max in range(100, 6000, 97):
             read = await log.reader.read(TOPIC, 0, 0, bytes_max)
             assert read.length <= bytes_max or len({r.offset // 3 for r in records_in(read)}) == 1
         assert (await log.reader.read(TOPIC, 0, 0, 100, first=False)).length == 0
 
 
-async def test_there_is_nothing_at_the_end_and_nothing_in_an_empty_partition(autojump_clock: MockClock) -> None:
+async def test_a_read_at_the_end_or_in_an_empty_partition_is_empty(autojump_clock: MockClock) -> None:
     async with running_log(partitions=2) as log:
-        await filled(log, [SMALL])
+        await fill(log, [SMALL])
         for partition, offset in ((0, 3), (1, 0)):
             read = await log.reader.read(TOPIC, partition, offset, 1 << 20)
             assert (read.pieces, read.length, read.next_offset) == ([], 0, offset)
 
 
-async def test_what_this_node_wrote_is_read_without_waiting(autojump_clock: MockClock) -> None:
+async def test_records_of_this_node_are_read_from_the_cache_without_waiting(autojump_clock: MockClock) -> None:
     async with running_log() as log:
-        await filled(log, SIZES)
+        await fill(log, SIZES)
         before = len(log.store.calls)
         read = log.reader.read_nowait(TOPIC, 0, 0, 1 << 20)
         assert read is not None and len(records_in(read)) == 3 * len(SIZES)
         assert len(log.store.calls) == before
 
 
-async def test_what_another_node_wrote_is_read_from_the_store_once(autojump_clock: MockClock) -> None:
+async def test_records_of_another_node_are_read_from_the_store_once(autojump_clock: MockClock) -> None:
     async with running_log() as log:
-        await filled(log, SIZES)
+        await fill(log, SIZES)
         async with running_log(beside(log.store), port=9093) as other:
             assert other.reader.read_nowait(TOPIC, 0, 0, 1 << 20) is None
             for _ in range(3):
@@ -195,9 +195,9 @@ async def test_what_another_node_wrote_is_read_from_the_store_once(autojump_cloc
             assert read is not None and len(records_in(read)) == 3 * len(SIZES)
 
 
-async def test_a_read_that_fails_behind_something_found_serves_what_was_found(autojump_clock: MockClock) -> None:
+async def test_a_failure_after_the_first_records_serves_those_records(autojump_clock: MockClock) -> None:
     async with running_log() as log:
-        await filled(log, [LARGE, LARGE])
+        await fill(log, [LARGE, LARGE])
         async with running_log(beside(log.store), port=9093) as other:
             second = log.objects()[1]
 
@@ -211,18 +211,16 @@ async def test_a_read_that_fails_behind_something_found_serves_what_was_found(au
                 await other.reader.read(TOPIC, 0, 3, 1 << 20)
 
 
-async def test_an_object_that_is_gone_is_looked_for_at_the_tip_first(autojump_clock: MockClock) -> None:
+async def test_a_missing_object_is_tried_again_after_catching_up(autojump_clock: MockClock) -> None:
     async with running_log() as log:
-        await filled(log, [LARGE])
+        await fill(log, [LARGE])
         async with running_log(beside(log.store), port=9093) as other:
             (key,) = log.objects()
-            kept = log.store.objects.pop(key)
-            looked: list[str] = []
+            data = log.store.objects.pop(key)
 
             async def bring_back(read: str) -> None:
-                looked.append(read)
                 if read.startswith("ledger/"):
-                    log.store.objects[key] = kept
+                    log.store.objects[key] = data
 
             other.store.before_read = bring_back
             assert len(await other.records()) == 3
@@ -232,9 +230,9 @@ async def test_an_object_that_is_gone_is_looked_for_at_the_tip_first(autojump_cl
                 await third.records()
 
 
-async def test_bytes_changed_in_the_bucket_are_not_served_as_batches(autojump_clock: MockClock) -> None:
+async def test_an_overwritten_object_raises_corrupt(autojump_clock: MockClock) -> None:
     async with running_log() as log:
-        await filled(log, [LARGE])
+        await fill(log, [LARGE])
         (key,) = log.objects()
         log.store.objects[key] = bytes(len(log.store.objects[key]))
         async with running_log(beside(log.store), port=9093) as other:
@@ -242,9 +240,9 @@ async def test_bytes_changed_in_the_bucket_are_not_served_as_batches(autojump_cl
                 await other.records()
 
 
-async def test_a_namesake_of_a_deleted_topic_is_empty(autojump_clock: MockClock) -> None:
+async def test_a_new_topic_with_the_name_of_a_deleted_one_is_empty(autojump_clock: MockClock) -> None:
     async with running_log() as log:
-        await filled(log, [SMALL])
+        await fill(log, [SMALL])
         await log.ledger.propose(DeleteTopic(TOPIC))
         namesake = TopicId(b"n" * 16)
         await log.ledger.propose(CreateTopic("t", namesake, 1))
@@ -255,9 +253,9 @@ async def test_a_namesake_of_a_deleted_topic_is_empty(autojump_clock: MockClock)
 # ---- by time --------------------------------------------------------------------------------------------------------
 
 
-async def test_the_record_is_found_by_time_not_the_batch(autojump_clock: MockClock) -> None:
+async def test_the_first_record_of_a_timestamp_is_found_inside_its_batch(autojump_clock: MockClock) -> None:
     async with running_log() as log:
-        await filled(log, SIZES)
+        await fill(log, SIZES)
         written = await log.records()
         for timestamp in range(NOON_MS - 1, NOON_MS + 100 * len(SIZES), 7):
             later = [record for record in written if record.timestamp >= timestamp]
@@ -266,36 +264,36 @@ async def test_the_record_is_found_by_time_not_the_batch(autojump_clock: MockClo
         assert await log.reader.find_newest(TOPIC, 0) == TimedRecord(written[-1].offset, written[-1].timestamp)
 
 
-async def test_of_timestamps_out_of_order_the_first_that_fits_is_found(autojump_clock: MockClock) -> None:
+async def test_with_timestamps_out_of_order_the_first_match_is_found(autojump_clock: MockClock) -> None:
     async with running_log() as log:
         for late in (50, 10, 70, 30):
             await log.append(batch(b"a", timestamp=NOON_MS + late)).result()
         for timestamp, offset in ((0, 0), (40, 0), (51, 2), (70, 2)):
-            found = await log.reader.find_by_time(TOPIC, 0, NOON_MS + timestamp)
-            assert found is not None and found.offset == offset
+            record = await log.reader.find_by_time(TOPIC, 0, NOON_MS + timestamp)
+            assert record is not None and record.offset == offset
         assert await log.reader.find_by_time(TOPIC, 0, NOON_MS + 71) is None
         assert await log.reader.find_newest(TOPIC, 0) == TimedRecord(2, NOON_MS + 70)
 
 
-async def test_log_append_time_belongs_to_the_whole_batch(autojump_clock: MockClock) -> None:
+async def test_log_append_time_is_the_timestamp_of_every_record(autojump_clock: MockClock) -> None:
     async with running_log() as log:
         await log.append(batch(b"a", b"b", timestamp=5), stamps=True).result()
         assert await log.reader.find_by_time(TOPIC, 0, 6) == TimedRecord(0, NOON_MS)
         assert await log.reader.find_newest(TOPIC, 0) == TimedRecord(0, NOON_MS)
 
 
-async def test_a_header_that_promises_more_than_its_records_hold_is_passed(autojump_clock: MockClock) -> None:
+async def test_a_batch_whose_header_overstates_its_timestamp_is_skipped(autojump_clock: MockClock) -> None:
     async with running_log() as log:
-        lying = bytearray(batch(b"a", timestamp=NOON_MS))
-        lying[35:43] = (NOON_MS + 1000).to_bytes(8, "big")
-        assert read_header(memoryview(lying)).max_timestamp == NOON_MS + 1000
-        await log.append(bytes(lying)).result()
+        overstated = bytearray(batch(b"a", timestamp=NOON_MS))
+        overstated[35:43] = (NOON_MS + 1000).to_bytes(8, "big")
+        assert read_header(memoryview(overstated)).max_timestamp == NOON_MS + 1000
+        await log.append(bytes(overstated)).result()
         assert await log.reader.find_by_time(TOPIC, 0, NOON_MS + 500) is None
         await log.append(batch(b"b", timestamp=NOON_MS + 600)).result()
         assert await log.reader.find_by_time(TOPIC, 0, NOON_MS + 500) == TimedRecord(1, NOON_MS + 600)
 
 
-async def test_what_was_deleted_is_not_found_by_time(autojump_clock: MockClock) -> None:
+async def test_deleted_records_are_not_found_by_timestamp(autojump_clock: MockClock) -> None:
     async with running_log() as log:
         times = [50, 90, 10, 70, 30, 70]
         records = [Record(timestamp=NOON_MS + late, value=b"v") for late in times]
@@ -303,15 +301,15 @@ async def test_what_was_deleted_is_not_found_by_time(autojump_clock: MockClock) 
         await log.append(encode_batch(records[4:])).result()
         for start in range(1, len(times) + 1):
             await log.ledger.propose(DeleteRecords(TOPIC, 0, start))
-            left = [TimedRecord(at, NOON_MS + times[at]) for at in range(start, len(times))]
-            newest = max(left, key=lambda one: (one.timestamp, -one.offset), default=None)
+            remaining = [TimedRecord(at, NOON_MS + times[at]) for at in range(start, len(times))]
+            newest = max(remaining, key=lambda record: (record.timestamp, -record.offset), default=None)
             assert await log.reader.find_newest(TOPIC, 0) == newest
             for late in range(0, 100, 10):
-                later = [one for one in left if one.timestamp >= NOON_MS + late]
+                later = [record for record in remaining if record.timestamp >= NOON_MS + late]
                 assert await log.reader.find_by_time(TOPIC, 0, NOON_MS + late) == next(iter(later), None)
 
 
-async def test_a_stamped_batch_is_found_at_the_log_start(autojump_clock: MockClock) -> None:
+async def test_a_batch_with_log_append_time_is_found_at_the_log_start(autojump_clock: MockClock) -> None:
     async with running_log() as log:
         await log.append(batch(b"a", b"b", b"c", timestamp=5), stamps=True).result()
         await log.ledger.propose(DeleteRecords(TOPIC, 0, 2))
@@ -319,7 +317,7 @@ async def test_a_stamped_batch_is_found_at_the_log_start(autojump_clock: MockClo
         assert await log.reader.find_newest(TOPIC, 0) == TimedRecord(2, NOON_MS)
 
 
-async def test_there_is_no_time_in_an_empty_partition(autojump_clock: MockClock) -> None:
+async def test_an_empty_partition_has_no_record_for_any_timestamp(autojump_clock: MockClock) -> None:
     async with running_log() as log:
         assert await log.reader.find_by_time(TOPIC, 0, 0) is None
         assert await log.reader.find_newest(TOPIC, 0) is None

@@ -1,4 +1,4 @@
-"""The footer of a segment, and the wake-ups of who waits for a partition."""
+"""The footer of a segment, and waking waits for a partition."""
 
 import pytest
 import trio
@@ -19,12 +19,12 @@ def test_a_footer_is_read_from_the_end_of_its_segment() -> None:
         assert read_footer(b"batches" * 9 + footer(rows)) == rows
 
 
-def test_the_footers_layout_is_fixed() -> None:
+def test_the_layout_of_a_footer_is_fixed() -> None:
     row = footer(ROWS[1:2])
     assert row == bytes.fromhex("91 95 c4 10" + "01" * 16 + "01 64 64 01" + "00000018") + b"HGD2"
 
 
-def test_a_damaged_footer_is_noticed() -> None:
+def test_a_damaged_footer_raises_corrupt() -> None:
     data = footer(ROWS)
     for damaged in (b"", data[:5], data[:-1], data[1:], data[:-8] + b"\xff\xff\xff\xff" + data[-4:]):
         with pytest.raises(Corrupt):
@@ -42,7 +42,7 @@ async def wait_for(log: Log, partitions: list[int], woken: list[float]) -> None:
         log.watch.disarm(keys, event)
 
 
-async def test_who_waits_for_a_partition_is_woken_by_its_commit_only(autojump_clock: MockClock) -> None:
+async def test_a_wait_ends_with_a_commit_to_its_partitions_only(autojump_clock: MockClock) -> None:
     async with running_log(partitions=3) as log, trio.open_nursery() as nursery:
         woken: list[float] = []
         nursery.start_soon(wait_for, log, [0, 2], woken)
@@ -55,7 +55,7 @@ async def test_who_waits_for_a_partition_is_woken_by_its_commit_only(autojump_cl
         assert woken == [2.0]
 
 
-async def test_all_who_wait_are_woken(autojump_clock: MockClock) -> None:
+async def test_every_wait_is_woken(autojump_clock: MockClock) -> None:
     async with running_log() as log, trio.open_nursery() as nursery:
         woken: list[float] = []
         for _ in range(10):
@@ -67,7 +67,7 @@ async def test_all_who_wait_are_woken(autojump_clock: MockClock) -> None:
         assert len(woken) == 10 and log.ledger.watchers == 0
 
 
-async def test_who_left_is_not_remembered(autojump_clock: MockClock) -> None:
+async def test_a_cancelled_wait_is_removed(autojump_clock: MockClock) -> None:
     async with running_log() as log:
         woken: list[float] = []
         with trio.move_on_after(1):
@@ -76,7 +76,7 @@ async def test_who_left_is_not_remembered(autojump_clock: MockClock) -> None:
         assert woken == [] and log.ledger.watchers == 0
 
 
-async def test_the_end_of_a_topic_wakes_who_waits_for_it(autojump_clock: MockClock) -> None:
+async def test_deleting_a_topic_wakes_its_waits(autojump_clock: MockClock) -> None:
     async with running_log(partitions=2) as log, trio.open_nursery() as nursery:
         woken: list[float] = []
         nursery.start_soon(wait_for, log, [1], woken)
@@ -86,12 +86,12 @@ async def test_the_end_of_a_topic_wakes_who_waits_for_it(autojump_clock: MockClo
         assert len(woken) == 1
 
 
-async def test_a_commit_of_another_node_wakes_soon(autojump_clock: MockClock) -> None:
+async def test_a_commit_of_another_node_wakes_within_20_ms(autojump_clock: MockClock) -> None:
     async with running_log() as log, running_log(beside(log.store), port=9093) as other, trio.open_nursery() as nursery:
         woken: list[float] = []
-        # Begun at any moment of a pause between two looks, it is short for who waits.
-        for pause_s in (0.0, 0.3, 0.7):
-            await trio.sleep(2 + pause_s)
+        # The idle follower polls once a second; a wait shortens that pause at whatever point of it the wait starts.
+        for phase_s in (0.0, 0.3, 0.7):
+            await trio.sleep(2 + phase_s)
             nursery.start_soon(wait_for, other, [0], woken)
             await trio.sleep(0.05)
             put_s = trio.current_time()

@@ -1,4 +1,4 @@
-"""The writer: nothing is told before its commit, order per producer is kept, company is waited for only as agreed."""
+"""The writer: acknowledgement after the commit, order per producer, lingers, gaps, and the bound of the buffer."""
 
 import pytest
 import trio
@@ -25,7 +25,7 @@ async def new_producer(log: Log) -> int:
 # ---- inline and objects ---------------------------------------------------------------------------------------------
 
 
-async def test_a_small_flush_rides_in_its_commit(autojump_clock: MockClock) -> None:
+async def test_a_small_flush_is_stored_in_its_commit(autojump_clock: MockClock) -> None:
     async with running_log() as log:
         assert await log.put().offset() == 0
         (fact,) = facts(log.store, RunAppended)
@@ -34,7 +34,7 @@ async def test_a_small_flush_rides_in_its_commit(autojump_clock: MockClock) -> N
         assert log.objects() == []
 
 
-async def test_a_large_flush_is_one_object_of_all_partitions_with_a_footer(autojump_clock: MockClock) -> None:
+async def test_a_large_flush_is_one_object_for_all_partitions_with_a_footer(autojump_clock: MockClock) -> None:
     async with running_log(partitions=3) as log:
         more = [log.put(LARGE // 2, partition, more=True) for partition in (2, 0)]
         last = log.put(LARGE // 2, 1)
@@ -48,30 +48,30 @@ async def test_a_large_flush_is_one_object_of_all_partitions_with_a_footer(autoj
         assert record.length == len(log.store.objects[key]) and record.live == 3
 
 
-async def test_nothing_is_told_before_its_bytes_and_its_commit_are_there(autojump_clock: MockClock) -> None:
+async def test_an_append_is_done_only_after_its_put_and_its_commit(autojump_clock: MockClock) -> None:
     async with running_log() as log:
-        bytes_there, commit_there = trio.Event(), trio.Event()
+        put_allowed, commit_allowed = trio.Event(), trio.Event()
 
         async def hold_put(key: str) -> None:
-            await bytes_there.wait()
+            await put_allowed.wait()
 
         async def hold_create(key: str) -> None:
-            await commit_there.wait()
+            await commit_allowed.wait()
 
         log.store.before_put, log.store.before_create = hold_put, hold_create
         creates = log.store.count("create")
         ticket = log.put(LARGE)
         await trio.sleep(5)
-        assert not ticket.settled.is_set() and log.store.count("create") == creates
-        bytes_there.set()
+        assert not ticket.is_done and log.store.count("create") == creates
+        put_allowed.set()
         await trio.sleep(5)
-        assert not ticket.settled.is_set() and log.store.count("create") == creates + 1
+        assert not ticket.is_done and log.store.count("create") == creates + 1
         assert log.ledger.state.runs.high_watermark(TOPIC, 0) == 0
-        commit_there.set()
+        commit_allowed.set()
         assert await ticket.offset() == 0
 
 
-async def test_accepted_and_refused_batches_of_one_append_are_told_apart(autojump_clock: MockClock) -> None:
+async def test_each_batch_of_an_append_has_its_own_outcome(autojump_clock: MockClock) -> None:
     async with running_log() as log:
         producer = await new_producer(log)
         batches = [batch(b"x", producer_id=producer, sequence=sequence) for sequence in (0, 1, 5, 2, 0)]
@@ -79,7 +79,7 @@ async def test_accepted_and_refused_batches_of_one_append_are_told_apart(autojum
         assert [record.offset for record in await log.records()] == [0, 1, 2]
 
 
-async def test_records_of_a_deleted_topic_are_refused_and_leave_no_bytes(autojump_clock: MockClock) -> None:
+async def test_appends_to_a_deleted_topic_are_refused_and_free_the_buffer(autojump_clock: MockClock) -> None:
     async with running_log() as log:
         await log.ledger.propose(DeleteTopic(TOPIC))
         unknown = [-ErrorCode.UNKNOWN_TOPIC_OR_PARTITION]
@@ -104,51 +104,51 @@ async def test_log_append_time_is_stamped_at_the_flush(autojump_clock: MockClock
 # ---- lingers --------------------------------------------------------------------------------------------------------
 
 
-async def test_a_lone_synchronous_producer_that_takes_its_time_never_waits(autojump_clock: MockClock) -> None:
+async def test_a_synchronous_producer_slower_than_the_linger_never_waits(autojump_clock: MockClock) -> None:
     async with running_log(linger_ms=250) as log:
         for _ in range(10):
             await trio.sleep(0.25)
-            asked_s = trio.current_time()
+            appended_s = trio.current_time()
             ticket = log.put()
             await ticket.result()
-            assert ticket.settled_s == asked_s
+            assert ticket.done_s == appended_s
 
 
-async def test_who_comes_within_a_linger_of_the_last_flush_waits_for_its_end(autojump_clock: MockClock) -> None:
+async def test_appends_within_a_linger_of_the_last_flush_wait_for_its_end(autojump_clock: MockClock) -> None:
     async with running_log(linger_ms=250) as log:
-        begun_s = trio.current_time()
+        started_s = trio.current_time()
         await log.put().result()
         await trio.sleep(0.1)
-        company = []
+        tickets = []
         for _ in range(10):
-            company.append(log.put())
+            tickets.append(log.put())
             await trio.sleep(0.01)
         before = len(commits(log.store))
-        for ticket in company:
+        for ticket in tickets:
             await ticket.result()
-            assert ticket.settled_s == pytest.approx(begun_s + 0.25)
+            assert ticket.done_s == pytest.approx(started_s + 0.25)
         assert len(commits(log.store)) == before + 1
 
 
 async def test_a_topic_may_linger_less_than_the_store(autojump_clock: MockClock) -> None:
     async with running_log(linger_ms=250) as log:
         await log.put().result()
-        patient = log.put()
-        hasty = log.put(linger_ms=0)
-        await hasty.result()
-        assert hasty.settled_s == 0 and patient.settled_s == 0
+        lingering = log.put()
+        immediate = log.put(linger_ms=0)
+        await immediate.result()
+        assert immediate.done_s == 0 and lingering.done_s == 0
 
 
-async def test_a_full_object_does_not_linger(autojump_clock: MockClock) -> None:
+async def test_a_full_buffer_does_not_linger(autojump_clock: MockClock) -> None:
     async with running_log(linger_ms=10_000) as log:
         await log.put().result()
         tickets = [log.put(SMALL), *[log.put(LARGE) for _ in range(3)]]
         *full, rest = tickets
         await trio.sleep(1)
-        assert [ticket.settled.is_set() for ticket in full] == [True] * 3 and not rest.settled.is_set()
+        assert [ticket.is_done for ticket in full] == [True] * 3 and not rest.is_done
 
 
-async def test_what_arrives_during_a_commit_is_one_flush(autojump_clock: MockClock) -> None:
+async def test_appends_during_a_commit_share_the_next_flush(autojump_clock: MockClock) -> None:
     async with running_log() as log:
 
         async def slow(key: str) -> None:
@@ -167,27 +167,27 @@ async def test_what_arrives_during_a_commit_is_one_flush(autojump_clock: MockClo
 # ---- order ----------------------------------------------------------------------------------------------------------
 
 
-async def test_puts_run_side_by_side_and_commits_in_order(autojump_clock: MockClock) -> None:
+async def test_puts_overlap_and_commits_are_in_flush_order(autojump_clock: MockClock) -> None:
     async with running_log(puts_in_flight_max=3) as log:
-        running_now: list[str] = []
-        most: list[int] = []
+        running_puts: list[str] = []
+        concurrent: list[int] = []
         delays = {"1": 5.0, "2": 1.0, "3": 3.0, "4": 0.1, "5": 2.0}
 
         async def put_slowly(key: str) -> None:
-            running_now.append(key)
-            most.append(len(running_now))
+            running_puts.append(key)
+            concurrent.append(len(running_puts))
             await trio.sleep(delays[key[-1]])
-            running_now.remove(key)
+            running_puts.remove(key)
 
         log.store.before_put = put_slowly
         tickets = [log.put(HUGE) for _ in range(5)]
         assert [await ticket.offset() for ticket in tickets] == [0, 1, 2, 3, 4]
-        assert max(most) == 3
-        assert [ticket.settled_s for ticket in tickets] == sorted(ticket.settled_s for ticket in tickets)
+        assert max(concurrent) == 3
+        assert [ticket.done_s for ticket in tickets] == sorted(ticket.done_s for ticket in tickets)
         assert trio.current_time() == pytest.approx(5.0)
 
 
-async def test_small_and_large_of_one_producer_keep_their_order(autojump_clock: MockClock) -> None:
+async def test_inline_and_object_flushes_of_one_producer_keep_their_order(autojump_clock: MockClock) -> None:
     async with running_log() as log:
         producer = await new_producer(log)
 
@@ -196,14 +196,12 @@ async def test_small_and_large_of_one_producer_keep_their_order(autojump_clock: 
 
         log.store.before_put = slow
         sizes = [SMALL, HUGE, SMALL, SMALL, LARGE, HUGE, HUGE, SMALL]
-        tickets = [
-            log.append(batch(bytes(size), producer_id=producer, sequence=i)) for i, size in enumerate(sizes)
-        ]
+        tickets = [log.append(batch(bytes(size), producer_id=producer, sequence=i)) for i, size in enumerate(sizes)]
         assert [await ticket.offset() for ticket in tickets] == list(range(len(sizes)))
         assert [len(record.value or b"") for record in await log.records()] == sizes
 
 
-async def test_a_put_that_fails_for_a_while_is_repeated_with_the_same_bytes(autojump_clock: MockClock) -> None:
+async def test_a_failed_put_is_retried_under_the_same_key(autojump_clock: MockClock) -> None:
     async with running_log() as log:
         tried: list[str] = []
 
@@ -218,33 +216,33 @@ async def test_a_put_that_fails_for_a_while_is_repeated_with_the_same_bytes(auto
         assert len((await log.records())[0].value or b"") == LARGE
 
 
-async def test_a_flush_that_fails_for_good_fails_what_continues_it_and_nothing_else(autojump_clock: MockClock) -> None:
+async def test_a_failed_flush_fails_the_batches_that_continue_it_and_no_others(autojump_clock: MockClock) -> None:
     async with running_log(partitions=2, put_patience_s=5.0) as log:
-        unlucky, lucky = await new_producer(log), await new_producer(log)
+        failing, other = await new_producer(log), await new_producer(log)
 
         async def first_fails(key: str) -> None:
             if key.endswith("1"):
-                raise StorageUnavailable("this one never")
+                raise StorageUnavailable("permanent failure")
             await trio.sleep(4)
 
         log.store.before_put = first_fails
-        lost = log.append(batch(bytes(HUGE), producer_id=unlucky, sequence=0))
+        lost = log.append(batch(bytes(HUGE), producer_id=failing, sequence=0))
         await trio.sleep(3)
         more = {"more": True}
-        continued = log.append(batch(bytes(LARGE), producer_id=unlucky, sequence=1), **more)
-        same_partition = log.append(batch(bytes(LARGE), producer_id=lucky, sequence=0), **more)
-        elsewhere = log.append(batch(bytes(LARGE), producer_id=unlucky, sequence=0), partition=1, **more)
+        continued = log.append(batch(bytes(LARGE), producer_id=failing, sequence=1), **more)
+        same_partition = log.append(batch(bytes(LARGE), producer_id=other, sequence=0), **more)
+        elsewhere = log.append(batch(bytes(LARGE), producer_id=failing, sequence=0), partition=1, **more)
         plain = log.put(LARGE)
         await wait_all_tasks_blocked()
-        waiting = log.append(batch(bytes(SMALL), producer_id=unlucky, sequence=2))
+        waiting = log.append(batch(bytes(SMALL), producer_id=failing, sequence=2))
         assert isinstance(await lost.result(), StorageUnavailable)
         assert isinstance(await continued.result(), StorageUnavailable)
         assert isinstance(await waiting.result(), StorageUnavailable)
         assert await elsewhere.offset() == 0
         assert sorted([await same_partition.offset(), await plain.offset()]) == [0, 1]
         assert log.writer.bytes_held == 0
-        # It sends everything again, as an idempotent producer does.
-        again = [log.append(batch(b"again", producer_id=unlucky, sequence=sequence)) for sequence in (0, 1, 2)]
+        # The producer sends everything again, as idempotent producers do.
+        again = [log.append(batch(b"again", producer_id=failing, sequence=sequence)) for sequence in (0, 1, 2)]
         assert [await ticket.offset() for ticket in again] == [2, 3, 4]
 
 
@@ -256,12 +254,12 @@ async def test_a_batch_ahead_of_its_predecessor_waits_for_it(autojump_clock: Moc
         producer = await new_producer(log)
         ahead = log.append(batch(b"b", producer_id=producer, sequence=1))
         await wait_all_tasks_blocked()
-        assert not ahead.settled.is_set()
+        assert not ahead.is_done
         first = log.append(batch(b"a", producer_id=producer, sequence=0))
         assert await first.offset() == 0 and await ahead.offset() == 1
 
 
-async def test_the_predecessor_may_come_through_another_node(autojump_clock: MockClock) -> None:
+async def test_the_predecessor_may_be_committed_by_another_node(autojump_clock: MockClock) -> None:
     async with running_log() as log:
         producer = await new_producer(log)
         async with running_log(beside(log.store), port=9093) as other:
@@ -273,63 +271,63 @@ async def test_the_predecessor_may_come_through_another_node(autojump_clock: Moc
             assert await ahead.offset() == 1
 
 
-async def test_a_gap_that_nobody_closes_is_refused_after_a_while(autojump_clock: MockClock) -> None:
+async def test_an_open_gap_is_refused_after_the_timeout(autojump_clock: MockClock) -> None:
     async with running_log(linger_ms=50, gap_patience_ms=100) as log:
         producer = await new_producer(log)
         await trio.sleep(1)
-        begun_s = trio.current_time()
+        started_s = trio.current_time()
         ticket = log.append(batch(b"b", producer_id=producer, sequence=3))
         assert await ticket.result() == [GAP]
-        assert ticket.settled_s - begun_s == pytest.approx(0.2)
+        assert ticket.done_s - started_s == pytest.approx(0.2)
         assert log.writer.bytes_held == 0
 
 
-async def test_a_gap_that_two_commits_have_not_closed_is_refused(autojump_clock: MockClock) -> None:
+async def test_an_open_gap_is_refused_after_two_commits(autojump_clock: MockClock) -> None:
     async with running_log(gap_patience_ms=10_000) as log:
         producer = await new_producer(log)
         ticket = log.append(batch(b"b", producer_id=producer, sequence=3))
         await wait_all_tasks_blocked()
         await log.put().result()
         await wait_all_tasks_blocked()
-        assert not ticket.settled.is_set()
+        assert not ticket.is_done
         await log.put().result()
         assert await ticket.result() == [GAP]
-        assert ticket.settled_s < 1
+        assert ticket.done_s < 1
 
 
 # ---- bounds and ends ------------------------------------------------------------------------------------------------
 
 
-async def test_a_full_buffer_holds_producers_back_until_there_is_room(autojump_clock: MockClock) -> None:
+async def test_a_full_buffer_waits_until_there_is_room(autojump_clock: MockClock) -> None:
     async with running_log(buffer_bytes_max=5000) as log:
-        go_on = trio.Event()
+        put_allowed = trio.Event()
 
         async def hold(key: str) -> None:
-            await go_on.wait()
+            await put_allowed.wait()
 
         log.store.before_put = hold
         log.put(HUGE)
         assert not log.writer.is_full
         log.put(HUGE)
         assert log.writer.is_full
-        with trio.move_on_after(5) as patience:
+        with trio.move_on_after(5) as scope:
             await log.writer.room()
-        assert patience.cancelled_caught
-        go_on.set()
+        assert scope.cancelled_caught
+        put_allowed.set()
         await log.writer.room()
         assert not log.writer.is_full
 
 
-async def test_draining_flushes_what_lingers_and_waits_for_all_of_it(autojump_clock: MockClock) -> None:
+async def test_draining_flushes_lingering_batches_and_waits_for_them(autojump_clock: MockClock) -> None:
     async with running_log(linger_ms=60_000) as log:
         await log.put().result()
         tickets = [log.put(), log.put(LARGE)]
         await log.writer.drain()
-        assert all(ticket.settled.is_set() for ticket in tickets)
+        assert all(ticket.is_done for ticket in tickets)
         assert trio.current_time() < 1 and log.writer.bytes_held == 0
 
 
-async def test_a_client_that_leaves_changes_nothing(autojump_clock: MockClock) -> None:
+async def test_a_disconnecting_client_does_not_cancel_its_append(autojump_clock: MockClock) -> None:
     async with running_log() as log:
 
         async def slow(key: str) -> None:
@@ -347,7 +345,7 @@ async def test_a_client_that_leaves_changes_nothing(autojump_clock: MockClock) -
         assert await tickets[0].offset() == 0
 
 
-async def test_a_node_without_a_session_says_so_at_once(autojump_clock: MockClock) -> None:
+async def test_an_append_without_a_session_is_fenced_immediately(autojump_clock: MockClock) -> None:
     async with running_log() as log:
         await log.ledger.leave()
         assert isinstance(await log.put().result(), Fenced)
@@ -355,7 +353,7 @@ async def test_a_node_without_a_session_says_so_at_once(autojump_clock: MockCloc
         assert log.writer.bytes_held == 0
 
 
-async def test_objects_of_a_second_life_have_keys_of_their_own(autojump_clock: MockClock) -> None:
+async def test_objects_after_a_restart_have_new_keys(autojump_clock: MockClock) -> None:
     async with running_log() as log:
         await log.put(LARGE).result()
     async with running_log(log.store) as again:
@@ -364,7 +362,7 @@ async def test_objects_of_a_second_life_have_keys_of_their_own(autojump_clock: M
         assert len(await again.records()) == 2
 
 
-async def test_a_rival_in_between_moves_offsets_and_loses_nothing(autojump_clock: MockClock) -> None:
+async def test_competing_nodes_lose_and_duplicate_nothing(autojump_clock: MockClock) -> None:
     async with running_log() as log, running(beside(log.store), 9093) as rival:
         await rival.barrier()
         async with running_log(beside(log.store), port=9094) as other:

@@ -1,4 +1,4 @@
-"""One node's log over a bucket of fakes, on a virtual clock."""
+"""The log of one node over a fake store, on a virtual clock."""
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -13,6 +13,7 @@ from higgins.log.settings import LogSettings
 from higgins.log.watch import Watch
 from higgins.log.writer import Writer
 from higgins.model.errors import HigginsError
+from higgins.model.future import Future
 from higgins.storage.cache import Cache
 from higgins_protocol.records.batch import ATTRIBUTES_AT, read_header
 from higgins_protocol.records.crc import crc32c
@@ -25,12 +26,10 @@ NOON_MS = 1_700_000_000_000
 INLINE_BYTES_MAX = 300
 OBJECT_BYTES_MAX = 3000
 SMALL, LARGE, HUGE = 20, 1000, 3000
-"""Sizes of a record's value that make a batch inline, an object with room for others, an object of its own."""
+"""Sizes of a record's value: a batch that is stored inline, one that shares an object, one that fills an object."""
 
 
-def batch(
-    *values: bytes, producer_id: int = -1, sequence: int = -1, epoch: int = 0, timestamp: int = NOON_MS
-) -> bytes:
+def batch(*values: bytes, producer_id: int = -1, sequence: int = -1, epoch: int = 0, timestamp: int = NOON_MS) -> bytes:
     """A batch of records whose timestamps count up."""
     records = [Record(timestamp=timestamp + i, value=value) for i, value in enumerate(values)]
     if producer_id < 0:
@@ -39,30 +38,30 @@ def batch(
 
 
 class Ticket:
-    """What came of an append."""
+    """The callback and the outcome of an append."""
 
     def __init__(self) -> None:
-        self.settled = trio.Event()
-        self.outcome: Sequence[int] | HigginsError | None = None
+        self._outcome: Future[Sequence[int] | HigginsError] = Future()
         self.stamped_ms = -1
-        self.settled_s = -1.0
+        self.done_s = -1.0
 
     def __call__(self, outcome: Sequence[int] | HigginsError, stamped_ms: int) -> None:
-        assert not self.settled.is_set(), "settled twice"
-        self.outcome, self.stamped_ms = outcome, stamped_ms
-        self.settled_s = trio.current_time()
-        self.settled.set()
+        self.stamped_ms = stamped_ms
+        self.done_s = trio.current_time()
+        self._outcome.set_result(outcome)
+
+    @property
+    def is_done(self) -> bool:
+        return self._outcome.is_done
 
     async def result(self) -> Sequence[int] | HigginsError:
         with trio.fail_after(300):
-            await self.settled.wait()
-        assert self.outcome is not None
-        return self.outcome
+            return await self._outcome.wait()
 
     async def offset(self) -> int:
-        found = await self.result()
-        assert not isinstance(found, HigginsError), found
-        return found[0]
+        outcome = await self.result()
+        assert not isinstance(outcome, HigginsError), outcome
+        return outcome[0]
 
 
 class Log:
@@ -77,57 +76,57 @@ class Log:
         self.reader = Reader(runtime, store, ledger, cache)
         self.watch = Watch(ledger)
 
-    def append(self, *batches: bytes, partition: int = 0, **rest: Any) -> Ticket:
+    def append(self, *batches: bytes, partition: int = 0, **options: Any) -> Ticket:
         ticket = Ticket()
         views = [(read_header(memoryview(one)), memoryview(one)) for one in batches]
-        self.writer.append(TOPIC, partition, views, ticket, **rest)
+        self.writer.append(TOPIC, partition, views, ticket, **options)
         return ticket
 
-    def put(self, size: int = SMALL, partition: int = 0, **rest: Any) -> Ticket:
+    def put(self, size: int = SMALL, partition: int = 0, **options: Any) -> Ticket:
         """Append one record of a plain producer."""
-        return self.append(batch(bytes(size)), partition=partition, **rest)
+        return self.append(batch(bytes(size)), partition=partition, **options)
 
     def objects(self) -> list[str]:
         return sorted(key for key in self.store.objects if key.startswith("data/"))
 
     async def records(self, partition: int = 0, offset: int = 0, bytes_max: int = 1 << 20) -> list[Record]:
-        """Everything from an offset on, read in answers of at most `bytes_max`."""
-        found: list[Record] = []
+        """All records from an offset on, read with a budget of `bytes_max`."""
+        records: list[Record] = []
         while offset < self.ledger.state.runs.high_watermark(TOPIC, partition):
             read = await self.reader.read(TOPIC, partition, offset, bytes_max)
-            assert read.next_offset > offset, "the reader stands still"
-            found += records_in(read)
+            assert read.next_offset > offset, "the reader made no progress"
+            records += records_in(read)
             offset = read.next_offset
-        return found
+        return records
 
 
 def records_in(read: Read) -> list[Record]:
-    """The records of an answer; every batch whole, and as its checksum has it."""
+    """The records of a read, after checking that every batch is whole and has the right checksum."""
     data = memoryview(b"".join(read.pieces))
     assert len(data) == read.length
     return records_served(data)
 
 
 def records_served(data: memoryview) -> list[Record]:
-    """The records of batches that follow each other, each whole and as its checksum has it."""
-    found: list[Record] = []
+    """The records of consecutive batches, after checking that each is whole and has the right checksum."""
+    records: list[Record] = []
     while data:
         header = read_header(data)
         batch, data = data[: header.size], data[header.size :]
         assert len(batch) == header.size and crc32c(batch[ATTRIBUTES_AT:]) == header.crc
-        found += decode_records(batch)
-    return found
+        records += decode_records(batch)
+    return records
 
 
 @asynccontextmanager
 async def running_log(
     store: FakeStore | None = None, *, partitions: int = 1, linger_ms: int = 0, port: int = 9092, **settings: Any
 ) -> AsyncIterator[Log]:
-    """A node's log with its topic; on leaving, it dies where it stands."""
+    """The log of a node, with a topic. Leaving stops the node without a shutdown, as a crash would."""
     store = store or FakeStore(msgspec.structs.replace(TRAITS, linger_ms=linger_ms))
-    made = LogSettings(inline_bytes_max=INLINE_BYTES_MAX, object_bytes_max=OBJECT_BYTES_MAX)
+    defaults = LogSettings(inline_bytes_max=INLINE_BYTES_MAX, object_bytes_max=OBJECT_BYTES_MAX)
     async with running(store, port) as ledger, trio.open_nursery() as nursery:
-        log = Log(store, ledger, msgspec.structs.replace(made, linger_ms=linger_ms, **settings))
+        log = Log(store, ledger, msgspec.structs.replace(defaults, linger_ms=linger_ms, **settings))
         await nursery.start(log.writer.run)
         if "t" not in ledger.state.topics.by_name:
             await make_topic(ledger, partitions)
