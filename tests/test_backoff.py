@@ -1,4 +1,4 @@
-"""Back-off: doubling waits, never past the longest, never in step."""
+"""Back-off: pauses double up to the longest, with jitter."""
 
 import random
 
@@ -8,7 +8,7 @@ import trio.testing
 from higgins.runtime import Backoff
 
 
-async def test_waits_double_up_to_the_longest_and_are_drawn(autojump_clock: trio.testing.MockClock) -> None:
+async def test_pauses_double_up_to_the_longest_and_vary(autojump_clock: trio.testing.MockClock) -> None:
     backoff = Backoff(random.Random(1), first_s=1.0, longest_s=10.0)
     waits: list[float] = []
     for _ in range(7):

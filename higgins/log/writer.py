@@ -264,6 +264,7 @@ class Writer:
             self._start_flushes()
 
     def _next_object_id(self, epoch: int) -> ObjectId:
+        # The epoch is unique to this session of this node, so keys never collide, and need no coordination.
         if epoch != self._object_epoch:
             self._object_epoch, self._object_counter = epoch, 0
         self._object_counter += 1
@@ -336,6 +337,8 @@ class Writer:
             start += len(item.batches)
 
     def _finish_item(self, item: Item, offsets: list[int], stamped_ms: int) -> None:
+        # Only an append of a single batch is parked: of a longer one, earlier batches may have been committed just now,
+        # and the whole item would be proposed again.
         if GAP in offsets and len(offsets) == 1 and self._park(item):
             return
         self._release(item)
@@ -347,6 +350,7 @@ class Writer:
             item.on_done(error, -1)
 
     def _fail_all(self, error: HigginsError) -> None:
+        """Fail everything that is not in a flush: without a session nothing can be committed."""
         items, self._buffer = self._buffer.items, FlushBuffer()
         self._fail([*self._gaps.take_all(), *items], error)
 

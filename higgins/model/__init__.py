@@ -1,1 +1,1 @@
-"""The nouns that more than one room speaks of: names, pointers, errors. No behaviour, no I/O."""
+"""Types shared by several packages: names, pointers, errors, figures, futures. No I/O."""

@@ -1,14 +1,14 @@
-"""The few exceptions that cross rooms, named for what the caller can do about them."""
+"""The exceptions that cross package boundaries, one for each way in which a caller can react."""
 
 from higgins_protocol.errors import ErrorCode
 
 
 class HigginsError(Exception):
-    """The root of all of ours; never raised itself."""
+    """Base class of the exceptions of Higgins; never raised itself."""
 
 
 class Refused(HigginsError):
-    """Somebody asked for what may not be; the code and the sentence are the answer to give."""
+    """A request is invalid or not allowed. `code` and `message` go into the response."""
 
     def __init__(self, code: ErrorCode, message: str) -> None:
         super().__init__(code, message)
@@ -20,29 +20,31 @@ class Refused(HigginsError):
 
 
 class StorageUnavailable(HigginsError):
-    """The store did not do it, or did not say whether it did. A retry may help; an effect may still follow."""
+    """The store failed, or did not report the outcome. A retry may help; the operation may still take effect."""
 
 
 class ObjectMissing(HigginsError):
-    """No object under this key: never put, or swept."""
+    """There is no object under this key: it was never put, or was deleted."""
 
 
 class ObjectExists(HigginsError):
-    """A conditional create found the key taken (or a store reported a conflict as that): read it back."""
+    """A create found that the key exists, perhaps from an attempt of its own. Read the object back to learn whose."""
 
 
 class Corrupt(HigginsError):
-    """Stored bytes are not what was stored. Nothing can be served from them."""
+    """Stored bytes are damaged or incomplete. They must not be served."""
 
 
 class Unfit(HigginsError):
-    """A setting, store or environment that cannot be used; the message says what, why and the fix."""
+    """A setting, store or environment that cannot be used. The message says what is wrong, why, and what to do."""
 
 
 class Fenced(HigginsError):
-    """This node's session has ended or its id was taken; nothing it proposes will be committed."""
+    """The session of this node has ended, or another node took its id. Nothing it proposes will be committed."""
 
 
 class DurabilityUnknown(HigginsError):
-    """The machine could not say whether bytes are on the disk (an fsync failed). The node stops: asking again
-    proves nothing, because the kernel may already have dropped the pages it failed to write."""
+    """An fsync failed, so it is unknown what is on the disk. The node stops.
+
+    Another fsync proves nothing: the kernel may have dropped the pages that it failed to write, and report success.
+    """

@@ -29,7 +29,7 @@ class TopicFigures(msgspec.Struct, frozen=True):
 
 
 class GroupFigures(msgspec.Struct, frozen=True):
-    """A consumer group, as the ledger has it."""
+    """A consumer group, from the state of the ledger."""
 
     name: str
     members: int = 0
@@ -45,7 +45,7 @@ class OperatorFigures(msgspec.Struct, frozen=True):
     output: str = ""
     lag: int = 0
     position: int = 0
-    """Its progress: the input offsets of its tasks, added up."""
+    """Its progress: the sum of the input offsets of its tasks."""
     counters: dict[str, int] = {}
     states: tuple[str, ...] = ()
 
@@ -56,7 +56,7 @@ class Figures(msgspec.Struct, frozen=True):
     node_id: int = -1
     version: str = ""
     at_s: float = 0.0
-    """On the node's monotonic clock; only differences have a meaning."""
+    """On the node's monotonic clock; only differences are meaningful."""
     connections: int = 0
     resident_bytes: int = 0
     processor_s: float = 0.0

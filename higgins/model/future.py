@@ -1,4 +1,4 @@
-"""A result that arrives later, exactly once, within one trio loop."""
+"""A one-shot result: set once, awaited by any number of tasks, within one trio loop."""
 
 from collections.abc import Callable
 from typing import Generic, TypeVar
@@ -9,7 +9,7 @@ T = TypeVar("T")
 
 
 class Future(Generic[T]):
-    """A value or an error that somebody else sets; others wait for it or register a callback.
+    """A value or an error that is set later. Tasks wait for it, or register a callback.
 
     A `trio.Event` carries no value, and waiting for one needs a task. Hot paths register a callback instead: it runs
     inside `set_result` or `set_error`, so it must be quick and must not fail. Not for use across threads.
@@ -64,7 +64,7 @@ class Future(Generic[T]):
             self._callbacks.append(callback)
 
     async def wait(self) -> T:
-        """The value, once it is set. Raises: the error that was set. Leaving early changes nothing for others."""
+        """Wait for the value. Raises: the error that was set. Cancelling one wait does not affect the others."""
         if not self.is_done:
             if self._event is None:
                 self._event = trio.Event()
@@ -83,8 +83,8 @@ class Future(Generic[T]):
 
 def completed(value: T) -> Future[T]:
     """A future whose value is known from the start."""
-    # Every request that is answered immediately passes here: the slots are filled without a call of __init__ or
-    # set_result, which halves the cost.
+    # Called for every request that is answered immediately. Filling the slots directly, without calls of __init__ and
+    # set_result, halves the cost.
     future: Future[T] = Future.__new__(Future)
     future.is_done = True
     future._value = value

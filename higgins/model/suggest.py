@@ -4,7 +4,7 @@ import difflib
 from collections.abc import Collection
 
 SIMILARITY_MIN = 0.6
-"""Names less alike than this are not suggested: a wrong suggestion is worse than none."""
+"""Names less similar than this are not suggested: a wrong suggestion is worse than none."""
 
 
 def did_you_mean(name: str, known: Collection[str], *, otherwise: str = "") -> str:

@@ -1,1 +1,1 @@
-"""What a process tells of itself."""
+"""Logs, metrics and process figures."""

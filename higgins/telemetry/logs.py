@@ -1,4 +1,4 @@
-"""How a process logs: events with fields, a line each, on standard error. Never a record's bytes, never a secret."""
+"""Logging: events with fields, one line each, on standard error. Never the contents of records, never secrets."""
 
 import logging
 import sys
@@ -11,21 +11,21 @@ Level: TypeAlias = Literal["debug", "info", "warning", "error"]
 Form: TypeAlias = Literal["text", "json"]
 
 VALUE_CHARACTERS_MAX = 8_192
-"""A longer text, such as a trace through many calls, keeps its end: that is where the fault is."""
+"""Longer texts, such as deep stack traces, are cut at the front: the end of a trace names the error."""
 
 
 def configure_logs(level: Level, form: Form = "text") -> None:
-    """Log from this level on; once, by the process that owns the terminal. Libraries and tests never call it.
+    """Log events of this level and above. Called once by a process of ours, never as a library in a user's process.
 
-    `json` is one object a line: `timestamp` (ISO 8601, UTC), `level`, `event`, an `exception` where one was caught, and
-    the event's own fields.
+    `json` writes one object per line: `timestamp` (ISO 8601, UTC), `level`, `event`, an `exception` if one was logged,
+    and the fields of the event.
     """
-    last: list[Any] = [_console()] if form == "text" else [structlog.processors.format_exc_info, _render_json]
+    renderers: list[Any] = [_console()] if form == "text" else [structlog.processors.format_exc_info, _render_json]
     structlog.configure(
         processors=[
             structlog.stdlib.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            *last,
+            *renderers,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
@@ -34,9 +34,7 @@ def configure_logs(level: Level, form: Form = "text") -> None:
 
 
 def _console() -> structlog.dev.ConsoleRenderer:
-    return structlog.dev.ConsoleRenderer(
-        colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
-    )
+    return structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback)
 
 
 def _render_json(_logger: object, _method: str, fields: structlog.typing.EventDict) -> str:

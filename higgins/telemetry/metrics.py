@@ -1,7 +1,7 @@
-"""Counters: what a node counts of itself. Plain numbers in slots; rooms add to them, the exposition reads them.
+"""Counters of a node: plain numbers in slots. The code that is measured adds to them, the metrics page reads them.
 
-Refuses locks, clocks and labels looked up by text: adding to one must cost less than the call that it counts. Only the
-loop's own thread adds.
+No locks, no clocks, and no labels looked up by text, as the counters of prometheus-client have: those cost more than
+many of the calls they would count. That is safe because only the thread of the event loop adds to them.
 """
 
 from bisect import bisect_left
@@ -11,23 +11,23 @@ from typing import Final
 SECONDS: Final = (
     0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
 )  # fmt: skip
-"""Upper bounds of the buckets of everything that takes time."""
+"""Upper bounds of the buckets of durations."""
 
 SIZES: Final = (1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1_000.0, 2_000.0, 5_000.0)
-"""Upper bounds where things are counted together."""
+"""Upper bounds of the buckets of counts, such as proposals per commit."""
 
 OK: Final = "ok"
 
 
 class Histogram:
-    """Values in fixed buckets: how many lie at or below each bound, past the one before it."""
+    """Counts of values in fixed buckets. A bucket has the values up to its bound and above the bound before."""
 
     __slots__ = ("bounds", "counts", "total")
 
     def __init__(self, bounds: tuple[float, ...] = SECONDS) -> None:
         self.bounds = bounds
         self.counts = [0] * (len(bounds) + 1)
-        """One more than there are bounds: the last is for what lies past them all."""
+        """One more than there are bounds: the last is for values above all of them."""
         self.total = 0.0
 
     def observe(self, value: float) -> None:
@@ -37,7 +37,7 @@ class Histogram:
 
     @property
     def count(self) -> int:
-        """How many values there were."""
+        """The number of values observed."""
         return sum(self.counts)
 
     def copy(self) -> "Histogram":
@@ -49,14 +49,14 @@ class Histogram:
 
 
 class ApiCounts:
-    """Requests of one API: how long each took from its frame to its answer, and the errors they were told."""
+    """Requests of one API: durations from the frame to the response, and the error codes of responses."""
 
     __slots__ = ("errors", "seconds")
 
     def __init__(self) -> None:
         self.seconds = Histogram()
         self.errors: dict[int, int] = {}
-        """By Kafka's error code; of a request with many partitions, each counts."""
+        """By Kafka's error code. In a response with many partitions each error counts."""
 
     def refuse(self, code: int) -> None:
         """Count an error that a client was told."""
@@ -80,22 +80,22 @@ class ConnectionCounts:
     def __init__(self) -> None:
         self.accepted = 0
         self.closed = 0
-        """Of those accepted, the ones that have ended, whatever ended them."""
+        """Accepted connections that have ended, for whatever reason."""
         self.refused = 0
-        """Turned away at the limits."""
+        """Closed at once, because a limit on connections was reached."""
         self.overdue = 0
-        """Closed because nothing came, or nothing was taken, for too long."""
+        """Closed after a timeout: the client sent nothing, or did not read its responses, for too long."""
         self.failed = 0
-        """Ended by a fault of ours."""
+        """Closed because of an internal error."""
 
     @property
     def open(self) -> int:
-        """How many there are now."""
+        """The number of open connections."""
         return self.accepted - self.closed
 
 
 class OperationCounts:
-    """One kind of store operation: how long each took, what became of it, and the bytes that went either way."""
+    """One kind of store operation: durations, outcomes, and bytes read or written."""
 
     __slots__ = ("bytes", "outcomes", "seconds")
 
@@ -103,7 +103,7 @@ class OperationCounts:
         self.seconds = Histogram()
         self.bytes = 0
         self.outcomes: dict[str, int] = {OK: 0}
-        """`ok`, or the failure's name in the words of the store port."""
+        """By `ok` or the name of the exception (see `storage.store`)."""
 
 
 class StoreCounts:
@@ -118,31 +118,29 @@ class StoreCounts:
         self.get_range = OperationCounts()
         self.list = OperationCounts()
         self.delete = OperationCounts()
-        self.by_kind = {
-            kind: getattr(self, kind) for kind in ("create", "put", "get", "get_range", "list", "delete")
-        }
+        self.by_kind = {kind: getattr(self, kind) for kind in ("create", "put", "get", "get_range", "list", "delete")}
 
 
 class CommitCounts:
-    """What became of a node's proposals."""
+    """Commits of a node, and the outcomes of its proposals."""
 
     __slots__ = ("lost_races", "proposals", "refusals", "seconds", "won")
 
     def __init__(self) -> None:
         self.won = 0
-        """Commits of this node."""
+        """Commits created by this node."""
         self.lost_races = 0
-        """Numbers that somebody else had taken first."""
+        """Commits that another node created first under the same number."""
         self.refusals = 0
-        """Proposals that validation refused."""
+        """Proposals refused by validation."""
         self.seconds = Histogram()
-        """From taking queued proposals to their outcome."""
+        """Durations from taking proposals off the queue to their outcome."""
         self.proposals = Histogram(SIZES)
-        """How many were taken together."""
+        """Numbers of proposals taken off the queue together."""
 
 
 class TopicTraffic:
-    """One topic's records through one node. What goes in is counted once committed, whoever wrote it."""
+    """Traffic of one topic through one node. Incoming records are counted when they are committed."""
 
     __slots__ = ("bytes_in", "bytes_out", "records_in")
 
@@ -150,11 +148,11 @@ class TopicTraffic:
         self.records_in = 0
         self.bytes_in = 0
         self.bytes_out = 0
-        """What clients fetched."""
+        """Bytes sent to clients in Fetch responses."""
 
 
 class Counts:
-    """What the composition root hands to rooms that do not own their counters."""
+    """The counters that are shared between packages."""
 
     __slots__ = ("connections", "loop_lag", "requests", "store")
 
@@ -163,4 +161,4 @@ class Counts:
         self.connections = ConnectionCounts()
         self.store = StoreCounts()
         self.loop_lag = Histogram()
-        """How late a task woke up that had slept for a given time."""
+        """How much later than requested a sleeping task woke up: a measure of how busy the event loop is."""

@@ -1,4 +1,4 @@
-"""Futures: set once, seen by whoever waits and by every callback."""
+"""Futures: set once, seen by every waiting task and every callback."""
 
 import pytest
 import trio
@@ -6,7 +6,7 @@ import trio
 from higgins.model.future import Future, completed
 
 
-async def test_everybody_who_waits_gets_the_value() -> None:
+async def test_every_waiting_task_gets_the_value() -> None:
     future: Future[int] = Future()
     values: list[int] = []
 
@@ -21,7 +21,7 @@ async def test_everybody_who_waits_gets_the_value() -> None:
     assert values == [7, 7] and await future.wait() == 7 and future.result() == 7
 
 
-async def test_an_error_is_raised_where_the_value_is_wanted() -> None:
+async def test_an_error_is_raised_by_wait_and_result() -> None:
     future: Future[int] = Future()
     future.set_error(ValueError("no"))
     with pytest.raises(ValueError, match="no"):
@@ -31,7 +31,7 @@ async def test_an_error_is_raised_where_the_value_is_wanted() -> None:
     assert future.is_done and isinstance(future.error, ValueError)
 
 
-def test_callbacks_run_in_order_once_and_at_once_when_it_is_done_already() -> None:
+def test_callbacks_run_once_in_order_and_immediately_when_already_done() -> None:
     future: Future[str] = Future()
     calls: list[str] = []
     future.add_done_callback(lambda done: calls.append("first " + done.result()))
@@ -51,7 +51,7 @@ def test_a_result_is_set_only_once() -> None:
     assert future.result() == 1
 
 
-async def test_a_waiter_that_leaves_early_leaves_the_result_for_others() -> None:
+async def test_a_cancelled_wait_does_not_affect_other_waits() -> None:
     future: Future[int] = Future()
     with trio.move_on_after(0):
         await future.wait()

@@ -25,9 +25,6 @@ class SimulatedRuntime(Runtime):
     def now_ms(self) -> int:
         return BEGINNING_MS + int(trio.current_time() * 1000) + self.skew_ms
 
-    def away_clock(self) -> float:
-        return trio.current_time()
-
     def stopwatch(self) -> float:
         # Virtual clocks stand still inside a step; a real one would make yields depend on the machine.
         return 0.0

@@ -1,4 +1,4 @@
-"""What a process learns and changes of itself."""
+"""The limit on open files of a process."""
 
 import resource
 
@@ -8,7 +8,7 @@ from higgins.telemetry.process import OPEN_FILES_MAX, allow_open_files
 
 
 class Limits:
-    """A system's limits on open files, and the most its kernel takes whatever the hard limit says."""
+    """The limits of a system on open files; `kernel` is the most it accepts, whatever the hard limit is."""
 
     def __init__(self, soft: int, hard: int, kernel: int) -> None:
         self.soft, self.hard, self.kernel = soft, hard, kernel
@@ -33,7 +33,7 @@ class Limits:
         (resource.RLIM_INFINITY, resource.RLIM_INFINITY, 1 << 30, resource.RLIM_INFINITY),
     ],
 )
-def test_as_many_files_are_allowed_as_the_system_lets_anybody_have(
+def test_the_soft_limit_is_raised_as_far_as_the_system_allows(
     soft: int, hard: int, kernel: int, after: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     limits = Limits(soft, hard, kernel)
