@@ -2,7 +2,7 @@
 
 A fetch may need a hundred small runs, each an object of its own on a remote store. Read one after another they would
 take longer than any client waits, so up to 16 are read at the same time. And once a read has something to serve and has
-taken 250 ms, it serves that instead of filling the response: the consumer goes on, and the cache has the rest sooner.
+taken 250 ms, it serves that instead of filling the response: the consumer continues, and later reads hit the cache.
 """
 
 from collections import OrderedDict

@@ -15,7 +15,7 @@ VALUE_CHARACTERS_MAX = 8_192
 
 
 def configure_logs(level: Level, form: Form = "text") -> None:
-    """Log events of this level and above. Called once by a process of ours, never as a library in a user's process.
+    """Log events of this level and above. Called once by `higgins` itself, never by the library in a user's process.
 
     `json` writes one object per line: `timestamp` (ISO 8601, UTC), `level`, `event`, an `exception` if one was logged,
     and the fields of the event.

@@ -59,7 +59,7 @@ class ApiCounts:
         """By Kafka's error code. In a response with many partitions each error counts."""
 
     def refuse(self, code: int) -> None:
-        """Count an error that a client was told."""
+        """Count an error code of a response."""
         self.errors[code] = self.errors.get(code, 0) + 1
 
 
