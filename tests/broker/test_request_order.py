@@ -87,10 +87,10 @@ class SlowStore:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._store, name)
 
-    def create_now(self, key: str, pieces: Sequence[Buffer]) -> bool:
+    def create_nowait(self, key: str, pieces: Sequence[Buffer]) -> bool:
         return False
 
-    def get_range_now(self, key: str, position: int, length: int) -> None:
+    def get_range_nowait(self, key: str, position: int, length: int) -> None:
         return None
 
     async def create(self, key: ObjectKey, pieces: Sequence[Buffer]) -> None:
