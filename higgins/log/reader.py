@@ -104,7 +104,10 @@ class Reader:
         return read
 
     async def read_pointers(self, pointers: Sequence[Pointer]) -> list[bytes]:
-        """The bytes of each pointer, such as those to operator state in the ledger. Raises: StorageUnavailable, Corrupt."""
+        """The bytes of each pointer, such as those to operator state in the ledger.
+
+        Raises: StorageUnavailable, Corrupt.
+        """
         blocks: list[bytes] = []
         for start in range(0, len(pointers), CONCURRENT_READS_MAX):
             for views in await self._fetch_pointers(pointers[start : start + CONCURRENT_READS_MAX]):
