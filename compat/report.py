@@ -1,7 +1,7 @@
-"""The report of all clients: `report.py RESULTS…` prints the tables that stand in the README.
+"""The report of all clients: `report.py RESULTS…` prints the tables of docs/compatibility.md.
 
-Standard library only. `--json FILE` renews the rows of these clients there, and the tables show all that it has.
-`--readme FILE` puts them between the two marks in that file instead of printing it.
+Uses only the standard library. `--json FILE` replaces the rows of these clients in a report, and the tables then show
+everything in it. `--page FILE` writes the tables between the two marks in that file instead of printing them.
 """
 
 import argparse
@@ -13,7 +13,7 @@ from typing import Any
 
 BEGIN_MARK = "<!-- compat table -->"
 END_MARK = "<!-- /compat table -->"
-# Which stories stand behind each column.
+# The stories that each column summarises.
 COLUMNS: Mapping[str, Sequence[str]] = {
     "connect, create": ("connect", "create", "auto-create"),
     "acks 0, 1, all": ("produce-acks-0", "produce-acks-1", "produce-acks-all"),
@@ -41,16 +41,16 @@ COLUMNS: Mapping[str, Sequence[str]] = {
 
 
 def cell(outcomes: Mapping[str, str], stories: Sequence[str]) -> str:
-    """`yes`, or what is not: a skip is what the client itself lacks."""
-    found = {story: outcomes.get(story, "not run") for story in stories}
-    if all(outcome == "pass" for outcome in found.values()):
+    """`yes`, or the stories that did not pass. A skipped story needs something that the client does not have."""
+    by_story = {story: outcomes.get(story, "not run") for story in stories}
+    if all(outcome == "pass" for outcome in by_story.values()):
         return "yes"
-    if all(outcome == "skip" for outcome in found.values()):
+    if all(outcome == "skip" for outcome in by_story.values()):
         return "the client cannot"
-    wrong = [f"{story}: {outcome}" for story, outcome in found.items() if outcome not in {"pass", "skip"}]
-    if wrong:
-        return "; ".join(wrong)
-    return "yes, without " + ", ".join(story for story, outcome in found.items() if outcome == "skip")
+    failures = [f"{story}: {outcome}" for story, outcome in by_story.items() if outcome not in {"pass", "skip"}]
+    if failures:
+        return "; ".join(failures)
+    return "yes, without " + ", ".join(story for story, outcome in by_story.items() if outcome == "skip")
 
 
 def name_of(report: Mapping[str, Any]) -> str:
@@ -59,13 +59,13 @@ def name_of(report: Mapping[str, Any]) -> str:
 
 
 def is_client(report: Mapping[str, Any]) -> bool:
-    """Whether it was told the stories of every client, and not those of its own folder."""
+    """Whether it ran the stories that all clients share, and not stories of its own folder."""
     known = {story for stories in COLUMNS.values() for story in stories}
     return any(row["story"] in known for row in report["stories"])
 
 
 def summary(report: Mapping[str, Any]) -> str:
-    """The stories of a tool's or a system's own folder that pass, and what became of the others."""
+    """The stories of a tool or system that pass, and the outcome of the others."""
     passed = [row["story"] for row in report["stories"] if row["outcome"] == "pass"]
     others = [f"{row['story']}: {row['outcome']}" for row in report["stories"] if row["outcome"] != "pass"]
     return ", ".join(passed) + (f"; {'; '.join(others)}" if others else "")
@@ -77,46 +77,46 @@ def markdown(rows: Sequence[Sequence[str]]) -> str:
 
 
 def table(reports: Sequence[Mapping[str, Any]]) -> str:
-    """Markdown: a row for each client, and below a row for each tool or system with stories of its own."""
-    clients, systems = [["client", "version", *COLUMNS]], [["on top", "version", "stories that pass"]]
+    """Markdown: a table of the clients, and a table of the tools and systems, which have stories of their own."""
+    clients, systems = [["client", "version", *COLUMNS]], [["system or tool", "version", "stories that pass"]]
     for report in reports:
-        named = [name_of(report), report["version"]]
+        first_cells = [name_of(report), report["version"]]
         if is_client(report):
             outcomes = {row["story"]: row["outcome"] for row in report["stories"]}
-            clients.append([*named, *(cell(outcomes, stories) for stories in COLUMNS.values())])
+            clients.append([*first_cells, *(cell(outcomes, stories) for stories in COLUMNS.values())])
         else:
-            systems.append([*named, summary(report)])
+            systems.append([*first_cells, summary(report)])
     return "\n\n".join(markdown(rows) for rows in (clients, systems) if len(rows) > 1)
 
 
-def renewed(path: Path, reports: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """What the file reports, with these reports in the place of older ones of the same clients."""
-    kept = json.loads(path.read_text()) if path.exists() else []
-    both = {report["client"]: report for report in [*kept, *reports]}
-    return [both[client] for client in sorted(both)]
+def updated(path: Path, reports: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """The reports in the file, with the new ones in place of older ones of the same clients."""
+    older = json.loads(path.read_text()) if path.exists() else []
+    by_client = {report["client"]: report for report in [*older, *reports]}
+    return [by_client[client] for client in sorted(by_client)]
 
 
 def put_into(path: Path, text: str) -> None:
-    """Replace what stands between the marks."""
+    """Replace the text between the marks."""
     before, begin, rest = path.read_text().partition(BEGIN_MARK)
     _, end, after = rest.partition(END_MARK)
     if not begin or not end:
-        sys.exit(f"{path} has no lines {BEGIN_MARK} and {END_MARK}; the table goes between them.")
+        sys.exit(f"{path} has no lines {BEGIN_MARK} and {END_MARK}. Add both; the tables are written between them.")
     path.write_text(f"{before}{begin}\n{text}\n{end}{after}")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Make one report of the clients' results.")
+    parser = argparse.ArgumentParser(description="Make one report of the results of clients.")
     parser.add_argument("results", nargs="+", type=Path, help="what harness.py wrote with --results")
-    parser.add_argument("--json", type=Path, help="the report to renew")
-    parser.add_argument("--readme", type=Path, help="the file whose tables to renew")
+    parser.add_argument("--json", type=Path, help="the report to update")
+    parser.add_argument("--page", type=Path, help="the file whose tables to update")
     options = parser.parse_args()
     reports = [json.loads(path.read_text()) for path in options.results]
     if options.json:
-        reports = renewed(options.json, reports)
+        reports = updated(options.json, reports)
         options.json.write_text(json.dumps(reports, indent=1) + "\n")
-    if options.readme:
-        put_into(options.readme, table(reports))
+    if options.page:
+        put_into(options.page, table(reports))
     else:
         print(table(reports))
 

@@ -1,16 +1,16 @@
 #!/bin/sh
-# Put every client, tool and system, or those named, through the stories: one row each in the table that is printed.
-#   compat/run.sh [CLIENT…] [--against HOST:PORT] [--readme FILE]
-# Renews their rows in compat/report.json, unless the broker is another's. Exit code 1 when one fails; one that cannot be
-# installed is skipped.
+# Run the stories with every client, tool and system, or with those named, and print a table with a row for each.
+#   compat/run.sh [CLIENT…] [--against HOST:PORT] [--page FILE]
+# Updates their rows in compat/report.json, unless --against names another broker. --page writes the tables into a page of
+# the documentation. Exit code 1 if one fails; one that cannot be installed is skipped.
 set -eu
 compat=$(cd "$(dirname "$0")" && pwd)
-clients='' against='' readme=''
+clients='' against='' page=''
 while [ $# -gt 0 ]; do
     case $1 in
         --against) against=$2 && shift ;;
-        --readme) readme=$2 && shift ;;
-        -*) echo "usage: run.sh [CLIENT…] [--against HOST:PORT] [--readme FILE]" >&2 && exit 2 ;;
+        --page) page=$2 && shift ;;
+        -*) echo "usage: run.sh [CLIENT…] [--against HOST:PORT] [--page FILE]" >&2 && exit 2 ;;
         *) clients="$clients $1" ;;
     esac
     shift
@@ -35,6 +35,6 @@ done
 if [ -n "$done" ]; then
     [ -n "$against" ] && keep='' || keep=$compat/report.json
     # shellcheck disable=SC2086  # names of ours, without spaces in the last part
-    "${HIGGINS_PYTHON:-python3}" "$compat/report.py" ${keep:+--json "$keep"} ${readme:+--readme "$readme"} $done
+    "${HIGGINS_PYTHON:-python3}" "$compat/report.py" ${keep:+--json "$keep"} ${page:+--page "$page"} $done
 fi
 exit $failed

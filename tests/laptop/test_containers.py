@@ -190,9 +190,9 @@ def test_the_gateway_makes_its_bucket_and_is_the_one_that_is_tested() -> None:
     assert shlex.split(run)[-3:] == ["--sidecar", f"{folder}/sidecar", f"{folder}/objects"]
 
 
-def test_the_readme_starts_services_that_exist() -> None:
-    told = "\n".join([(ROOT / "README.md").read_text(), (ROOT / "docker-compose.yml").read_text()])
-    commands = re.findall(r"docker compose(?: --profile (\S+))? up((?: [a-z0-9-]+)*)", told)
+@pytest.mark.parametrize("page", ["README.md", "docs/containers.md", "docker-compose.yml"])
+def test_the_documentation_starts_services_that_exist(page: str) -> None:
+    commands = re.findall(r"docker compose(?: --profile (\S+))? up((?: [a-z0-9-]+)*)", (ROOT / page).read_text())
     assert {profile for profile, _ in commands} == {"", "s3", "two"}
     for _, names in commands:
         assert set(names.replace(" -d", "").split()) <= set(SERVICES)

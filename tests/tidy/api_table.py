@@ -1,15 +1,15 @@
-"""The table of APIs in the README, made from the rows of all APIs: python -m tests.tidy.api_table"""
+"""The table of APIs in docs/compatibility.md, made from the rows of all APIs: python -m tests.tidy.api_table"""
 
 from higgins.kafka.apis import ROWS
-from tests.tidy.imports import ROOT
+from tests.tidy.pages import DOCS
 
-README = ROOT / "README.md"
+PAGE = DOCS / "compatibility.md"
 EN_DASH = "\N{EN DASH}"
 BEGIN, END = "<!-- api table -->\n", "<!-- /api table -->\n"
 
 
 def table() -> str:
-    """One line an API that clients are told of, by name."""
+    """A line for each API that ApiVersions lists, sorted by name."""
     rows = ["| API | versions |", "|---|---|"]
     for api in sorted((row.api for row in ROWS.values()), key=lambda api: api.name):
         if api.advertised:
@@ -19,13 +19,13 @@ def table() -> str:
     return "\n".join(rows) + "\n"
 
 
-def parts(text: str) -> tuple[str, str, str]:
-    """What stands before the table, the table, and what follows it."""
+def split(text: str) -> tuple[str, str, str]:
+    """The text before the table, the table, and the text after it."""
     before, _, rest = text.partition(BEGIN)
-    found, _, after = rest.partition(END)
-    return before, found, after
+    current, _, after = rest.partition(END)
+    return before, current, after
 
 
 if __name__ == "__main__":
-    before, _, after = parts(README.read_text())
-    README.write_text(f"{before}{BEGIN}{table()}{END}{after}")
+    before, _, after = split(PAGE.read_text())
+    PAGE.write_text(f"{before}{BEGIN}{table()}{END}{after}")
