@@ -126,7 +126,7 @@ async def _alone(
     consumer.assign(dict.fromkeys(partitions, start.position))
     if start.timestamp_ms is not None:
         await consumer.seek_to_time(start.timestamp_ms)
-    await consumer.locate()
+    await consumer.resolve_positions()
     if not until_end:
         return lambda count: consumer.poll(POLL_S, records_max=count), None
     located = await list_offsets(cluster, dict.fromkeys(partitions, LATEST))
@@ -142,7 +142,7 @@ async def _alone(
 
 
 def _partitions(cluster: Cluster, topic: str, chosen: list[int]) -> list[TopicPartition]:
-    known = sorted(cluster.view.topics[topic].leaders)
+    known = sorted(cluster.metadata.topics[topic].leaders)
     for one in chosen:
         if one not in known:
             raise Unfit(f"Topic '{topic}' has no partition {one}; it has {known[0]} to {known[-1]}.")

@@ -114,7 +114,7 @@ async def _play(broker: Broker, rate: float, json: bool) -> None:
         async with open_producer(cluster) as producer, background() as nursery:
             derived = Consumer(cluster)
             derived.assign({(DERIVED, one): LATEST for one in (await cluster.topic(DERIVED)).leaders})
-            await derived.locate()
+            await derived.resolve_positions()
             nursery.start_soon(_watch, derived, show)
             await _write(producer, runtime, show, rate, first=FIRST_ORDER_ID + await _orders_so_far(cluster))
 

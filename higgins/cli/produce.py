@@ -15,8 +15,8 @@ from higgins.cli.common import DEFAULT_BOOTSTRAP, Bootstrap, complain, with_clus
 from higgins.cli.progress import Progress
 from higgins.cli.stdin import part_read, read_lines
 from higgins.client import Cluster, Producer, ProducerSettings, SendResult, Stored, open_producer
-from higgins.client.results import Delivery
 from higgins.model.errors import Unfit
+from higgins.model.future import Future
 from higgins_protocol.records.compression import Codec
 
 LINE_BYTES_MAX = 16 << 20
@@ -106,14 +106,14 @@ class Report:
     """Counts stored records and prints failures. Its memory is bounded: settled deliveries are dropped."""
 
     def __init__(self) -> None:
-        self.deliveries: deque[Delivery] = deque()
+        self.deliveries: deque[Future[SendResult]] = deque()
         self._stored = 0
         self._failed = 0
 
     def settle(self) -> None:
         """Count the deliveries at the front that are settled."""
-        while self.deliveries and self.deliveries[0].result is not None:
-            self._count(self.deliveries.popleft().result)
+        while self.deliveries and self.deliveries[0].is_done:
+            self._count(self.deliveries.popleft().result())
 
     def finish(self) -> int:
         """Print the totals to standard error, and return the exit code."""
@@ -124,12 +124,12 @@ class Report:
             print(f"{self._stored} records stored{failed}", file=sys.stderr)
         return 1 if self._failed else 0
 
-    def _count(self, result: SendResult | None) -> None:
+    def _count(self, result: SendResult) -> None:
         if isinstance(result, Stored):
             self._stored += 1
             return
         self._failed += 1
-        if result is not None and self._failed <= FAILURES_SHOWN_MAX:
+        if self._failed <= FAILURES_SHOWN_MAX:
             complain(f"{type(result).__name__} in {result.topic} [{result.partition}]: {result.message}")
 
 

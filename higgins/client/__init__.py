@@ -1,8 +1,8 @@
-"""A small Kafka client of our own: what the command line, the demo and the simulation speak to a broker with.
+"""A small Kafka client, which the command line, the demo, `higgins.testing` and the simulation use.
 
-Sans-IO cores (`wire`, `lane`, `positions`, `assignment`) under a thin trio shell. Streams are handed in by a `connect`
-callable and time and chance by a Runtime, so that the same code runs over sockets and in a simulation. Not here: SASL,
-TLS, transactions, fetch sessions and topic ids.
+The parts with state machines are sans-IO (`in_flight`, `partition_queue`, `positions`, `assignment`); around them is a
+thin layer of trio tasks. Streams come from a `connect` callable, and time and randomness from a Runtime, so the same
+code runs over sockets and in a simulation. Not implemented: SASL, TLS, transactions, fetch sessions and topic ids.
 """
 
 from higgins.client.admin import Admin

@@ -1,12 +1,17 @@
-"""Administration: topics, groups, and our private request. Nothing is asked twice unless asking twice is harmless."""
+"""Administration: topics, groups, and Higgins' private API.
+
+Requests that are safe to repeat are retried. CreateTopics, DeleteTopics and CreatePartitions are not: a retry after a
+lost response would fail with TOPIC_ALREADY_EXISTS or the like, though the first attempt succeeded.
+"""
 
 from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from higgins.client.cluster import Cluster, TopicPartition, TopicView
-from higgins.client.errors import BrokerRefused, ClientError, check
-from higgins.client.group import fetch_committed
+from higgins.client.cluster import Cluster, TopicMetadata, TopicPartition
+from higgins.client.connection import Connection
+from higgins.client.errors import BrokerRefused, ClientError, raise_for_error
+from higgins.client.group import fetch_committed, offset_commit_topics
 from higgins.client.offsets import by_leader, by_topic
 from higgins_protocol.errors import ErrorCode
 from higgins_protocol.messages.create_partitions import (
@@ -38,26 +43,21 @@ from higgins_protocol.messages.describe_groups import (
     DescribeGroupsResponse,
 )
 from higgins_protocol.messages.list_groups import ListGroupsRequest, ListGroupsResponse
-from higgins_protocol.messages.offset_commit import (
-    OffsetCommitRequest,
-    OffsetCommitRequestPartition,
-    OffsetCommitRequestTopic,
-    OffsetCommitResponse,
-)
+from higgins_protocol.messages.offset_commit import OffsetCommitRequest, OffsetCommitResponse
 from higgins_protocol.messages.private import PrivateRequest, PrivateResponse
 
-DELETE_VERSION_MIN = 6
+DELETE_TOPICS_VERSION_MIN = 6
+"""The first version with `topics`, the only form that is sent here."""
 OPERATION_TIMEOUT_MS = 30_000
 
-
-# What a commit from outside is told while a group has members.
-_OCCUPIED = frozenset(
+_GROUP_HAS_MEMBERS = frozenset(
     {ErrorCode.UNKNOWN_MEMBER_ID, ErrorCode.ILLEGAL_GENERATION, ErrorCode.REBALANCE_IN_PROGRESS}
 )
-_WHY_NOT: Mapping[int, str] = {
+"""How a coordinator refuses a commit without a member id while the group has members."""
+_DELETE_GROUP_ERRORS: Mapping[int, str] = {
     ErrorCode.NON_EMPTY_GROUP: "Group '{}' has members; stop them first.",
     ErrorCode.GROUP_ID_NOT_FOUND: "Group '{}' does not exist.",
-    ErrorCode.POLICY_VIOLATION: "Group '{}' is the progress of an operator, and goes with it.",
+    ErrorCode.POLICY_VIOLATION: "Group '{}' holds the offsets of an operator; it is deleted with the operator.",
 }
 
 
@@ -70,7 +70,7 @@ class ListedGroup(msgspec.Struct, frozen=True):
 
 
 class Admin:
-    """What an operator of a cluster asks it. Every method raises ClientError when it could not be done."""
+    """Administrative operations. Every method raises ClientError when the operation fails."""
 
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
@@ -83,7 +83,7 @@ class Admin:
         replication_factor: int = -1,
         configs: Mapping[str, str] | None = None,
     ) -> None:
-        """Make a topic; -1 leaves a number to the broker."""
+        """Create a topic; -1 means the broker's default."""
         topic = CreatableTopic(
             name=name,
             num_partitions=partitions,
@@ -92,158 +92,163 @@ class Admin:
         )
         connection = await self._cluster.any_connection("admin")
         request = CreateTopicsRequest(topics=[topic], timeout_ms=OPERATION_TIMEOUT_MS)
-        answer = await connection.call(request, CreateTopicsResponse, at_least=4)
-        for one in answer.topics:
-            check(one.error_code, one.error_message)
-        self._cluster.forget([name])
+        response = await connection.call(request, CreateTopicsResponse, at_least=4)
+        for result in response.topics:
+            raise_for_error(result.error_code, result.error_message)
+        self._cluster.invalidate([name])
 
     async def delete_topic(self, name: str) -> None:
         """Delete a topic and its records."""
         connection = await self._cluster.any_connection("admin")
         request = DeleteTopicsRequest(topics=[DeleteTopicState(name=name)], timeout_ms=OPERATION_TIMEOUT_MS)
-        answer = await connection.call(request, DeleteTopicsResponse, at_least=DELETE_VERSION_MIN)
-        for one in answer.responses:
-            check(one.error_code, one.error_message or f"Topic '{name}' cannot be deleted.")
-        self._cluster.forget([name])
+        response = await connection.call(request, DeleteTopicsResponse, at_least=DELETE_TOPICS_VERSION_MIN)
+        for result in response.responses:
+            raise_for_error(result.error_code, result.error_message or f"Topic '{name}' cannot be deleted.")
+        self._cluster.invalidate([name])
 
     async def add_partitions(self, name: str, partitions: int) -> None:
-        """Give a topic this many partitions in all."""
+        """Increase a topic's number of partitions to `partitions`."""
         connection = await self._cluster.any_connection("admin")
-        asked = CreatePartitionsTopic(name=name, count=partitions, assignments=None)
-        request = CreatePartitionsRequest(topics=[asked], timeout_ms=OPERATION_TIMEOUT_MS)
-        answer = await connection.call(request, CreatePartitionsResponse)
-        for one in answer.results:
-            check(one.error_code, one.error_message or f"Topic '{name}' cannot be given {partitions} partitions.")
-        self._cluster.forget([name])
+        topic = CreatePartitionsTopic(name=name, count=partitions, assignments=None)
+        request = CreatePartitionsRequest(topics=[topic], timeout_ms=OPERATION_TIMEOUT_MS)
+        response = await connection.call(request, CreatePartitionsResponse)
+        for result in response.results:
+            raise_for_error(
+                result.error_code, result.error_message or f"Topic '{name}' cannot be given {partitions} partitions."
+            )
+        self._cluster.invalidate([name])
 
     async def delete_records(self, before: Mapping[TopicPartition, int]) -> dict[TopicPartition, int]:
-        """Delete what lies below an offset (-1: all there is); where each partition begins then.
+        """Delete the records below an offset (-1: all) and return the new log start offset of each partition.
 
-        A partition that answers is not asked again, however often others must be.
+        A retry asks only the partitions without a response so far.
         """
-        started: dict[TopicPartition, int] = {}
+        log_starts: dict[TopicPartition, int] = {}
 
         async def attempt() -> None:
-            missing = [key for key in before if key not in started]
+            missing = [key for key in before if key not in log_starts]
             await self._cluster.refresh({topic for topic, _ in missing})
             for node_id, keys in by_leader(self._cluster, missing).items():
-                await self._delete_records(node_id, {key: before[key] for key in keys}, started)
+                await self._delete_records(node_id, {key: before[key] for key in keys}, log_starts)
 
-        await self._cluster.retrying(attempt, retry_missing=False)
-        return started
+        await self._cluster.retry(attempt, retry_missing=False)
+        return log_starts
 
     async def _delete_records(
-        self, node_id: int, before: Mapping[TopicPartition, int], started: dict[TopicPartition, int]
+        self, node_id: int, before: Mapping[TopicPartition, int], log_starts: dict[TopicPartition, int]
     ) -> None:
         topics = [
-            DeleteRecordsTopic(topic, [DeleteRecordsPartition(one, before[topic, one]) for one in partitions])
-            for topic, partitions in by_topic(before).items()
+            DeleteRecordsTopic(topic, [DeleteRecordsPartition(number, before[topic, number]) for number in numbers])
+            for topic, numbers in by_topic(before).items()
         ]
         connection = await self._cluster.connection(node_id, "admin")
-        answer = await connection.call(DeleteRecordsRequest(topics, OPERATION_TIMEOUT_MS), DeleteRecordsResponse)
-        for topic in answer.topics:
-            for one in topic.partitions:
-                where = f"{topic.name} [{one.partition_index}]"
-                check(one.error_code, f"Records of {where} cannot be deleted up to there.")
-                started[topic.name, one.partition_index] = one.low_watermark
+        response = await connection.call(DeleteRecordsRequest(topics, OPERATION_TIMEOUT_MS), DeleteRecordsResponse)
+        for topic in response.topics:
+            for partition in topic.partitions:
+                raise_for_error(
+                    partition.error_code,
+                    f"The records of {topic.name} [{partition.partition_index}] cannot be deleted up to this offset.",
+                )
+                log_starts[topic.name, partition.partition_index] = partition.low_watermark
 
-    async def topics(self) -> list[TopicView]:
-        """Every topic, by name."""
+    async def topics(self) -> list[TopicMetadata]:
+        """All topics, sorted by name."""
 
-        async def attempt() -> list[TopicView]:
-            view = await self._cluster.refresh(None)
-            return [view.topics[name] for name in sorted(view.topics)]
+        async def attempt() -> list[TopicMetadata]:
+            metadata = await self._cluster.refresh(None)
+            return [metadata.topics[name] for name in sorted(metadata.topics)]
 
-        return await self._cluster.retrying(attempt)
+        return await self._cluster.retry(attempt)
 
     async def groups(self) -> list[ListedGroup]:
-        """Every group that some node coordinates, by id."""
+        """All groups of all nodes, sorted by id."""
 
         async def attempt() -> list[ListedGroup]:
-            view = await self._cluster.refresh(())
-            found: dict[str, ListedGroup] = {}
-            for node_id in view.nodes:
+            metadata = await self._cluster.refresh(())
+            # Each node lists only the groups that it coordinates.
+            groups: dict[str, ListedGroup] = {}
+            for node_id in metadata.nodes:
                 connection = await self._cluster.connection(node_id, "admin")
-                answer = await connection.call(ListGroupsRequest(), ListGroupsResponse)
-                check(answer.error_code, "The groups cannot be listed.")
-                for one in answer.groups:
-                    found[one.group_id] = ListedGroup(one.group_id, one.protocol_type, one.group_state)
-            return [found[group_id] for group_id in sorted(found)]
+                response = await connection.call(ListGroupsRequest(), ListGroupsResponse)
+                raise_for_error(response.error_code, "The groups cannot be listed.")
+                for group in response.groups:
+                    groups[group.group_id] = ListedGroup(group.group_id, group.protocol_type, group.group_state)
+            return [groups[group_id] for group_id in sorted(groups)]
 
-        return await self._cluster.retrying(attempt)
+        return await self._cluster.retry(attempt)
 
     async def describe_group(self, group_id: str) -> DescribedGroup:
-        """A group's state and members. Raises BrokerRefused GROUP_ID_NOT_FOUND when there is none."""
+        """A group's state and members. Raises: BrokerRefused GROUP_ID_NOT_FOUND when it does not exist."""
 
         async def attempt() -> DescribedGroup:
-            connection = await self._cluster.connection(await self._cluster.coordinator(group_id), "admin")
-            answer = await connection.call(DescribeGroupsRequest(groups=[group_id]), DescribeGroupsResponse)
-            group = answer.groups[0]
-            check(group.error_code, group.error_message or f"Group '{group_id}' cannot be described.")
+            connection = await self._coordinator_connection(group_id)
+            response = await connection.call(DescribeGroupsRequest(groups=[group_id]), DescribeGroupsResponse)
+            group = response.groups[0]
+            raise_for_error(group.error_code, group.error_message or f"Group '{group_id}' cannot be described.")
             if group.group_state == "Dead":
+                # Kafka describes a group that does not exist as Dead, without an error code.
                 raise BrokerRefused(ErrorCode.GROUP_ID_NOT_FOUND, f"Group '{group_id}' does not exist.")
             return group
 
-        return await self._cluster.retrying(attempt)
+        return await self._cluster.retry(attempt)
 
     async def committed(
         self, group_id: str, partitions: Sequence[TopicPartition] | None = None
     ) -> dict[TopicPartition, int]:
-        """A group's committed offsets, of these partitions or of all that have one."""
+        """A group's committed offsets for these partitions, or for all that have one."""
         return await fetch_committed(self._cluster, group_id, partitions)
 
     async def reset_offsets(self, group_id: str, offsets: Mapping[TopicPartition, int]) -> None:
-        """Commit offsets for a group from outside; only while nobody is in it."""
-        topics = [
-            OffsetCommitRequestTopic(
-                name=topic,
-                partitions=[
-                    OffsetCommitRequestPartition(partition_index=one, committed_offset=offsets[topic, one])
-                    for one in partitions
-                ],
-            )
-            for topic, partitions in by_topic(offsets).items()
-        ]
-        request = OffsetCommitRequest(group_id=group_id, topics=topics)
+        """Commit offsets for a group that has no members. Raises: BrokerRefused NON_EMPTY_GROUP when it has some."""
+        request = OffsetCommitRequest(group_id=group_id, topics=offset_commit_topics(offsets))
 
         async def attempt() -> None:
-            connection = await self._cluster.connection(await self._cluster.coordinator(group_id), "admin")
-            answer = await connection.call(request, OffsetCommitResponse)
-            for topic in answer.topics:
-                for one in topic.partitions:
-                    if one.error_code in _OCCUPIED:
+            connection = await self._coordinator_connection(group_id)
+            response = await connection.call(request, OffsetCommitResponse)
+            for topic in response.topics:
+                for partition in topic.partitions:
+                    if partition.error_code in _GROUP_HAS_MEMBERS:
                         raise BrokerRefused(
                             ErrorCode.NON_EMPTY_GROUP, f"Group '{group_id}' has members; stop them first."
                         )
-                    check(one.error_code, f"Group '{group_id}' cannot be set in {topic.name} [{one.partition_index}].")
+                    raise_for_error(
+                        partition.error_code,
+                        f"The offset of group '{group_id}' in {topic.name} [{partition.partition_index}] "
+                        "cannot be set.",
+                    )
 
-        await self._cluster.retrying(attempt, retry_missing=False)
+        await self._cluster.retry(attempt, retry_missing=False)
 
     async def delete_group(self, group_id: str) -> None:
-        """Forget a group that nobody is in, with all it has committed."""
+        """Delete a group that has no members, with its committed offsets."""
 
         async def attempt() -> None:
-            connection = await self._cluster.connection(await self._cluster.coordinator(group_id), "admin")
-            answer = await connection.call(DeleteGroupsRequest([group_id]), DeleteGroupsResponse)
-            for one in answer.results:
-                message = _WHY_NOT.get(one.error_code, "Group '{}' cannot be deleted.")
-                check(one.error_code, message.format(group_id))
+            connection = await self._coordinator_connection(group_id)
+            response = await connection.call(DeleteGroupsRequest([group_id]), DeleteGroupsResponse)
+            for result in response.results:
+                message = _DELETE_GROUP_ERRORS.get(result.error_code, "Group '{}' cannot be deleted.")
+                raise_for_error(result.error_code, message.format(group_id))
 
-        await self._cluster.retrying(attempt)
+        await self._cluster.retry(attempt)
 
     async def private(self, verb: str, document: object, *, node_id: int | None = None) -> object:
-        """Ask what Kafka's protocol has no word for, of any node or of one; JSON both ways. Only Higgins answers.
+        """Call Higgins' private API, on any node or on this one. Both documents are JSON values.
 
-        Raises: BrokerRefused with the broker's sentence.
+        Other Kafka brokers do not know its API key; they close the connection, which raises OutcomeUnknown here.
+
+        Raises: BrokerRefused with the broker's message, and other ClientErrors.
         """
         if node_id is None:
             connection = await self._cluster.any_connection("admin")
         else:
             connection = await self._cluster.connection(node_id, "admin")
         request = PrivateRequest(verb=verb, document=msgspec.json.encode(document))
-        answer = await connection.call(request, PrivateResponse)
-        check(answer.error_code, answer.error_message)
+        response = await connection.call(request, PrivateResponse)
+        raise_for_error(response.error_code, response.error_message)
         try:
-            return msgspec.json.decode(answer.document) if answer.document else {}
+            return msgspec.json.decode(response.document) if response.document else {}
         except msgspec.DecodeError as error:
-            raise ClientError(f"The broker's answer to '{verb}' is not JSON: {error}") from error
+            raise ClientError(f"The broker's response to '{verb}' is not valid JSON: {error}") from error
+
+    async def _coordinator_connection(self, group_id: str) -> Connection:
+        return await self._cluster.connection(await self._cluster.find_coordinator(group_id), "admin")

@@ -1,4 +1,4 @@
-"""Subscriptions and assignments of consumer groups as our client writes and reads them, and the range assignor. Pure.
+"""Subscriptions and assignments of consumer groups as this client writes and reads them, and the range assignor. Pure.
 
 Subscriptions are written in version 1, the first one with owned partitions, and assignments in version 0, which has all
 fields: every client reads these.
@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
+from higgins.client.cluster import TopicPartition
 from higgins.client.errors import IncompatibleBroker
 from higgins.client.offsets import by_topic
 from higgins_protocol import consumer_protocol
@@ -17,8 +18,6 @@ from higgins_protocol.consumer_protocol import (
     TopicPartitions,
 )
 from higgins_protocol.errors import DecodeError
-
-TopicPartition = tuple[str, int]
 
 _SUBSCRIPTION_VERSION = 1
 _ASSIGNMENT_VERSION = 0
@@ -69,10 +68,10 @@ def assign_ranges(
     Where the partitions cannot be divided equally, the first members get one more. Every member is in the result.
     """
     assigned: dict[str, list[TopicPartition]] = {member: [] for member in subscriptions}
-    for topic in sorted({name for one in subscriptions.values() for name in one.topics}):
-        members = sorted(member for member, one in subscriptions.items() if topic in one.topics)
-        for member, chosen in zip(members, _ranges(partitions.get(topic, 0), len(members)), strict=True):
-            assigned[member].extend((topic, partition) for partition in chosen)
+    for topic in sorted({name for subscription in subscriptions.values() for name in subscription.topics}):
+        members = sorted(member for member, subscription in subscriptions.items() if topic in subscription.topics)
+        for member, numbers in zip(members, _ranges(partitions.get(topic, 0), len(members)), strict=True):
+            assigned[member].extend((topic, number) for number in numbers)
     return assigned
 
 
@@ -87,4 +86,4 @@ def _grouped(partitions: Iterable[TopicPartition]) -> list[TopicPartitions]:
 
 
 def _pairs(grouped: Iterable[TopicPartitions]) -> tuple[TopicPartition, ...]:
-    return tuple((one.topic, partition) for one in grouped for partition in one.partitions)
+    return tuple((topic.topic, number) for topic in grouped for number in topic.partitions)

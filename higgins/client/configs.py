@@ -1,11 +1,11 @@
-"""Config entries of topics: what stands and where it comes from, and changes of single entries."""
+"""Config entries of topics: describe them with their sources, and change single ones."""
 
 from collections.abc import Mapping, Sequence
 
 import msgspec
 
 from higgins.client.cluster import Cluster
-from higgins.client.errors import check
+from higgins.client.errors import raise_for_error
 from higgins_protocol.messages.describe_configs import (
     DescribeConfigsRequest,
     DescribeConfigsResource,
@@ -18,8 +18,9 @@ from higgins_protocol.messages.incremental_alter_configs import (
     IncrementalResource,
 )
 
-TOPIC = 2
+TOPIC_RESOURCE = 2
 SET, DELETE = 0, 1
+"""Operations of IncrementalAlterConfigs."""
 SOURCES: Mapping[int, str] = {
     1: "topic",
     2: "broker, changed since its start",
@@ -27,11 +28,11 @@ SOURCES: Mapping[int, str] = {
     4: "broker",
     5: "default",
 }
-"""Kafka's codes in words."""
+"""Kafka's `config_source` codes, as they are shown to a user."""
 
 
 class ConfigEntry(msgspec.Struct, frozen=True):
-    """One entry as a broker describes it."""
+    """One config entry with its effective value and where that comes from."""
 
     name: str
     value: str | None
@@ -40,41 +41,46 @@ class ConfigEntry(msgspec.Struct, frozen=True):
 
 
 async def topic_configs(cluster: Cluster, topic: str, keys: Sequence[str] | None = None) -> list[ConfigEntry]:
-    """A topic's entries by name, all or those asked for; names that the broker does not know are left out.
+    """A topic's config entries sorted by name, all or only these; names that the broker does not know are left out.
 
-    Raises: BrokerRefused and other ClientErrors.
+    Raises: ClientError.
     """
 
     async def attempt() -> list[ConfigEntry]:
         connection = await cluster.any_connection("admin")
-        resource = DescribeConfigsResource(TOPIC, topic, None if keys is None else list(keys))
+        resource = DescribeConfigsResource(TOPIC_RESOURCE, topic, None if keys is None else list(keys))
         request = DescribeConfigsRequest([resource], include_documentation=True)
-        answer = await connection.call(request, DescribeConfigsResponse, at_least=3)
-        (found,) = answer.results
-        check(found.error_code, found.error_message or f"Topic '{topic}' does not exist, or cannot be described.")
+        response = await connection.call(request, DescribeConfigsResponse, at_least=3)
+        (result,) = response.results
+        raise_for_error(
+            result.error_code, result.error_message or f"Topic '{topic}' does not exist, or cannot be described."
+        )
         return [
-            ConfigEntry(one.name, one.value, SOURCES.get(one.config_source, "elsewhere"), one.documentation)
-            for one in sorted(found.configs, key=lambda one: one.name)
+            ConfigEntry(entry.name, entry.value, SOURCES.get(entry.config_source, "unknown"), entry.documentation)
+            for entry in sorted(result.configs, key=lambda entry: entry.name)
         ]
 
-    return await cluster.retrying(attempt, retry_missing=False)
+    return await cluster.retry(attempt, retry_missing=False)
 
 
 async def change_topic_configs(
     cluster: Cluster, topic: str, *, values: Mapping[str, str], deleted: Sequence[str] = ()
 ) -> None:
-    """Set entries of a topic and delete others, all of it or nothing. Doing it twice does no harm.
+    """Set some config entries of a topic and reset others to their defaults: all of them, or none on an error.
 
-    Raises: BrokerRefused and other ClientErrors.
+    Raises: ClientError.
     """
 
     async def attempt() -> None:
+        # Setting and deleting by name gives the same result when repeated, so a retry is safe.
         connection = await cluster.any_connection("admin")
         changes = [IncrementalConfig(name, SET, value) for name, value in values.items()]
         changes += [IncrementalConfig(name, DELETE, None) for name in deleted]
-        request = IncrementalAlterConfigsRequest([IncrementalResource(TOPIC, topic, changes)])
-        answer = await connection.call(request, IncrementalAlterConfigsResponse)
-        for one in answer.responses:
-            check(one.error_code, one.error_message or f"The configs of topic '{topic}' cannot be changed.")
+        request = IncrementalAlterConfigsRequest([IncrementalResource(TOPIC_RESOURCE, topic, changes)])
+        response = await connection.call(request, IncrementalAlterConfigsResponse)
+        for result in response.responses:
+            raise_for_error(
+                result.error_code, result.error_message or f"The configs of topic '{topic}' cannot be changed."
+            )
 
-    await cluster.retrying(attempt, retry_missing=False)
+    await cluster.retry(attempt, retry_missing=False)

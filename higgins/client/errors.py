@@ -1,26 +1,26 @@
-"""What can go wrong for a client, named for what its caller knows afterwards."""
+"""The errors that client calls raise. Each class says what the caller knows about the outcome of its request."""
 
 from higgins_protocol.errors import ErrorCode
 
 
 class ClientError(Exception):
-    """The root; never raised itself."""
+    """The base class of all client errors; never raised itself."""
 
 
 class Unreachable(ClientError):
-    """The request was never sent: surely nothing happened."""
+    """The request was not sent, so it had no effect. Sending it again is safe."""
 
 
 class OutcomeUnknown(ClientError):
-    """The request was sent and no answer came: it may have happened, or may still happen."""
+    """The request was sent and no response came: it may have taken effect, or may still do so."""
 
 
 class IncompatibleBroker(ClientError):
-    """The two sides share no version of an API, or what came back is not Kafka's protocol."""
+    """The two sides share no version of an API, or the peer's bytes are not valid Kafka protocol."""
 
 
 class BrokerRefused(ClientError):
-    """The broker said no; the code says how, the message why."""
+    """The broker answered with an error code. `message` explains it, where the broker or the client has more to say."""
 
     def __init__(self, code: ErrorCode, message: str) -> None:
         super().__init__(code, message)
@@ -32,10 +32,10 @@ class BrokerRefused(ClientError):
 
 
 class Rebalancing(ClientError):
-    """The group has moved on: this member must join again before it goes on."""
+    """The group is rebalancing, or no longer knows this member: the member must join again."""
 
 
-# What a refusal may become on its own: ask again after a pause, and where leaders moved, with fresh metadata.
+# Error codes that a later attempt may clear: retry after a pause, with fresh metadata where a leader may have moved.
 RETRIABLE = frozenset(
     {
         ErrorCode.UNKNOWN_TOPIC_OR_PARTITION,
@@ -59,19 +59,21 @@ RETRIABLE = frozenset(
     }
 )
 
-# A refusal of a produce after which the batch may still be stored: the answer was given before the outcome was known.
-UNDECIDED = frozenset({ErrorCode.REQUEST_TIMED_OUT, ErrorCode.NETWORK_EXCEPTION, ErrorCode.UNKNOWN_SERVER_ERROR})
+# Error codes of Produce after which the batch may still be stored: the broker answered before it knew the outcome.
+OUTCOME_UNKNOWN_CODES = frozenset(
+    {ErrorCode.REQUEST_TIMED_OUT, ErrorCode.NETWORK_EXCEPTION, ErrorCode.UNKNOWN_SERVER_ERROR}
+)
 
 
 def error_code(code: int) -> ErrorCode:
-    """The named code; what this release does not know reads as UNKNOWN_SERVER_ERROR."""
+    """The enum member of a wire code. A code that this release does not know becomes UNKNOWN_SERVER_ERROR."""
     try:
         return ErrorCode(code)
     except ValueError:
         return ErrorCode.UNKNOWN_SERVER_ERROR
 
 
-def check(code: int, message: str | None) -> None:
-    """Raise BrokerRefused unless the code says that all is well."""
+def raise_for_error(code: int, message: str | None) -> None:
+    """Raise BrokerRefused unless the code is NONE."""
     if code:
         raise BrokerRefused(error_code(code), message or "")

@@ -1,7 +1,16 @@
-"""A member of a classic consumer group: join, sync, heartbeat, commit, leave, each a call that can be cancelled.
+"""A member of a consumer group in the classic protocol: join, sync, heartbeat, commit and leave, as calls.
 
-The member has no task of its own: whoever holds it calls `heartbeat` in time, and `join` again when told that the group
-is rebalancing. Every member has its own connections, because a join is answered only when its group is complete.
+The member has no task of its own: its owner calls `heartbeat` in time, and `join` again after `Rebalancing`. A call can
+be cancelled anywhere; the next `join` starts again with the member id that the coordinator has assigned.
+
+*How a member joins.* JoinGroup is answered when all members of the group have joined, with the leader's name and, for
+the leader, everybody's subscription. SyncGroup then gives each member its assignment, which the leader computes. Either
+may be refused because the group has started another rebalance meanwhile; `join` then starts again, up to ROUNDS_MAX
+times. UNKNOWN_MEMBER_ID means that the coordinator has removed this member: it joins as a new one, without an id and
+without the partitions it owned.
+
+*Connections.* JoinGroup and SyncGroup may take as long as the slowest member, and a broker answers the requests of a
+connection in order. So a member has one connection for them and another one for heartbeats, commits and leaving.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -21,8 +30,8 @@ from higgins.client.errors import (
     OutcomeUnknown,
     Rebalancing,
     Unreachable,
-    check,
     error_code,
+    raise_for_error,
 )
 from higgins.client.offsets import by_topic
 from higgins.client.settings import MemberSettings
@@ -57,10 +66,12 @@ Response = TypeVar("Response", bound=Message)
 
 PROTOCOL_TYPE = "consumer"
 PROTOCOL = "range"
-GROUPS_VERSION_MIN = 8
+OFFSET_FETCH_VERSION_MIN = 8
+"""The first version with `groups`, the only form that is sent here."""
 LEAVE_VERSION_MIN = 3
+"""The first version that names members by instance id as well (KIP-345)."""
 JOIN_GRACE_S = 5.0
-# How often a join may be sent back to its start before it counts as refused.
+"""How much longer than the rebalance timeout the client waits for JoinGroup and SyncGroup."""
 ROUNDS_MAX = 100
 
 _COORDINATOR_MOVED = frozenset(
@@ -70,13 +81,13 @@ _COORDINATOR_MOVED = frozenset(
         ErrorCode.COORDINATOR_LOAD_IN_PROGRESS,
     }
 )
-_JOIN_AGAIN = frozenset(
+_MUST_REJOIN = frozenset(
     {ErrorCode.REBALANCE_IN_PROGRESS, ErrorCode.ILLEGAL_GENERATION, ErrorCode.UNKNOWN_MEMBER_ID}
 )
 
 
 class GroupMember:
-    """One member. `generation` is -1 while it is not part of one."""
+    """One member. `generation` is -1 and `joined` false while it has no valid assignment."""
 
     def __init__(
         self, cluster: Cluster, group_id: str, topics: Sequence[str], settings: MemberSettings | None = None
@@ -89,21 +100,21 @@ class GroupMember:
         self._topics = tuple(topics)
         self._settings = settings or MemberSettings()
         self._coordinator: int | None = None
-        self._purpose = cluster.purpose("group")
-        self._join_purpose = cluster.purpose("join")
+        self._connection_name = cluster.unique_connection_name("group")
+        self._join_connection_name = cluster.unique_connection_name("join")
 
     def __repr__(self) -> str:
         return f"<GroupMember {self.group_id} {self.member_id or '-'} generation={self.generation}>"
 
     @property
     def joined(self) -> bool:
-        """Whether it holds an assignment of a generation, as far as it knows."""
+        """Whether the member has an assignment that the coordinator has not revoked, as far as it knows."""
         return self.generation >= 0
 
     async def join(self) -> tuple[TopicPartition, ...]:
-        """Become part of the next generation and return what was assigned; waits for the other members.
+        """Join the group's next generation and return the assigned partitions. Waits for the other members.
 
-        Raises: BrokerRefused (what does not pass by itself), Unreachable, OutcomeUnknown.
+        Raises: BrokerRefused for an error that a retry does not clear, Unreachable, OutcomeUnknown.
         """
         for _ in range(ROUNDS_MAX):
             try:
@@ -117,79 +128,67 @@ class GroupMember:
             self.assignment = assignment
             return assignment
         raise BrokerRefused(
-            ErrorCode.REBALANCE_IN_PROGRESS, f"Group '{self.group_id}' did not settle in {ROUNDS_MAX} rounds."
+            ErrorCode.REBALANCE_IN_PROGRESS,
+            f"Group '{self.group_id}' started another rebalance each of the {ROUNDS_MAX} times that it was joined.",
         )
 
     async def heartbeat(self) -> None:
-        """Tell the coordinator that this member lives. Raises Rebalancing when it must join again."""
+        """Send one heartbeat. Raises: Rebalancing when the member must join again; other ClientErrors."""
         request = HeartbeatRequest(
             group_id=self.group_id,
             generation_id=self.generation,
             member_id=self.member_id,
             group_instance_id=self._settings.instance_id,
         )
-        answer = await self._ask(request, HeartbeatResponse, lambda one: one.error_code)
-        self._check(answer.error_code)
+        response = await self._call(request, HeartbeatResponse, lambda response: response.error_code)
+        self._raise_for_error(response.error_code)
 
     async def commit(self, offsets: Mapping[TopicPartition, int], metadata: str = "") -> None:
         """Commit the next offset to read of each partition.
 
-        Raises: Rebalancing (nothing was committed: join again), BrokerRefused with the first partition's refusal.
+        Raises: Rebalancing (nothing was committed: join again), BrokerRefused with the first partition's error.
         """
         request = OffsetCommitRequest(
             group_id=self.group_id,
             generation_id_or_member_epoch=self.generation,
             member_id=self.member_id,
             group_instance_id=self._settings.instance_id,
-            topics=[
-                OffsetCommitRequestTopic(
-                    name=topic,
-                    partitions=[
-                        OffsetCommitRequestPartition(
-                            partition_index=partition,
-                            committed_offset=offsets[topic, partition],
-                            committed_metadata=metadata,
-                        )
-                        for partition in partitions
-                    ],
-                )
-                for topic, partitions in by_topic(offsets).items()
-            ],
+            topics=offset_commit_topics(offsets, metadata),
         )
-        answer = await self._ask(request, OffsetCommitResponse, _first_commit_code)
-        for topic in answer.topics:
-            for one in topic.partitions:
-                self._check(one.error_code)
+        response = await self._call(request, OffsetCommitResponse, _first_commit_code)
+        for topic in response.topics:
+            for partition in topic.partitions:
+                self._raise_for_error(partition.error_code)
 
     async def committed(
         self, partitions: Iterable[TopicPartition] | None = None
     ) -> dict[TopicPartition, int]:
-        """The committed offset of these partitions, or of all that have one; those without are left out."""
+        """The committed offsets of these partitions, or of all; partitions without one are not in the result."""
         return await fetch_committed(self._cluster, self.group_id, partitions)
 
     async def leave(self) -> None:
-        """Leave the group at once, so that the others need not wait for this member's session to end."""
+        """Leave the group now, so that the others need not wait for this member's session timeout."""
         if not self.member_id:
             return
-        who = MemberIdentity(member_id=self.member_id, group_instance_id=self._settings.instance_id)
-        request = LeaveGroupRequest(group_id=self.group_id, members=[who])
+        identity = MemberIdentity(member_id=self.member_id, group_instance_id=self._settings.instance_id)
+        request = LeaveGroupRequest(group_id=self.group_id, members=[identity])
         self.generation = -1
         self.assignment = ()
         try:
-            await self._ask(
-                request, LeaveGroupResponse, lambda one: one.error_code, at_least=LEAVE_VERSION_MIN
+            await self._call(
+                request, LeaveGroupResponse, lambda response: response.error_code, at_least=LEAVE_VERSION_MIN
             )
         finally:
             self.member_id = ""
             self.close()
 
     def close(self) -> None:
-        """Give the connections back without telling the group."""
-        self._cluster.release(self._purpose)
-        self._cluster.release(self._join_purpose)
+        """Close the member's connections without leaving the group."""
+        self._cluster.close_connections(self._connection_name)
+        self._cluster.close_connections(self._join_connection_name)
 
     async def _join_once(self) -> JoinGroupResponse | None:
-        """One JoinGroup; None when it is to be sent again with what was just learned."""
+        """Send one JoinGroup; None when it has to be repeated with the member id that was just assigned."""
         metadata = encode_subscription(Subscription(self._topics, self.assignment))
         request = JoinGroupRequest(
             group_id=self.group_id,
@@ -200,16 +199,18 @@ class GroupMember:
             protocol_type=PROTOCOL_TYPE,
             protocols=[JoinGroupRequestProtocol(name=PROTOCOL, metadata=metadata)],
         )
-        answer = await self._ask(request, JoinGroupResponse, lambda one: one.error_code, joining=True)
-        if answer.error_code == ErrorCode.MEMBER_ID_REQUIRED:
-            self.member_id = answer.member_id
+        response = await self._call(request, JoinGroupResponse, lambda response: response.error_code, joining=True)
+        if response.error_code == ErrorCode.MEMBER_ID_REQUIRED:
+            # KIP-394: a new member is told its id first, so that one whose response is lost cannot become a ghost.
+            self.member_id = response.member_id
             return None
-        self._check(answer.error_code)
-        self.member_id = answer.member_id
-        return answer
+        self._raise_for_error(response.error_code)
+        self.member_id = response.member_id
+        return response
 
     async def _sync(self, joined: JoinGroupResponse) -> tuple[TopicPartition, ...]:
-        leads = joined.leader == joined.member_id and not joined.skip_assignment
+        # KIP-814: a static leader that has only restarted keeps the assignment, and must not compute another one.
+        is_leader = joined.leader == joined.member_id and not joined.skip_assignment
         request = SyncGroupRequest(
             group_id=self.group_id,
             generation_id=joined.generation_id,
@@ -217,98 +218,122 @@ class GroupMember:
             group_instance_id=self._settings.instance_id,
             protocol_type=PROTOCOL_TYPE,
             protocol_name=joined.protocol_name,
-            assignments=await self._divide(joined) if leads else [],
+            assignments=await self._assign(joined) if is_leader else [],
         )
-        answer = await self._ask(request, SyncGroupResponse, lambda one: one.error_code, joining=True)
-        self._check(answer.error_code)
-        return decode_assignment(answer.assignment)
+        response = await self._call(request, SyncGroupResponse, lambda response: response.error_code, joining=True)
+        self._raise_for_error(response.error_code)
+        return decode_assignment(response.assignment)
 
-    async def _divide(self, joined: JoinGroupResponse) -> list[SyncGroupRequestAssignment]:
-        subscriptions = {one.member_id: decode_subscription(one.metadata) for one in joined.members}
-        topics = sorted({topic for one in subscriptions.values() for topic in one.topics})
+    async def _assign(self, joined: JoinGroupResponse) -> list[SyncGroupRequestAssignment]:
+        """The assignments of all members, computed by this one as the leader."""
+        subscriptions = {member.member_id: decode_subscription(member.metadata) for member in joined.members}
+        topics = sorted({topic for subscription in subscriptions.values() for topic in subscription.topics})
 
         async def attempt() -> dict[str, int]:
-            view = await self._cluster.refresh(topics)
-            return {name: len(view.topics[name].leaders) for name in topics if name in view.topics}
+            metadata = await self._cluster.refresh(topics)
+            return {name: len(metadata.topics[name].leaders) for name in topics if name in metadata.topics}
 
-        given = assign_ranges(subscriptions, await self._cluster.retrying(attempt) if topics else {})
+        assigned = assign_ranges(subscriptions, await self._cluster.retry(attempt) if topics else {})
         return [
-            SyncGroupRequestAssignment(member_id=member, assignment=encode_assignment(chosen))
-            for member, chosen in given.items()
+            SyncGroupRequestAssignment(member_id=member_id, assignment=encode_assignment(partitions))
+            for member_id, partitions in assigned.items()
         ]
 
-    def _check(self, code: int) -> None:
+    def _raise_for_error(self, code: int) -> None:
         named = error_code(code)
-        if named in _JOIN_AGAIN:
+        if named in _MUST_REJOIN:
             self.generation = -1
             if named is ErrorCode.UNKNOWN_MEMBER_ID:
                 self.member_id = ""
                 self.assignment = ()
-            raise Rebalancing(f"Group '{self.group_id}' has moved on: {named.name}.")
-        check(code, f"Group '{self.group_id}' refuses this member.")
+            raise Rebalancing(f"Group '{self.group_id}' is rebalancing ({named.name}); join it again.")
+        raise_for_error(code, f"Group '{self.group_id}' refuses this member.")
 
-    async def _ask(
+    async def _call(
         self,
         message: Message,
-        response: type[Response],
+        response_type: type[Response],
         code_of: Callable[[Response], int],
         *,
         joining: bool = False,
         at_least: int = 0,
     ) -> Response:
-        """Ask the coordinator, wherever it is now; answers that only say that it moved are not returned."""
-        waits_s = self._settings.rebalance_timeout_ms / 1000 + JOIN_GRACE_S if joining else None
-        purpose = self._join_purpose if joining else self._purpose
+        """Send a request to the group's coordinator, and find the coordinator again when it has moved.
+
+        A response that only says so is never returned. Repeating is safe for every request sent here.
+        """
+        timeout_s = self._settings.rebalance_timeout_ms / 1000 + JOIN_GRACE_S if joining else None
+        connection_name = self._join_connection_name if joining else self._connection_name
 
         async def attempt() -> Response:
             if self._coordinator is None:
-                self._coordinator = await self._cluster.coordinator(self.group_id)
+                self._coordinator = await self._cluster.find_coordinator(self.group_id)
             try:
-                connection = await self._cluster.connection(self._coordinator, purpose)
-                answer = await connection.call(message, response, at_least=at_least, timeout_s=waits_s)
+                connection = await self._cluster.connection(self._coordinator, connection_name)
+                response = await connection.call(message, response_type, at_least=at_least, timeout_s=timeout_s)
             except (Unreachable, OutcomeUnknown):
                 self._coordinator = None
                 raise
-            code = error_code(code_of(answer))
+            code = error_code(code_of(response))
             if code in _COORDINATOR_MOVED:
                 self._coordinator = None
-                raise BrokerRefused(code, f"Nobody coordinates group '{self.group_id}' for now.")
-            return answer
+                raise BrokerRefused(code, f"Group '{self.group_id}' has no coordinator now.")
+            return response
 
-        return await self._cluster.retrying(attempt)
+        return await self._cluster.retry(attempt)
 
 
-def _first_commit_code(answer: OffsetCommitResponse) -> int:
-    return next((one.error_code for topic in answer.topics for one in topic.partitions), 0)
+def _first_commit_code(response: OffsetCommitResponse) -> int:
+    return next((partition.error_code for topic in response.topics for partition in topic.partitions), 0)
+
+
+def offset_commit_topics(
+    offsets: Mapping[TopicPartition, int], metadata: str = ""
+) -> list[OffsetCommitRequestTopic]:
+    """Offsets in the form in which OffsetCommit lists them."""
+    return [
+        OffsetCommitRequestTopic(
+            name=topic,
+            partitions=[
+                OffsetCommitRequestPartition(
+                    partition_index=partition,
+                    committed_offset=offsets[topic, partition],
+                    committed_metadata=metadata,
+                )
+                for partition in partitions
+            ],
+        )
+        for topic, partitions in by_topic(offsets).items()
+    ]
 
 
 async def fetch_committed(
     cluster: Cluster, group_id: str, partitions: Iterable[TopicPartition] | None = None
 ) -> dict[TopicPartition, int]:
-    """A group's committed offsets, of these partitions or of all that have one."""
-    wanted = None
+    """A group's committed offsets for these partitions, or for all; partitions without one are not in the result."""
+    topics = None
     if partitions is not None:
-        wanted = [
-            OffsetFetchRequestTopics(name=topic, partition_indexes=chosen)
-            for topic, chosen in by_topic(partitions).items()
+        topics = [
+            OffsetFetchRequestTopics(name=topic, partition_indexes=indexes)
+            for topic, indexes in by_topic(partitions).items()
         ]
-    request = OffsetFetchRequest(groups=[OffsetFetchRequestGroup(group_id=group_id, topics=wanted)])
+    request = OffsetFetchRequest(groups=[OffsetFetchRequestGroup(group_id=group_id, topics=topics)])
 
     async def attempt() -> dict[TopicPartition, int]:
-        connection = await cluster.connection(await cluster.coordinator(group_id), "admin")
-        answer = await connection.call(request, OffsetFetchResponse, at_least=GROUPS_VERSION_MIN)
-        found: dict[TopicPartition, int] = {}
-        for group in answer.groups:
-            check(group.error_code, f"The offsets of group '{group_id}' cannot be read.")
+        connection = await cluster.connection(await cluster.find_coordinator(group_id), "admin")
+        response = await connection.call(request, OffsetFetchResponse, at_least=OFFSET_FETCH_VERSION_MIN)
+        committed: dict[TopicPartition, int] = {}
+        for group in response.groups:
+            raise_for_error(group.error_code, f"The offsets of group '{group_id}' cannot be read.")
             for topic in group.topics:
-                for one in topic.partitions:
-                    check(
-                        one.error_code,
-                        f"The offset of group '{group_id}' in {topic.name} [{one.partition_index}] cannot be read.",
+                for partition in topic.partitions:
+                    raise_for_error(
+                        partition.error_code,
+                        f"The offset of group '{group_id}' in {topic.name} [{partition.partition_index}] "
+                        "cannot be read.",
                     )
-                    if one.committed_offset >= 0:
-                        found[topic.name, one.partition_index] = one.committed_offset
-        return found
+                    if partition.committed_offset >= 0:
+                        committed[topic.name, partition.partition_index] = partition.committed_offset
+        return committed
 
-    return await cluster.retrying(attempt)
-
+    return await cluster.retry(attempt)

@@ -1,4 +1,4 @@
-"""Where partitions begin, end, and stand at a time: ListOffsets, asked of each partition's leader."""
+"""ListOffsets: the first and last offsets of partitions, and offsets by timestamp, asked of each partition's leader."""
 
 from collections.abc import Iterable, Mapping
 
@@ -19,61 +19,63 @@ EARLIEST = -2
 MAX_TIMESTAMP = -3
 
 
-class Located(msgspec.Struct, frozen=True):
-    """The first record at or after the time asked for; offset -1 when there is none."""
+class OffsetAndTimestamp(msgspec.Struct, frozen=True):
+    """The first record at or after a requested timestamp; offset -1 when there is none."""
 
     offset: int
     timestamp_ms: int
 
 
 def by_topic(partitions: Iterable[TopicPartition]) -> dict[str, list[int]]:
-    """Partitions grouped as requests name them, each topic once."""
+    """Partitions grouped by topic, as requests list them."""
     grouped: dict[str, list[int]] = {}
     for topic, partition in partitions:
         grouped.setdefault(topic, []).append(partition)
     return grouped
 
 
-async def list_offsets(
-    cluster: Cluster, wanted: Mapping[TopicPartition, int]
-) -> dict[TopicPartition, Located]:
-    """For each partition, what stands at a timestamp, or at EARLIEST or LATEST; asked again while leaders move.
-
-    Raises: ClientError with the last failure.
-    """
-    found: dict[TopicPartition, Located] = {}
-
-    async def attempt() -> None:
-        missing = {key: at for key, at in wanted.items() if key not in found}
-        await cluster.refresh({topic for topic, _ in missing if cluster.view.topics.get(topic) is None})
-        try:
-            for node_id, keys in by_leader(cluster, missing).items():
-                found.update(await _ask(cluster, node_id, {key: wanted[key] for key in keys}))
-        except (BrokerRefused, Unreachable):
-            await cluster.refresh({topic for topic, _ in missing})
-            raise
-
-    if wanted:
-        await cluster.retrying(attempt)
-    return found
-
-
-def by_leader(cluster: Cluster, keys: Iterable[TopicPartition]) -> dict[int, list[TopicPartition]]:
-    """Partitions grouped by the node to ask about them. Raises: BrokerRefused while one is not known."""
+def by_leader(cluster: Cluster, partitions: Iterable[TopicPartition]) -> dict[int, list[TopicPartition]]:
+    """Partitions grouped by their leader's node id. Raises: BrokerRefused when a leader is not known."""
     grouped: dict[int, list[TopicPartition]] = {}
-    for topic, partition in keys:
-        leader = cluster.view.leader(topic, partition)
+    for topic, partition in partitions:
+        leader = cluster.metadata.leader(topic, partition)
         if leader is None:
             raise BrokerRefused(
-                ErrorCode.LEADER_NOT_AVAILABLE, f"Nobody is known to lead {topic} [{partition}]."
+                ErrorCode.LEADER_NOT_AVAILABLE, f"The leader of {topic} [{partition}] is not known."
             )
         grouped.setdefault(leader, []).append((topic, partition))
     return grouped
 
 
-async def _ask(
-    cluster: Cluster, node_id: int, wanted: Mapping[TopicPartition, int]
-) -> dict[TopicPartition, Located]:
+async def list_offsets(
+    cluster: Cluster, timestamps: Mapping[TopicPartition, int]
+) -> dict[TopicPartition, OffsetAndTimestamp]:
+    """The offset of each partition at a timestamp, or at EARLIEST or LATEST. Retries while leaders move.
+
+    A partition that was answered is not asked again when another one has to be retried.
+
+    Raises: the last ClientError.
+    """
+    offsets: dict[TopicPartition, OffsetAndTimestamp] = {}
+
+    async def attempt() -> None:
+        missing = [partition for partition in timestamps if partition not in offsets]
+        await cluster.refresh({topic for topic, _ in missing if cluster.metadata.topics.get(topic) is None})
+        try:
+            for node_id, partitions in by_leader(cluster, missing).items():
+                offsets.update(await _list_offsets(cluster, node_id, {key: timestamps[key] for key in partitions}))
+        except (BrokerRefused, Unreachable):
+            await cluster.refresh({topic for topic, _ in missing})
+            raise
+
+    if timestamps:
+        await cluster.retry(attempt)
+    return offsets
+
+
+async def _list_offsets(
+    cluster: Cluster, node_id: int, timestamps: Mapping[TopicPartition, int]
+) -> dict[TopicPartition, OffsetAndTimestamp]:
     connection = await cluster.connection(node_id, "admin")
     request = ListOffsetsRequest(
         replica_id=-1,
@@ -81,21 +83,23 @@ async def _ask(
             ListOffsetsTopic(
                 name=topic,
                 partitions=[
-                    ListOffsetsPartition(partition_index=partition, timestamp=wanted[topic, partition])
+                    ListOffsetsPartition(partition_index=partition, timestamp=timestamps[topic, partition])
                     for partition in partitions
                 ],
             )
-            for topic, partitions in by_topic(wanted).items()
+            for topic, partitions in by_topic(timestamps).items()
         ],
     )
-    answer = await connection.call(request, ListOffsetsResponse)
-    found: dict[TopicPartition, Located] = {}
-    for topic in answer.topics:
-        for one in topic.partitions:
-            if one.error_code:
-                where = f"{topic.name} [{one.partition_index}]"
+    response = await connection.call(request, ListOffsetsResponse)
+    offsets: dict[TopicPartition, OffsetAndTimestamp] = {}
+    for topic in response.topics:
+        for partition in topic.partitions:
+            if partition.error_code:
                 raise BrokerRefused(
-                    error_code(one.error_code), f"The broker does not say where {where} stands."
+                    error_code(partition.error_code),
+                    f"The broker did not return the offset of {topic.name} [{partition.partition_index}].",
                 )
-            found[topic.name, one.partition_index] = Located(one.offset, one.timestamp)
-    return found
+            offsets[topic.name, partition.partition_index] = OffsetAndTimestamp(
+                partition.offset, partition.timestamp
+            )
+    return offsets

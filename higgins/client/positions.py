@@ -1,7 +1,7 @@
-"""Where a consumer stands in each partition, and what it has fetched but not handed out. Pure: no I/O, no clock.
+"""A consumer's position in each partition, and the fetched records not returned yet. Pure: no I/O, no clock.
 
-A partition is fetched again only when everything fetched of it has been handed out, so what is held is at most one
-answer of each node, plus one decoded batch of each partition.
+Kafka's Java client has SubscriptionState and FetchBuffer for this. A partition is fetched again only when everything
+fetched of it has been returned, so the memory is bounded by one response per node plus one decoded batch per partition.
 """
 
 from collections import deque
@@ -9,21 +9,19 @@ from collections.abc import Iterable, Iterator, Mapping
 
 import msgspec
 
+from higgins.client.cluster import TopicPartition
 from higgins.client.errors import IncompatibleBroker
-from higgins.client.offsets import EARLIEST
 from higgins_protocol.errors import ProtocolError
 from higgins_protocol.records.batch import read_header, walk
 from higgins_protocol.records.crc import crc32c
 from higgins_protocol.records.record import Record, decode_records
 
-TopicPartition = tuple[str, int]
-
-# What a batch's checksum covers begins behind base offset, length, leader epoch, magic and the checksum itself.
 CRC_COVERS_FROM = 21
+"""A batch's CRC covers everything after base offset, length, leader epoch, magic and the CRC itself."""
 
 
 class ConsumedRecord(msgspec.Struct, frozen=True):
-    """A record as it was read."""
+    """A record that a consumer returns."""
 
     topic: str
     partition: int
@@ -34,59 +32,60 @@ class ConsumedRecord(msgspec.Struct, frozen=True):
     headers: tuple[tuple[str, bytes | None], ...]
 
 
-class Place:
-    """One assigned partition. `position` is the next offset to hand out, or EARLIEST or LATEST until that is known."""
+class PartitionPosition:
+    """One assigned partition. `position` is the next offset to return, or EARLIEST or LATEST until that is resolved."""
 
     def __init__(self, position: int) -> None:
         self.position = position
         self.high_watermark = -1
-        self.not_before = 0.0
+        self.retry_at = 0.0
+        """When the partition may be fetched again after an error, in trio's time."""
         self._batches: deque[memoryview] = deque()
-        self._decoded: deque[Record] = deque()
-        self._next_after_decoded = position
+        self._records: deque[Record] = deque()
+        self._offset_after_records = position
 
     def __repr__(self) -> str:
-        return f"<Place {self.position} of {self.high_watermark} batches={len(self._batches)}>"
+        return f"<PartitionPosition {self.position} of {self.high_watermark} batches={len(self._batches)}>"
 
     @property
-    def located(self) -> bool:
+    def is_resolved(self) -> bool:
         """Whether the position is an offset."""
         return self.position >= 0
 
     @property
-    def drained(self) -> bool:
-        """Whether everything fetched was handed out."""
-        return not self._decoded and not self._batches
+    def needs_fetch(self) -> bool:
+        """Whether everything fetched has been returned."""
+        return not self._records and not self._batches
 
-    def move(self, position: int) -> None:
-        """Go elsewhere; what was fetched is dropped."""
+    def seek(self, position: int) -> None:
+        """Continue at another position; fetched records are dropped."""
         self.position = position
         self._batches.clear()
-        self._decoded.clear()
+        self._records.clear()
 
-    def take_in(self, pieces: Iterable[memoryview]) -> None:
-        """Hold what was fetched from the present position; a batch cut off at the end is left out."""
-        for piece in pieces:
-            for position, size, *_ in walk(piece, 0):
-                self._batches.append(piece[position : position + size])
+    def add_fetched(self, chunks: Iterable[memoryview]) -> None:
+        """Add the batches fetched from the current position. A batch cut off at the end is ignored, as in Kafka."""
+        for chunk in chunks:
+            for position, size, *_ in walk(chunk, 0):
+                self._batches.append(chunk[position : position + size])
 
-    def hand_out(self, records_max: int, output_bytes_max: int) -> Iterator[Record]:
-        """The next records in order, at most so many, moving the position past each."""
-        left = records_max
-        while left > 0:
-            if not self._decoded and not self._decode_next(output_bytes_max):
+    def take_records(self, records_max: int, output_bytes_max: int) -> Iterator[Record]:
+        """Up to `records_max` records in order; the position moves behind each one as it is yielded."""
+        remaining = records_max
+        while remaining > 0:
+            if not self._records and not self._decode_next(output_bytes_max):
                 return
-            while self._decoded and left > 0:
-                record = self._decoded.popleft()
+            while self._records and remaining > 0:
+                record = self._records.popleft()
                 self.position = record.offset + 1
-                left -= 1
+                remaining -= 1
                 yield record
-            if not self._decoded:
-                # Behind the last record there may be holes (compaction), so the batch says where it ends.
-                self.position = self._next_after_decoded
+            if not self._records:
+                # Compaction may have removed the batch's last records, so its header says where the next one begins.
+                self.position = self._offset_after_records
 
     def _decode_next(self, output_bytes_max: int) -> bool:
-        """Decode batches until there are records at or behind the position; False when none is left."""
+        """Decode batches until there is a record at or behind the position; False when no batch is left."""
         while self._batches:
             batch = self._batches.popleft()
             header = read_header(batch)
@@ -95,10 +94,11 @@ class Place:
                 continue
             records: list[Record] = []
             if not header.is_control:
-                records = [one for one in _decode(batch, output_bytes_max) if one.offset >= self.position]
+                # A fetch returns the whole batch that contains the requested offset, so the first one may start early.
+                records = [record for record in _decode(batch, output_bytes_max) if record.offset >= self.position]
             if records:
-                self._decoded.extend(records)
-                self._next_after_decoded = next_offset
+                self._records.extend(records)
+                self._offset_after_records = next_offset
                 return True
             self.position = next_offset
         return False
@@ -108,72 +108,74 @@ def _decode(batch: memoryview, output_bytes_max: int) -> list[Record]:
     header = read_header(batch)
     if crc32c(batch[CRC_COVERS_FROM:]) != header.crc:
         raise IncompatibleBroker(
-            f"The batch at offset {header.base_offset} does not match its checksum: damaged on the way or in the log."
+            f"The checksum of the batch at offset {header.base_offset} is wrong: "
+            "it was damaged in transit or in the log."
         )
     try:
         return decode_records(batch, output_bytes_max=output_bytes_max)
     except ProtocolError as error:
-        raise IncompatibleBroker(f"The batch at offset {header.base_offset} cannot be read: {error}") from error
+        raise IncompatibleBroker(f"The batch at offset {header.base_offset} cannot be decoded: {error}") from error
 
 
 class Positions:
-    """All assigned partitions, handed out in turn so that none starves."""
+    """The positions of all assigned partitions."""
 
     def __init__(self) -> None:
-        self.places: dict[TopicPartition, Place] = {}
-        self._turn: deque[TopicPartition] = deque()
+        self.partitions: dict[TopicPartition, PartitionPosition] = {}
+        self._rotation: deque[TopicPartition] = deque()
 
-    def assign(self, wanted: Mapping[TopicPartition, int]) -> None:
-        """Replace the assignment; a partition kept at its position keeps what was fetched of it."""
-        kept = self.places
-        self.places = {}
-        for key, position in wanted.items():
-            place = kept.get(key)
-            self.places[key] = place if place is not None and place.position == position else Place(position)
-        self._turn = deque(self.places)
+    def assign(self, start: Mapping[TopicPartition, int]) -> None:
+        """Replace the assignment. A partition that keeps its position keeps its fetched records."""
+        previous = self.partitions
+        self.partitions = {}
+        for key, position in start.items():
+            kept = previous.get(key)
+            if kept is None or kept.position != position:
+                kept = PartitionPosition(position)
+            self.partitions[key] = kept
+        self._rotation = deque(self.partitions)
 
-    def place(self, key: TopicPartition) -> Place:
-        """The place of an assigned partition. Raises KeyError for any other."""
-        return self.places[key]
-
-    def to_locate(self) -> dict[TopicPartition, int]:
-        """Partitions whose position is still a wish, and the wish."""
-        return {key: place.position for key, place in self.places.items() if not place.located}
+    def unresolved(self) -> dict[TopicPartition, int]:
+        """Partitions whose position is still EARLIEST or LATEST, and which of the two."""
+        return {key: partition.position for key, partition in self.partitions.items() if not partition.is_resolved}
 
     def to_fetch(self, now: float) -> dict[TopicPartition, int]:
-        """Partitions to fetch next, and from where."""
+        """Partitions to fetch now, and their positions."""
         return {
-            key: place.position
-            for key, place in self.places.items()
-            if place.located and place.drained and place.not_before <= now
+            key: partition.position
+            for key, partition in self.partitions.items()
+            if partition.is_resolved and partition.needs_fetch and partition.retry_at <= now
         }
 
     def earliest_retry(self, now: float) -> float:
-        """When a partition that was put off may be fetched again; infinity when none was."""
+        """When the first partition that is backing off may be fetched again; infinity when none is."""
         return min(
-            (place.not_before for place in self.places.values() if place.not_before > now),
+            (partition.retry_at for partition in self.partitions.values() if partition.retry_at > now),
             default=float("inf"),
         )
 
-    def hand_out(self, records_max: int, output_bytes_max: int) -> list[ConsumedRecord]:
-        """Records of the partitions in turn, at most so many."""
-        out: list[ConsumedRecord] = []
-        for _ in range(len(self._turn)):
-            if len(out) >= records_max:
+    def take_records(self, records_max: int, output_bytes_max: int) -> list[ConsumedRecord]:
+        """Up to `records_max` records.
+
+        Each call starts at the partition after the one that the last call ended with, so that a busy partition cannot
+        keep the others from being read.
+        """
+        consumed: list[ConsumedRecord] = []
+        for _ in range(len(self._rotation)):
+            if len(consumed) >= records_max:
                 break
-            topic, partition = key = self._turn[0]
-            self._turn.rotate(-1)
-            for one in self.places[key].hand_out(records_max - len(out), output_bytes_max):
-                out.append(
+            topic, partition = key = self._rotation[0]
+            self._rotation.rotate(-1)
+            for record in self.partitions[key].take_records(records_max - len(consumed), output_bytes_max):
+                consumed.append(
                     ConsumedRecord(
-                        topic, partition, one.offset, one.timestamp, one.key, one.value, tuple(one.headers)
+                        topic,
+                        partition,
+                        record.offset,
+                        record.timestamp,
+                        record.key,
+                        record.value,
+                        tuple(record.headers),
                     )
                 )
-        return out
-
-
-def start_position(start: int | str) -> int:
-    """An offset, or the wish that 'beginning' and 'earliest', or 'end' and 'latest', stand for."""
-    if isinstance(start, int):
-        return start
-    return EARLIEST if start in {"beginning", "earliest"} else -1
+        return consumed

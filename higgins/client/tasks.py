@@ -1,4 +1,4 @@
-"""Own background tasks for as long as a block lasts, and let one error out as itself rather than in a group."""
+"""A nursery for tasks that serve a block of code and end with it."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -8,10 +8,10 @@ import trio
 
 @asynccontextmanager
 async def background() -> AsyncIterator[trio.Nursery]:
-    """A nursery whose tasks serve the block: they are cancelled when it ends.
+    """A nursery whose tasks are cancelled when the block ends.
 
-    A single error, of the block or of a task, is raised as it is, so that callers can name it in `except`; several at
-    once stay a group.
+    A nursery wraps every error in an exception group. Callers of a client want to write `except ClientError`, so a
+    single error, of the block or of a task, is raised unwrapped. Several errors at once stay a group.
     """
     try:
         async with trio.open_nursery() as nursery:
@@ -20,13 +20,13 @@ async def background() -> AsyncIterator[trio.Nursery]:
             finally:
                 nursery.cancel_scope.cancel()
     except BaseExceptionGroup as group:
-        error = _only(group)
+        error = _single_error(group)
         if error is None:
             raise
         raise error from error.__cause__
 
 
-def _only(error: BaseException) -> BaseException | None:
+def _single_error(error: BaseException) -> BaseException | None:
     while isinstance(error, BaseExceptionGroup):
         if len(error.exceptions) != 1:
             return None

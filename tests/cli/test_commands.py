@@ -225,7 +225,7 @@ def test_nobody_to_talk_to_is_said_with_what_to_do():
         check=False,
     )
     assert done.returncode == 1
-    assert "Nobody answers at 127.0.0.1:1" in done.stderr
+    assert "Cannot connect to 127.0.0.1:1" in done.stderr
     assert "higgins up" in done.stderr
 
 

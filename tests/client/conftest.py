@@ -1,4 +1,4 @@
-"""A scripted broker on in-memory streams: it keeps batches, checks sequences, and fails as a test tells it to."""
+"""A fake broker on in-memory streams. It stores batches and checks sequences; a test can script single responses."""
 
 import struct
 from collections.abc import Awaitable, Callable
@@ -27,12 +27,14 @@ from higgins_protocol.registry import api_versions_entries, decode_header, decod
 from higgins_protocol.schema import Message
 
 DROP = "drop"
+"""Closes the connection instead of answering."""
 SILENT = "silent"
+"""Does not answer this request."""
 Script = Callable[["FakeNode", Any], Message | str | None]
 
 
 class FakeLog:
-    """One partition: stored batches with their base offsets, and the sequence each producer has reached."""
+    """One partition: its batches with their base offsets, and the next sequence of each producer id."""
 
     def __init__(self, leader: int) -> None:
         self.leader = leader
@@ -45,9 +47,9 @@ class FakeLog:
     def append(self, data: bytes) -> tuple[ErrorCode, int]:
         header = read_header(memoryview(data))
         if header.producer_id >= 0:
-            known = self.duplicates.get((header.producer_id, header.base_sequence))
-            if known is not None:
-                return ErrorCode.NONE, known
+            duplicate_offset = self.duplicates.get((header.producer_id, header.base_sequence))
+            if duplicate_offset is not None:
+                return ErrorCode.NONE, duplicate_offset
             if self.sequences.get(header.producer_id, 0) != header.base_sequence:
                 return ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER, -1
             self.sequences[header.producer_id] = header.base_sequence + header.count
@@ -58,11 +60,11 @@ class FakeLog:
         return ErrorCode.NONE, base
 
     def values(self) -> list[bytes | None]:
-        return [one.value for _, data in self.batches for one in decode_records(memoryview(data))]
+        return [record.value for _, data in self.batches for record in decode_records(memoryview(data))]
 
 
 class FakeNode:
-    """One node of the cluster, at its own port."""
+    """One node of the cluster, on its own port."""
 
     def __init__(self, cluster: "FakeBroker", node_id: int) -> None:
         self.cluster = cluster
@@ -93,30 +95,30 @@ class FakeNode:
     async def _answer(self, stream: trio.StapledStream, frame: memoryview) -> bool:
         header = decode_header(frame)
         request = decode_request(header, frame)
-        self.cluster.seen.append((self.node_id, header.api_key, request))
-        answer: Message | str | None = None
+        self.cluster.received.append((self.node_id, header.api_key, request))
+        response: Message | str | None = None
         scripts = self.cluster.scripts.get(header.api_key, [])
         if scripts:
-            answer = scripts.pop(0)(self, request)
-        if answer is None:
-            answer = await self.cluster.answer(self, request)
-        if answer == DROP:
+            response = scripts.pop(0)(self, request)
+        if response is None:
+            response = await self.cluster.respond(self, request)
+        if response == DROP:
             return False
-        if not isinstance(answer, str):
-            pieces = encode_response(header.api_key, header.api_version, header.correlation_id, answer)
+        if not isinstance(response, str):
+            pieces = encode_response(header.api_key, header.api_version, header.correlation_id, response)
             await stream.send_all(b"".join(pieces))
         return True
 
 
 class FakeBroker:
-    """A cluster of fake nodes. `script(api key, function)` answers the next request of that kind instead."""
+    """A cluster of fake nodes. `script(api_key, function)` answers the next request of that API instead."""
 
     def __init__(self, nursery: trio.Nursery, nodes: int = 1) -> None:
         self.nursery = nursery
-        self.nodes = {one: FakeNode(self, one) for one in range(1, nodes + 1)}
+        self.nodes = {node_id: FakeNode(self, node_id) for node_id in range(1, nodes + 1)}
         self.topics: dict[str, list[FakeLog]] = {}
         self.scripts: dict[int, list[Script]] = {}
-        self.seen: list[tuple[int, int, Any]] = []
+        self.received: list[tuple[int, int, Any]] = []
         self.changed = trio.Event()
         self.producers = 0
 
@@ -132,7 +134,7 @@ class FakeBroker:
         self.scripts.setdefault(api_key, []).extend(functions)
 
     def requests(self, api_key: int) -> list[Any]:
-        return [request for _, key, request in self.seen if key == api_key]
+        return [request for _, key, request in self.received if key == api_key]
 
     async def connect(self, host: str, port: int) -> trio.abc.Stream:
         await trio.lowlevel.checkpoint()
@@ -143,7 +145,7 @@ class FakeBroker:
         self.nursery.start_soon(node.serve, theirs)
         return ours
 
-    async def answer(self, node: FakeNode, request: Any) -> Message | str:
+    async def respond(self, node: FakeNode, request: Any) -> Message | str:
         handlers: dict[type, Callable[[FakeNode, Any], Awaitable[Message | str]]] = {
             api_versions.ApiVersionsRequest: self._versions,
             metadata.MetadataRequest: self._metadata,
@@ -163,12 +165,12 @@ class FakeBroker:
         return api_versions.ApiVersionsResponse(api_keys=keys)
 
     async def _metadata(self, node: FakeNode, request: Any) -> Message:
-        names = list(self.topics) if request.topics is None else [one.name for one in request.topics]
+        names = list(self.topics) if request.topics is None else [topic.name for topic in request.topics]
         return metadata.MetadataResponse(
             brokers=[
-                metadata.MetadataResponseBroker(node_id=one.node_id, host="fake", port=one.port)
-                for one in self.nodes.values()
-                if one.up
+                metadata.MetadataResponseBroker(node_id=node.node_id, host="fake", port=node.port)
+                for node in self.nodes.values()
+                if node.up
             ],
             cluster_id="fake",
             controller_id=1,
@@ -191,16 +193,16 @@ class FakeBroker:
     async def _produce(self, node: FakeNode, request: Any) -> Message | str:
         topics = []
         for topic in request.topic_data:
-            answers = []
-            for one in topic.partition_data:
-                log = self.topics[topic.name][one.index]
+            partitions = []
+            for partition in topic.partition_data:
+                log = self.topics[topic.name][partition.index]
                 code, base = ErrorCode.NOT_LEADER_OR_FOLLOWER, -1
                 if log.leader == node.node_id:
-                    code, base = log.append(bytes(one.records))
-                answers.append(
-                    produce.PartitionProduceResponse(index=one.index, error_code=code, base_offset=base)
+                    code, base = log.append(bytes(partition.records))
+                partitions.append(
+                    produce.PartitionProduceResponse(index=partition.index, error_code=code, base_offset=base)
                 )
-            topics.append(produce.TopicProduceResponse(name=topic.name, partition_responses=answers))
+            topics.append(produce.TopicProduceResponse(name=topic.name, partition_responses=partitions))
         self.changed.set()
         self.changed = trio.Event()
         return SILENT if request.acks == 0 else produce.ProduceResponse(responses=topics)
@@ -209,60 +211,61 @@ class FakeBroker:
         deadline = trio.current_time() + request.max_wait_ms / 1000
         while True:
             changed = self.changed
-            topics, has_news = self._read(node, request)
-            if has_news or trio.current_time() >= deadline:
+            topics, is_complete = self._read(node, request)
+            if is_complete or trio.current_time() >= deadline:
                 return fetch.FetchResponse(responses=topics)
             with trio.move_on_at(deadline):
                 await changed.wait()
 
     def _read(self, node: FakeNode, request: Any) -> tuple[list[fetch.FetchableTopicResponse], bool]:
-        topics, has_news = [], False
+        topics, is_complete = [], False
         for topic in request.topics:
-            answers = []
-            for one in topic.partitions:
-                log = self.topics[topic.topic][one.partition]
+            partitions = []
+            for partition in topic.partitions:
+                log = self.topics[topic.topic][partition.partition]
                 code, records = ErrorCode.NONE, b""
                 if log.leader != node.node_id:
                     code = ErrorCode.NOT_LEADER_OR_FOLLOWER
-                elif not log.start <= one.fetch_offset <= log.next_offset:
+                elif not log.start <= partition.fetch_offset <= log.next_offset:
                     code = ErrorCode.OFFSET_OUT_OF_RANGE
                 else:
                     ends = [base for base, _ in log.batches[1:]] + [log.next_offset]
-                    wanted = [
-                        data for (_, data), end in zip(log.batches, ends, strict=False) if end > one.fetch_offset
-                    ]
-                    records = b"".join(wanted)
-                has_news = has_news or bool(code) or bool(records)
-                answers.append(
+                    records = b"".join(
+                        data
+                        for (_, data), end in zip(log.batches, ends, strict=False)
+                        if end > partition.fetch_offset
+                    )
+                is_complete = is_complete or bool(code) or bool(records)
+                partitions.append(
                     fetch.PartitionData(
-                        partition_index=one.partition,
+                        partition_index=partition.partition,
                         error_code=code,
                         high_watermark=log.next_offset,
                         records=records,
                     )
                 )
-            topics.append(fetch.FetchableTopicResponse(topic=topic.topic, partitions=answers))
-        return topics, has_news
+            topics.append(fetch.FetchableTopicResponse(topic=topic.topic, partitions=partitions))
+        return topics, is_complete
 
     async def _list_offsets(self, node: FakeNode, request: Any) -> Message:
-        def locate(topic: str, one: Any) -> list_offsets.ListOffsetsPartitionResponse:
-            log = self.topics[topic][one.partition_index]
-            offset, stamp = {-1: log.next_offset, -2: log.start}.get(one.timestamp, -1), -1
-            if one.timestamp >= 0:
+        def offset_of(topic: str, partition: Any) -> list_offsets.ListOffsetsPartitionResponse:
+            log = self.topics[topic][partition.partition_index]
+            offset, timestamp = {-1: log.next_offset, -2: log.start}.get(partition.timestamp, -1), -1
+            if partition.timestamp >= 0:
                 records = [
                     (base + record.offset - read_header(memoryview(data)).base_offset, record.timestamp)
                     for base, data in log.batches
                     for record in decode_records(memoryview(data))
                 ]
-                offset, stamp = next((pair for pair in records if pair[1] >= one.timestamp), (-1, -1))
+                offset, timestamp = next((pair for pair in records if pair[1] >= partition.timestamp), (-1, -1))
             return list_offsets.ListOffsetsPartitionResponse(
-                partition_index=one.partition_index, offset=offset, timestamp=stamp
+                partition_index=partition.partition_index, offset=offset, timestamp=timestamp
             )
 
         return list_offsets.ListOffsetsResponse(
             topics=[
                 list_offsets.ListOffsetsTopicResponse(
-                    name=topic.name, partitions=[locate(topic.name, one) for one in topic.partitions]
+                    name=topic.name, partitions=[offset_of(topic.name, one) for one in topic.partitions]
                 )
                 for topic in request.topics
             ]
@@ -292,7 +295,7 @@ async def broker(nursery: trio.Nursery) -> FakeBroker:
 
 @pytest.fixture
 def with_cluster(broker: FakeBroker) -> Callable[..., Any]:
-    """Run a story with a client of the fake broker, within ten minutes of the test's clock."""
+    """Run a test's `story(cluster)` with a client of the fake broker, within ten virtual minutes."""
 
     async def run(story: Callable[[Cluster], Awaitable[None]], **settings: Any) -> None:
         with trio.fail_after(600):

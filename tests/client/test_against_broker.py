@@ -33,23 +33,23 @@ QUICK = MemberSettings(session_timeout_ms=6_000, heartbeat_interval_ms=500)
 
 
 class InPlace(Runtime):
-    """No threads: a virtual clock would run ahead of them."""
+    """Runs offloaded functions at once: with threads, the virtual clock would jump ahead while they run."""
 
     async def offload(self, limiter, function, *args):
         await trio.lowlevel.checkpoint()
         return function(*args)
 
 
-class Cut(trio.abc.Stream):
-    """A stream that breaks after so many operations, with whatever was under way."""
+class BreakingStream(trio.abc.Stream):
+    """A stream that breaks after a number of operations."""
 
     def __init__(self, stream, operations):
         self.stream = stream
-        self.left = operations
+        self.remaining = operations
 
     async def _use(self):
-        self.left -= 1
-        if self.left < 0:
+        self.remaining -= 1
+        if self.remaining < 0:
             await self.aclose()
             raise trio.BrokenResourceError("cut")
 
@@ -70,9 +70,9 @@ class Cut(trio.abc.Stream):
 
 @pytest.fixture
 def with_broker() -> Callable[..., Awaitable[None]]:
-    """Run a story with a client of a broker on a fresh memory store; with a source of chance, connections are cut."""
+    """Run a test's `story(cluster)` with a broker on an empty memory store. With `random_cuts`, connections break."""
 
-    async def run(story, cuts=None):
+    async def run(story, random_cuts=None):
         runtime = InPlace()
         settings = Settings(
             groups=GroupSettings(initial_rebalance_delay_ms=0),
@@ -84,9 +84,9 @@ def with_broker() -> Callable[..., Awaitable[None]]:
 
         async def connect(host, port):
             await trio.lowlevel.checkpoint()
-            if cuts is None:
+            if random_cuts is None:
                 return broker.connect()
-            streams.append(Cut(broker.connect(), cuts.randrange(4, 40)))
+            streams.append(BreakingStream(broker.connect(), random_cuts.randrange(4, 40)))
             return streams[-1]
 
         with trio.fail_after(300):
@@ -95,20 +95,22 @@ def with_broker() -> Callable[..., Awaitable[None]]:
                 async with open_cluster(connect, runtime, [("127.0.0.1", 9092)]) as cluster:
                     await story(cluster)
                 broker.stop()
-        assert cuts is None or sum(one.left < 0 for one in streams) >= 3, "too few cuts to show anything"
+        if random_cuts is not None:
+            broken = sum(stream.remaining < 0 for stream in streams)
+            assert broken >= 3, "too few connections broke for a meaningful test"
 
     return run
 
 
 async def read_all(consumer, count):
-    found = []
-    while len(found) < count:
-        found.extend(await consumer.poll(5))
-    return found
+    records = []
+    while len(records) < count:
+        records.extend(await consumer.poll(5))
+    return records
 
 
 @pytest.mark.parametrize("codec", list(Codec))
-async def test_what_is_produced_is_consumed(with_broker, autojump_clock, codec):
+async def test_produced_records_are_consumed(with_broker, autojump_clock, codec):
     async def story(cluster):
         await Admin(cluster).create_topic("t", partitions=3)
         headers = (("trace", b"1"), ("none", None))
@@ -118,21 +120,21 @@ async def test_what_is_produced_is_consumed(with_broker, autojump_clock, codec):
             await producer.send("t", None, key=b"gone")
         consumer = Consumer(cluster)
         consumer.assign({("t", one): EARLIEST for one in range(3)})
-        found = await read_all(consumer, 301)
+        records = await read_all(consumer, 301)
         by_key = {}
-        for one in found:
+        for one in records:
             by_key.setdefault(one.key, []).append(one.value)
         assert by_key == {
             b"gone": [None],
             **{b"k%d" % k: [b"v%d" % n for n in range(300) if n % 7 == k] for k in range(7)},
         }
-        assert {one.headers for one in found} == {headers, ()}
+        assert {one.headers for one in records} == {headers, ()}
 
     await with_broker(story)
 
 
 @pytest.mark.parametrize("acks", [1, 0])
-async def test_weaker_acknowledgements(with_broker, autojump_clock, acks):
+async def test_records_with_acks_1_and_0_are_stored(with_broker, autojump_clock, acks):
     async def story(cluster):
         await Admin(cluster).create_topic("t", partitions=1)
         async with open_producer(cluster, ProducerSettings(acks=acks, idempotent=False)) as producer:
@@ -145,7 +147,7 @@ async def test_weaker_acknowledgements(with_broker, autojump_clock, acks):
     await with_broker(story)
 
 
-async def test_topics_are_made_described_and_deleted(with_broker, autojump_clock):
+async def test_topics_are_created_listed_and_deleted(with_broker, autojump_clock):
     async def story(cluster):
         admin = Admin(cluster)
         await admin.create_topic("a")
@@ -167,7 +169,7 @@ async def test_topics_are_made_described_and_deleted(with_broker, autojump_clock
     await with_broker(story)
 
 
-async def test_groups_are_reset_and_deleted_while_nobody_is_in(with_broker, autojump_clock):
+async def test_groups_without_members_are_reset_and_deleted(with_broker, autojump_clock):
     async def story(cluster):
         admin = Admin(cluster)
         await admin.create_topic("t", partitions=2)
@@ -188,7 +190,7 @@ async def test_groups_are_reset_and_deleted_while_nobody_is_in(with_broker, auto
     await with_broker(story)
 
 
-async def test_topics_grow_and_are_cut_off_at_their_start(with_broker, autojump_clock):
+async def test_partitions_are_added_and_records_are_deleted(with_broker, autojump_clock):
     async def story(cluster):
         admin = Admin(cluster)
         await admin.create_topic("t", partitions=1)
@@ -207,7 +209,7 @@ async def test_topics_grow_and_are_cut_off_at_their_start(with_broker, autojump_
     await with_broker(story)
 
 
-async def test_members_share_a_topic_and_take_over_from_one_that_leaves(with_broker, autojump_clock):
+async def test_members_share_a_topic_and_take_over_when_one_leaves(with_broker, autojump_clock):
     async def story(cluster):
         await Admin(cluster).create_topic("t", partitions=4)
         seen, owners = [], {}
@@ -229,7 +231,7 @@ async def test_members_share_a_topic_and_take_over_from_one_that_leaves(with_bro
                     await trio.sleep(0.25)
         assert set(seen) == {b"%d" % n for n in range(120)}
         assert len(owners["first"]) in {2, 4}
-        assert owners["second"] == {0, 1, 2, 3}, "it was given the other's when that left"
+        assert owners["second"] == {0, 1, 2, 3}, "the second member takes over when the first leaves"
         assert sum((await Admin(cluster).committed("g")).values()) == 120
         group = await Admin(cluster).describe_group("g")
         assert (group.group_state, group.members) == ("Empty", [])
@@ -238,7 +240,7 @@ async def test_members_share_a_topic_and_take_over_from_one_that_leaves(with_bro
     await with_broker(story)
 
 
-async def test_a_member_that_dies_is_replaced_when_its_session_ends(with_broker, autojump_clock):
+async def test_a_silent_member_is_replaced_after_its_session_timeout(with_broker, autojump_clock):
     async def story(cluster):
         await Admin(cluster).create_topic("t", partitions=2)
         async with open_producer(cluster) as producer:
@@ -248,13 +250,13 @@ async def test_a_member_that_dies_is_replaced_when_its_session_ends(with_broker,
         assert len(await dead.join()) == 2
         await dead.commit({("t", 0): 4})
         dead.close()
-        begun = trio.current_time()
-        async with open_group_consumer(cluster, "g", ["t"], member=QUICK) as heir:
-            found = []
-            while len(found) < 16:
-                found.extend(await heir.poll(5))
-        assert sorted(int(one.value) for one in found) == sorted([*range(1, 20, 2), *range(8, 20, 2)])
-        assert trio.current_time() - begun <= 2 * QUICK.session_timeout_ms / 1000
+        started_at = trio.current_time()
+        async with open_group_consumer(cluster, "g", ["t"], member=QUICK) as successor:
+            records = []
+            while len(records) < 16:
+                records.extend(await successor.poll(5))
+        assert sorted(int(one.value) for one in records) == sorted([*range(1, 20, 2), *range(8, 20, 2)])
+        assert trio.current_time() - started_at <= 2 * QUICK.session_timeout_ms / 1000
         with pytest.raises((Rebalancing, BrokerRefused)):
             await dead.heartbeat()
 
@@ -262,7 +264,7 @@ async def test_a_member_that_dies_is_replaced_when_its_session_ends(with_broker,
 
 
 @pytest.mark.parametrize("seed", range(8))
-async def test_with_connections_cut_all_the_time_each_record_is_stored_once_and_in_order(
+async def test_with_breaking_connections_each_record_is_stored_once_and_in_order(
     with_broker, autojump_clock, seed
 ):
     values = [b"%d" % n for n in range(400)]
@@ -275,19 +277,19 @@ async def test_with_connections_cut_all_the_time_each_record_is_stored_once_and_
                 sent.append(await producer.send("t", value, partition=n % 2))
                 if n % 5 == 0:
                     await trio.sleep(0.01)
-        assert [one.result for one in sent] == [Stored("t", n % 2, n // 2) for n in range(400)]
+        assert [future.result() for future in sent] == [Stored("t", n % 2, n // 2) for n in range(400)]
         consumer = Consumer(cluster)
         consumer.assign({("t", 0): EARLIEST, ("t", 1): EARLIEST})
-        found = {0: [], 1: []}
-        while sum(map(len, found.values())) < 400:
+        records = {0: [], 1: []}
+        while sum(map(len, records.values())) < 400:
             for record in await consumer.poll(5):
-                found[record.partition].append(record.value)
-        assert (found[0], found[1]) == (values[::2], values[1::2])
+                records[record.partition].append(record.value)
+        assert (records[0], records[1]) == (values[::2], values[1::2])
 
     await with_broker(story, random.Random(seed))
 
 
-async def test_a_topography_is_applied_and_its_stream_is_filled(with_broker, autojump_clock):
+async def test_an_applied_topography_fills_its_derived_stream(with_broker, autojump_clock):
     text = '[streams.orders]\nformat = "json"\n[streams.large]\nbase = "orders"\ntype = "filter"\nwhere = "qty > 5"\n'
 
     async def story(cluster):
@@ -299,8 +301,8 @@ async def test_a_topography_is_applied_and_its_stream_is_filled(with_broker, aut
                 await producer.produce("orders", b'{"qty": %d}' % n)
         consumer = Consumer(cluster)
         consumer.assign({("large", one): EARLIEST for one in range(4)})
-        found = {one.value for one in await read_all(consumer, 34)}
-        assert found == {b'{"qty": %d}' % n for n in range(6, 40)}
+        records = {one.value for one in await read_all(consumer, 34)}
+        assert records == {b'{"qty": %d}' % n for n in range(6, 40)}
         listed = await admin.private("operators.list", {})
         assert [one["name"] for one in listed["operators"]] == ["large"]
         with pytest.raises(BrokerRefused, match="no verb"):

@@ -1,4 +1,4 @@
-"""The consumer against a scripted broker: positions, seeks, resets, leaders that move, polls that are cancelled."""
+"""The consumer against a fake broker: positions, seeks, resets, moved leaders, cancelled polls."""
 
 import pytest
 import trio
@@ -19,18 +19,18 @@ def batch(*values, timestamp_ms=0, codec=0):
 
 
 def values(records):
-    return [one.value for one in records]
+    return [record.value for record in records]
 
 
 async def read(consumer, count, timeout_s=60):
-    found = []
+    records = []
     with trio.fail_after(timeout_s):
-        while len(found) < count:
-            found.extend(await consumer.poll(5))
-    return found
+        while len(records) < count:
+            records.extend(await consumer.poll(5))
+    return records
 
 
-async def test_records_of_all_partitions_come_in_order_with_everything_they_carry(
+async def test_records_of_all_partitions_are_read_in_order_with_keys_and_headers(
     broker, with_cluster, autojump_clock
 ):
     for partition, log in enumerate(broker.topics["t"]):
@@ -40,31 +40,31 @@ async def test_records_of_all_partitions_come_in_order_with_everything_they_carr
     async def story(cluster):
         consumer = Consumer(cluster)
         consumer.assign({("t", 0): EARLIEST, ("t", 1): 4})
-        found = await read(consumer, 56)
-        assert values([one for one in found if one.partition == 0]) == [b"0-%d" % n for n in range(30)]
-        assert values([one for one in found if one.partition == 1]) == [b"1-%d" % n for n in range(4, 30)]
-        assert (found[0].key, found[0].headers) == (b"k", (("h", b"1"),))
+        records = await read(consumer, 56)
+        assert values([record for record in records if record.partition == 0]) == [b"0-%d" % n for n in range(30)]
+        assert values([record for record in records if record.partition == 1]) == [b"1-%d" % n for n in range(4, 30)]
+        assert (records[0].key, records[0].headers) == (b"k", (("h", b"1"),))
         assert consumer.positions() == {("t", 0): 30, ("t", 1): 30}
         assert await consumer.poll(1) == []
 
     await with_cluster(story)
 
 
-async def test_the_end_is_where_it_was_when_first_asked(broker, with_cluster, autojump_clock):
+async def test_latest_is_resolved_once(broker, with_cluster, autojump_clock):
     log = broker.topics["t"][0]
     log.append(batch(b"old"))
 
     async def story(cluster):
         consumer = Consumer(cluster)
         consumer.assign({("t", 0): LATEST})
-        await consumer.locate()
+        await consumer.resolve_positions()
         log.append(batch(b"new"))
         assert values(await read(consumer, 1)) == [b"new"]
 
     await with_cluster(story)
 
 
-async def test_seeking_by_time_finds_the_first_record_at_or_after_it(broker, with_cluster, autojump_clock):
+async def test_seek_to_time_continues_at_the_first_record_at_or_after_it(broker, with_cluster, autojump_clock):
     log = broker.topics["t"][0]
     log.append(batch(b"a", b"b", b"c", timestamp_ms=100))
 
@@ -80,7 +80,7 @@ async def test_seeking_by_time_finds_the_first_record_at_or_after_it(broker, wit
     await with_cluster(story)
 
 
-async def test_control_batches_are_passed_over(broker, with_cluster, autojump_clock):
+async def test_control_batches_are_skipped(broker, with_cluster, autojump_clock):
     log = broker.topics["t"][0]
     log.append(batch(b"before"))
     log.append(encode_marker(Marker(Ending.COMMIT, producer_id=-1, producer_epoch=-1, timestamp=0)))
@@ -95,7 +95,7 @@ async def test_control_batches_are_passed_over(broker, with_cluster, autojump_cl
     await with_cluster(story)
 
 
-async def test_a_position_that_fell_out_of_the_log_is_reset_or_refused(broker, with_cluster, autojump_clock):
+async def test_a_position_out_of_range_is_reset_or_raises(broker, with_cluster, autojump_clock):
     log = broker.topics["t"][0]
     for value in (b"0", b"1", b"2"):
         log.append(batch(value))
@@ -113,7 +113,7 @@ async def test_a_position_that_fell_out_of_the_log_is_reset_or_refused(broker, w
     await with_cluster(story)
 
 
-async def test_a_leader_that_moves_and_one_that_dies_are_followed(broker, with_cluster, autojump_clock):
+async def test_the_leader_is_records_again_after_it_moves_or_dies(broker, with_cluster, autojump_clock):
     second = broker.add_node(2)
     log = broker.topics["t"][0]
     log.append(batch(b"a"))
@@ -133,24 +133,24 @@ async def test_a_leader_that_moves_and_one_that_dies_are_followed(broker, with_c
     await with_cluster(story)
 
 
-async def test_a_poll_cancelled_anywhere_loses_nothing(broker, with_cluster, autojump_clock):
+async def test_a_poll_cancelled_anywhere_loses_no_records(broker, with_cluster, autojump_clock):
     log = broker.topics["t"][0]
 
     async def story(cluster):
         consumer = Consumer(cluster)
         consumer.assign({("t", 0): EARLIEST})
-        found = []
+        records = []
         for n in range(100):
             log.append(batch(b"%d" % n))
             with trio.move_on_after(n / 1000):
-                found.extend(await consumer.poll(5))
-        found.extend(await read(consumer, 100 - len(found)))
-        assert values(found) == [b"%d" % n for n in range(100)]
+                records.extend(await consumer.poll(5))
+        records.extend(await read(consumer, 100 - len(records)))
+        assert values(records) == [b"%d" % n for n in range(100)]
 
     await with_cluster(story)
 
 
-async def test_a_seek_drops_what_was_on_its_way(broker, with_cluster, autojump_clock):
+async def test_a_seek_drops_fetched_records(broker, with_cluster, autojump_clock):
     log = broker.topics["t"][0]
     for n in range(10):
         log.append(batch(b"%d" % n))
@@ -165,7 +165,7 @@ async def test_a_seek_drops_what_was_on_its_way(broker, with_cluster, autojump_c
     await with_cluster(story)
 
 
-async def test_a_damaged_batch_is_said_and_not_skipped(broker, with_cluster, autojump_clock):
+async def test_a_damaged_batch_raises_and_is_not_skipped(broker, with_cluster, autojump_clock):
     log = broker.topics["t"][0]
     damaged = bytearray(batch(b"value"))
     damaged[-2] ^= 1
@@ -180,7 +180,7 @@ async def test_a_damaged_batch_is_said_and_not_skipped(broker, with_cluster, aut
     await with_cluster(story)
 
 
-async def test_a_broker_that_is_away_is_waited_for(broker, with_cluster, autojump_clock):
+async def test_reading_continues_when_an_unreachable_broker_returns(broker, with_cluster, autojump_clock):
     log = broker.topics["t"][0]
 
     async def story(cluster):
@@ -196,26 +196,26 @@ async def test_a_broker_that_is_away_is_waited_for(broker, with_cluster, autojum
     await with_cluster(story)
 
 
-async def test_short_polls_find_where_to_begin_however_slow_the_broker_is(broker, with_cluster, autojump_clock):
+async def test_short_polls_resolve_positions_with_a_slow_broker(broker, with_cluster, autojump_clock):
     broker.topics["t"][0].append(batch(b"a"))
 
-    answer = broker.answer
+    respond = broker.respond
 
     async def slowly(node, request):
         if isinstance(request, ListOffsetsRequest):
             await trio.sleep(2)
-        return await answer(node, request)
+        return await respond(node, request)
 
-    broker.answer = slowly
+    broker.respond = slowly
 
     async def story(cluster):
         consumer = Consumer(cluster)
         consumer.assign({("t", 0): EARLIEST})
-        found = []
+        records = []
         with trio.fail_after(10):
-            while not found:
-                found = await consumer.poll(0.5)
-        assert values(found) == [b"a"]
+            while not records:
+                records = await consumer.poll(0.5)
+        assert values(records) == [b"a"]
         assert len(broker.requests(LIST_OFFSETS)) == 1
 
     await with_cluster(story)

@@ -1,4 +1,4 @@
-"""A group member against a scripted coordinator: every code that a group answers, and what the member does then."""
+"""A group member against a fake coordinator: each error code of the group APIs, and how the member reacts."""
 
 import pytest
 
@@ -25,8 +25,8 @@ from higgins_protocol.messages.sync_group import SyncGroupResponse
 OFFSET_COMMIT, OFFSET_FETCH, FIND_COORDINATOR, JOIN, HEARTBEAT, LEAVE, SYNC = 8, 9, 10, 11, 12, 13, 14
 
 
-def always(answer):
-    return lambda node, request: answer
+def always(response):
+    return lambda node, request: response
 
 
 def joined(generation=1, leader="other", member="me", members=()):
@@ -46,12 +46,12 @@ def synced(*partitions):
     return always(SyncGroupResponse(assignment=encode_assignment(partitions)))
 
 
-def commit_answer(code):
+def commit_response(code):
     partition = OffsetCommitResponsePartition(partition_index=0, error_code=code)
     return always(OffsetCommitResponse(topics=[OffsetCommitResponseTopic(name="t", partitions=[partition])]))
 
 
-async def test_a_member_takes_the_id_it_is_given_and_its_assignment(broker, with_cluster, autojump_clock):
+async def test_a_new_member_joins_with_the_assigned_member_id(broker, with_cluster, autojump_clock):
     broker.script(JOIN, always(JoinGroupResponse(error_code=ErrorCode.MEMBER_ID_REQUIRED, member_id="me")), joined())
     broker.script(SYNC, synced(("t", 1)))
 
@@ -65,9 +65,9 @@ async def test_a_member_takes_the_id_it_is_given_and_its_assignment(broker, with
     assert broker.requests(SYNC)[0].assignments == []
 
 
-async def test_the_leader_divides_all_partitions(broker, with_cluster, autojump_clock):
-    wants = encode_subscription(Subscription(("t",)))
-    members = [JoinGroupResponseMember(member_id=one, metadata=wants) for one in ("me", "you")]
+async def test_the_leader_assigns_all_partitions(broker, with_cluster, autojump_clock):
+    metadata = encode_subscription(Subscription(("t",)))
+    members = [JoinGroupResponseMember(member_id=one, metadata=metadata) for one in ("me", "you")]
     broker.script(JOIN, joined(leader="me", members=members))
     broker.script(SYNC, synced(("t", 0)))
 
@@ -76,11 +76,11 @@ async def test_the_leader_divides_all_partitions(broker, with_cluster, autojump_
 
     await with_cluster(story)
     (sync,) = broker.requests(SYNC)
-    given = {one.member_id: decode_assignment(one.assignment) for one in sync.assignments}
-    assert given == {"me": (("t", 0),), "you": (("t", 1),)}
+    assigned = {one.member_id: decode_assignment(one.assignment) for one in sync.assignments}
+    assert assigned == {"me": (("t", 0),), "you": (("t", 1),)}
 
 
-async def test_a_group_that_moves_on_between_join_and_sync_is_joined_again(broker, with_cluster, autojump_clock):
+async def test_a_rebalance_between_join_and_sync_makes_the_member_join_again(broker, with_cluster, autojump_clock):
     broker.script(JOIN, joined(generation=1), joined(generation=2))
     broker.script(
         SYNC, always(SyncGroupResponse(error_code=ErrorCode.REBALANCE_IN_PROGRESS)), synced(("t", 0), ("t", 1))
@@ -95,7 +95,7 @@ async def test_a_group_that_moves_on_between_join_and_sync_is_joined_again(broke
     assert [one.member_id for one in broker.requests(JOIN)] == ["", "me"]
 
 
-async def test_a_forgotten_member_joins_as_a_new_one(broker, with_cluster, autojump_clock):
+async def test_a_member_with_an_unknown_id_joins_as_a_new_one(broker, with_cluster, autojump_clock):
     broker.script(JOIN, joined(), joined(member="new"))
     broker.script(SYNC, synced(("t", 0)), synced(("t", 1)))
     broker.script(HEARTBEAT, always(HeartbeatResponse(error_code=ErrorCode.UNKNOWN_MEMBER_ID)))
@@ -112,7 +112,7 @@ async def test_a_forgotten_member_joins_as_a_new_one(broker, with_cluster, autoj
     assert [one.member_id for one in broker.requests(JOIN)] == ["", ""]
 
 
-async def test_a_coordinator_that_moves_is_followed(broker, with_cluster, autojump_clock):
+async def test_a_moved_coordinator_is_found(broker, with_cluster, autojump_clock):
     broker.add_node(2)
     broker.script(HEARTBEAT, always(HeartbeatResponse(error_code=ErrorCode.NOT_COORDINATOR)))
     broker.script(HEARTBEAT, always(HeartbeatResponse()))
@@ -125,15 +125,15 @@ async def test_a_coordinator_that_moves_is_followed(broker, with_cluster, autoju
         await GroupMember(cluster, "g", ["t"]).heartbeat()
 
     await with_cluster(story)
-    assert [node for node, key, _ in broker.seen if key == HEARTBEAT] == [1, 2]
+    assert [node for node, key, _ in broker.received if key == HEARTBEAT] == [1, 2]
 
 
-async def test_a_commit_is_refused_or_sent_back_to_join(broker, with_cluster, autojump_clock):
+async def test_a_commit_raises_rebalancing_or_the_refusal(broker, with_cluster, autojump_clock):
     broker.script(
         OFFSET_COMMIT,
-        commit_answer(ErrorCode.NONE),
-        commit_answer(ErrorCode.ILLEGAL_GENERATION),
-        commit_answer(ErrorCode.OFFSET_METADATA_TOO_LARGE),
+        commit_response(ErrorCode.NONE),
+        commit_response(ErrorCode.ILLEGAL_GENERATION),
+        commit_response(ErrorCode.OFFSET_METADATA_TOO_LARGE),
     )
 
     async def story(cluster):
@@ -149,14 +149,14 @@ async def test_a_commit_is_refused_or_sent_back_to_join(broker, with_cluster, au
     assert (first.committed_offset, first.committed_metadata) == (7, "note")
 
 
-async def test_partitions_without_a_commit_are_left_out(broker, with_cluster, autojump_clock):
+async def test_partitions_without_a_committed_offset_are_omitted(broker, with_cluster, autojump_clock):
     partitions = [
         OffsetFetchResponsePartitions(partition_index=0, committed_offset=5),
         OffsetFetchResponsePartitions(partition_index=1, committed_offset=-1),
     ]
     topics = [OffsetFetchResponseTopics(name="t", partitions=partitions)]
-    answer = OffsetFetchResponse(groups=[OffsetFetchResponseGroup(group_id="g", topics=topics)])
-    broker.script(OFFSET_FETCH, always(answer))
+    response = OffsetFetchResponse(groups=[OffsetFetchResponseGroup(group_id="g", topics=topics)])
+    broker.script(OFFSET_FETCH, always(response))
 
     async def story(cluster):
         assert await GroupMember(cluster, "g", ["t"]).committed() == {("t", 0): 5}
@@ -164,7 +164,7 @@ async def test_partitions_without_a_commit_are_left_out(broker, with_cluster, au
     await with_cluster(story)
 
 
-async def test_a_static_member_that_was_replaced_is_told_and_does_not_fight(broker, with_cluster, autojump_clock):
+async def test_a_replaced_static_member_raises_and_does_not_join_again(broker, with_cluster, autojump_clock):
     broker.script(JOIN, joined())
     broker.script(SYNC, synced(("t", 0)))
     broker.script(HEARTBEAT, always(HeartbeatResponse(error_code=ErrorCode.FENCED_INSTANCE_ID)))
@@ -179,7 +179,7 @@ async def test_a_static_member_that_was_replaced_is_told_and_does_not_fight(brok
     assert broker.requests(JOIN)[0].group_instance_id == "i"
 
 
-async def test_leaving_tells_the_group_who_left(broker, with_cluster, autojump_clock):
+async def test_leave_group_names_the_member(broker, with_cluster, autojump_clock):
     broker.script(JOIN, joined())
     broker.script(SYNC, synced(("t", 0)))
     broker.script(LEAVE, always(LeaveGroupResponse()))

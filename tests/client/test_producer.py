@@ -1,4 +1,4 @@
-"""The producer against a scripted broker: leaders that move, answers that are lost, a buffer that is full."""
+"""The producer against a fake broker: moved leaders, lost responses, a full buffer."""
 
 import pytest
 import trio
@@ -26,19 +26,18 @@ def refusing(code):
     return script
 
 
-
 @pytest.mark.parametrize("settings", [ProducerSettings(), ProducerSettings(idempotent=False)])
-async def test_records_are_stored_in_order_and_told_their_offsets(broker, with_cluster, autojump_clock, settings):
+async def test_records_are_stored_in_order_and_get_their_offsets(broker, with_cluster, autojump_clock, settings):
     async def story(cluster):
         async with open_producer(cluster, settings) as producer:
             sent = [await producer.send("t", b"%d" % n, partition=0) for n in range(500)]
-        assert [one.result for one in sent] == [Stored("t", 0, n) for n in range(500)]
+        assert [future.result() for future in sent] == [Stored("t", 0, n) for n in range(500)]
 
     await with_cluster(story)
     assert broker.topics["t"][0].values() == [b"%d" % n for n in range(500)]
 
 
-async def test_an_answer_that_is_lost_stores_an_idempotent_record_once(broker, with_cluster, autojump_clock):
+async def test_a_lost_response_does_not_store_an_idempotent_record_twice(broker, with_cluster, autojump_clock):
     def store_and_drop(node, request):
         data = bytes(request.topic_data[0].partition_data[0].records)
         broker.topics["t"][0].append(data)
@@ -54,7 +53,7 @@ async def test_an_answer_that_is_lost_stores_an_idempotent_record_once(broker, w
     assert broker.topics["t"][0].values() == [b"once"]
 
 
-async def test_a_plain_producer_says_that_it_does_not_know(broker, with_cluster, autojump_clock):
+async def test_without_idempotence_a_lost_response_is_unresolved(broker, with_cluster, autojump_clock):
     broker.script(PRODUCE, lambda node, request: "drop")
 
     async def story(cluster):
@@ -66,7 +65,7 @@ async def test_a_plain_producer_says_that_it_does_not_know(broker, with_cluster,
     assert broker.topics["t"][0].values() == [b"next"]
 
 
-async def test_a_leader_that_moves_is_followed(broker, with_cluster, autojump_clock):
+async def test_a_moved_leader_is_found(broker, with_cluster, autojump_clock):
     broker.add_node(2)
 
     async def story(cluster):
@@ -78,7 +77,7 @@ async def test_a_leader_that_moves_is_followed(broker, with_cluster, autojump_cl
     await with_cluster(story)
 
 
-async def test_a_refusal_for_good_is_told_and_the_next_record_is_stored(broker, with_cluster, autojump_clock):
+async def test_after_an_error_that_is_not_retriable_the_next_record_is_stored(broker, with_cluster, autojump_clock):
     broker.script(PRODUCE, refusing(ErrorCode.MESSAGE_TOO_LARGE))
 
     async def story(cluster):
@@ -105,20 +104,20 @@ async def test_a_full_buffer_makes_send_wait(broker, with_cluster, autojump_cloc
     await with_cluster(story)
 
 
-async def test_a_broker_that_stays_away_ends_in_not_stored(broker, with_cluster, autojump_clock):
+async def test_records_for_an_unreachable_broker_end_as_not_stored(broker, with_cluster, autojump_clock):
     async def story(cluster):
         settings = ProducerSettings(delivery_timeout_ms=5_000)
         async with open_producer(cluster, settings) as producer:
             await producer.produce("t", b"there", partition=0)
             await broker.nodes[1].kill()
-            begun = trio.current_time()
+            started_at = trio.current_time()
             assert isinstance(await producer.produce("t", b"gone", partition=0), NotStored)
-            assert trio.current_time() - begun < 60
+            assert trio.current_time() - started_at < 60
 
     await with_cluster(story)
 
 
-async def test_acks_0_awaits_no_answer(broker, with_cluster, autojump_clock):
+async def test_acks_0_waits_for_no_response(broker, with_cluster, autojump_clock):
     async def story(cluster):
         async with open_producer(cluster, ProducerSettings(idempotent=False, acks=0)) as producer:
             assert await producer.produce("t", b"fire", partition=1) == Stored("t", 1, -1)
@@ -129,7 +128,7 @@ async def test_acks_0_awaits_no_answer(broker, with_cluster, autojump_clock):
     assert broker.topics["t"][1].values() == [b"fire", b"forget"]
 
 
-async def test_a_broker_that_refuses_a_producer_id_is_not_asked_for_ever(broker, with_cluster, autojump_clock):
+async def test_a_refused_producer_id_fails_the_record_without_a_retry(broker, with_cluster, autojump_clock):
     refusal = InitProducerIdResponse(error_code=ErrorCode.CLUSTER_AUTHORIZATION_FAILED)
     broker.script(INIT_PRODUCER_ID, lambda node, request: refusal)
 
@@ -142,7 +141,7 @@ async def test_a_broker_that_refuses_a_producer_id_is_not_asked_for_ever(broker,
     await with_cluster(story)
 
 
-async def test_a_topic_that_does_not_exist_is_said_at_once(broker, with_cluster, autojump_clock):
+async def test_sending_to_a_missing_topic_or_partition_raises_at_once(broker, with_cluster, autojump_clock):
     async def story(cluster):
         async with open_producer(cluster) as producer:
             with pytest.raises(BrokerRefused, match="'nowhere' does not exist"):
@@ -153,21 +152,21 @@ async def test_a_topic_that_does_not_exist_is_said_at_once(broker, with_cluster,
     await with_cluster(story)
 
 
-async def test_leaving_in_the_middle_settles_everything(broker, with_cluster, autojump_clock):
+async def test_a_cancelled_producer_gives_every_record_a_result(broker, with_cluster, autojump_clock):
     broker.script(PRODUCE, lambda node, request: "silent")
 
     async def story(cluster):
         with trio.move_on_after(1):
             async with open_producer(cluster) as producer:
-                delivery = await producer.send("t", b"x", partition=0)
+                future = await producer.send("t", b"x", partition=0)
                 await trio.sleep_forever()
-        assert isinstance(delivery.result, Unresolved)
+        assert isinstance(future.result(), Unresolved)
 
     await with_cluster(story)
 
 
-def test_keys_go_where_java_puts_them():
-    # The values that Apache Kafka's own tests hold its murmur2 to.
+def test_keys_are_partitioned_as_by_the_java_client():
+    # The values in Apache Kafka's own tests of murmur2.
     known = {b"21": -973932308, b"foobar": -790332482, b"abc": 479470107}
     for key, expected in known.items():
         assert murmur2(key) == expected & 0xFFFFFFFF

@@ -8,7 +8,7 @@ import trio
 from higgins.client.connection import Connect, Connection, dial
 from higgins.client.errors import ClientError, OutcomeUnknown
 from higgins.client.offsets import EARLIEST, LATEST
-from higgins.client.positions import Place
+from higgins.client.positions import PartitionPosition
 from higgins.client.settings import ClientSettings
 from higgins_protocol.messages.fetch import FetchPartition, FetchRequest, FetchResponse, FetchTopic
 from higgins_protocol.messages.list_offsets import (
@@ -79,7 +79,7 @@ class NodeLine:
 
     async def read_all(self, topic: str, partition: int, start: int, end: int) -> list[tuple[int, bytes | None]]:
         """Offsets and values in [start, end). Raises: ClientError."""
-        place, rows = Place(start), []
+        place, rows = PartitionPosition(start), []
         while place.position < end:
             asked = FetchPartition(partition=partition, fetch_offset=place.position, partition_max_bytes=1 << 20)
             request = FetchRequest(
@@ -90,8 +90,8 @@ class NodeLine:
                 raise OutcomeUnknown(f"Fetch was refused with {answer.error_code}.")
             records = answer.records or b""
             pieces = [records] if isinstance(records, bytes | bytearray | memoryview) else list(records)
-            place.take_in([memoryview(piece) for piece in pieces])
-            rows += [(one.offset, one.value) for one in place.hand_out(1 << 20, 1 << 26)]
+            place.add_fetched([memoryview(piece) for piece in pieces])
+            rows += [(one.offset, one.value) for one in place.take_records(1 << 20, 1 << 26)]
         return [row for row in rows if row[0] < end]
 
 

@@ -4,7 +4,7 @@ import trio
 
 from higgins.cli.doctor.finding import Finding
 from higgins.client import ClientError, ClientSettings, Unreachable, connect_tcp, open_cluster
-from higgins.client.cluster import ClusterView
+from higgins.client.cluster import ClusterMetadata
 from higgins.config.addresses import Address, is_loopback, is_wildcard
 from higgins.model.errors import Unfit
 from higgins.runtime import Runtime
@@ -37,7 +37,7 @@ async def check_address(address: Address) -> list[Finding]:
     return [answers, *advertised]
 
 
-async def _describe(address: Address) -> ClusterView:
+async def _describe(address: Address) -> ClusterMetadata:
     """A broker's description of its cluster. Raises: ClientError."""
     with trio.move_on_after(2 * PATIENCE_S):
         async with open_cluster(connect_tcp, Runtime(), [(address.host, address.port)], _SETTINGS) as cluster:
@@ -75,7 +75,7 @@ def _not_checked() -> Finding:
     return Finding(check="advertised", standing="skipped", what="Not checked: no broker answers.")
 
 
-async def _advertised(target: Address, view: ClusterView, node_id: int) -> Finding:
+async def _advertised(target: Address, view: ClusterMetadata, node_id: int) -> Finding:
     address = Address(*view.nodes[node_id])
     fix = f"Start node {node_id} with --advertise HOST:PORT, an address of it that clients can reach."
     try:

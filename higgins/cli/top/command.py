@@ -118,4 +118,4 @@ async def look(cluster: Cluster) -> Look:
 
 
 def _title(cluster: Cluster, rates: Rates) -> str:
-    return f"Cluster {cluster.view.cluster_id or '-'}, the last {rates.seconds:.1f} s"
+    return f"Cluster {cluster.metadata.cluster_id or '-'}, the last {rates.seconds:.1f} s"

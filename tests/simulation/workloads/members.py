@@ -89,9 +89,9 @@ async def _one_life(stage: Stage, role: str, name: str, chance: random.Random) -
         consumer = Consumer(cluster, ConsumerSettings(max_wait_ms=300, poll_records_max=100))
         one = GroupConsumer(NotedMember(stage, name, cluster), consumer, EARLIEST, COMMIT_INTERVAL_S)
         async with background() as nursery:
-            nursery.start_soon(one.beat, SETTINGS.heartbeat_interval_ms / 1000)
+            nursery.start_soon(one.run_heartbeats, SETTINGS.heartbeat_interval_ms / 1000)
             await _poll(stage, name, one, leaves_at)
-            await one.finish()
+            await one.commit_and_leave()
 
 
 async def _poll(stage: Stage, name: str, one: GroupConsumer, leaves_at: float) -> None:

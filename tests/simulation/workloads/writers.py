@@ -7,7 +7,8 @@ import trio
 from higgins.client import NotStored, ProducerSettings, Stored, open_cluster, open_producer
 from higgins.client.errors import ClientError
 from higgins.client.producer import Producer
-from higgins.client.results import Delivery
+from higgins.client.results import SendResult
+from higgins.model.future import Future
 from tests.simulation.chronicle import encode_value, key_of
 from tests.simulation.workloads.stage import ORDERS, PARTITIONS, PLAIN, Stage
 
@@ -62,15 +63,15 @@ async def _send(
     number = stage.chronicle.new_id()
     stage.chronicle.add("send", id=number, p=name, k=key_of(topic, partition), v=value, tx=None)
     try:
-        delivery = await producer.send(topic, encode_value(value), partition=partition)
+        result = await producer.send(topic, encode_value(value), partition=partition)
     except ClientError:
         stage.chronicle.add("sent", id=number, ok=0, o=None)
         return
-    nursery.start_soon(_await_delivery, stage, role, number, delivery)
+    nursery.start_soon(_await_result, stage, role, number, result)
 
 
-async def _await_delivery(stage: Stage, role: str, number: int, delivery: Delivery) -> None:
-    match await delivery.wait():
+async def _await_result(stage: Stage, role: str, number: int, result: Future[SendResult]) -> None:
+    match await result.wait():
         case Stored(offset=offset):
             stage.chronicle.add("sent", id=number, ok=1, o=offset)
             stage.chronicle.succeeded(role)

@@ -1,12 +1,13 @@
-"""The batches of one partition, told as stories: what is taken, what is answered, what becomes of each record."""
+"""The producer's queue of one partition: which batch is sent when, what each response causes, and each result."""
 
 import random
 
 import pytest
 
-from higgins.client.lane import Identity, Lane, Pending
+from higgins.client.partition_queue import PartitionQueue, PendingRecord, ProducerIdAndEpoch
 from higgins.client.results import NotStored, Stored, Unresolved
 from higgins.client.settings import ProducerSettings
+from higgins.model.future import Future
 from higgins.runtime import Backoff
 from higgins_protocol.errors import ErrorCode
 from higgins_protocol.records.batch import read_header
@@ -17,33 +18,32 @@ GAP = ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER
 
 
 class Story:
-    """A lane of one record a batch, a clock, and the results so far."""
+    """A queue with one record per batch, a clock, and the results so far."""
 
     def __init__(self, **settings):
         settings = {"batch_records_max": 1, "delivery_timeout_ms": 10_000, **settings}
         backoff = Backoff(random.Random(1), first_s=0.01, longest_s=0.01)
-        self.lane = Lane("t", 0, ProducerSettings(**settings), backoff)
+        self.queue = PartitionQueue("t", 0, ProducerSettings(**settings), backoff)
         self.now_ms = 0
         self.results = {}
         if settings.get("idempotent", True):
-            self.lane.adopt(Identity(7, 0))
+            self.queue.set_producer_id(ProducerIdAndEpoch(7, 0))
 
     def add(self, *values):
         for value in values:
-            self.lane.append(
-                Pending(5, None, value, (), lambda result, value=value: self.results.update({value: result})),
-                self.now_ms,
-            )
+            result = Future()
+            result.add_done_callback(lambda done, value=value: self.results.update({value: done.result()}))
+            self.queue.append(PendingRecord(5, None, value, (), result), self.now_ms)
         return self
 
     def take(self):
-        return self.lane.take(self.now_ms)
+        return self.queue.take(self.now_ms)
 
     def take_all(self):
         return list(iter(self.take, None))
 
-    def answer(self, batch, code, base_offset=-1):
-        self.lane.answered(batch, code, base_offset, "", self.now_ms)
+    def respond(self, batch, code, base_offset=-1):
+        self.queue.on_response(batch, code, base_offset, "", self.now_ms)
 
     def later(self, ms):
         self.now_ms += ms
@@ -55,127 +55,127 @@ def sequence(batch):
     return header.producer_id, header.base_sequence
 
 
-def test_five_batches_are_under_way_in_order_of_their_sequences():
+def test_five_batches_are_in_flight_in_the_order_of_their_sequences():
     story = Story().add(b"a", b"b", b"c", b"d", b"e", b"f")
     assert [sequence(one) for one in story.take_all()] == [(7, n) for n in range(5)]
 
 
-def test_offsets_are_told_per_record():
+def test_each_record_gets_its_offset():
     story = Story(batch_records_max=3).add(b"a", b"b", b"c")
-    story.answer(story.take(), OK, base_offset=40)
+    story.respond(story.take(), OK, base_offset=40)
     assert story.results == {v: Stored("t", 0, 40 + i) for i, v in enumerate([b"a", b"b", b"c"])}
 
 
-def test_a_plain_lane_has_one_batch_under_way():
+def test_without_idempotence_one_batch_is_in_flight():
     story = Story(idempotent=False).add(b"a", b"b")
     assert len(story.take_all()) == 1
 
 
-def test_a_refused_batch_goes_again_with_the_same_bytes_before_anything_new():
+def test_a_refused_batch_is_retried_with_the_same_bytes_before_later_batches():
     story = Story().add(b"a", b"b", b"c")
     first, second, third = story.take_all()
     bytes_of_first = first.data
-    story.answer(first, MOVED)
+    story.respond(first, MOVED)
     story.add(b"d")
-    assert story.later(20).take_all() == [], "two that follow it are still in flight"
-    story.answer(second, GAP)
-    story.answer(third, GAP)
+    assert story.later(20).take_all() == [], "two later batches are still in flight"
+    story.respond(second, GAP)
+    story.respond(third, GAP)
     again = story.later(20).take_all()
     assert again[:3] == [first, second, third]
     assert first.data is bytes_of_first
     assert sequence(again[3]) == (7, 3)
     for offset, batch in enumerate(again):
-        story.answer(batch, OK, offset)
+        story.respond(batch, OK, offset)
     assert [one.offset for one in story.results.values()] == [0, 1, 2, 3]
 
 
-def test_a_lost_answer_is_repeated_by_an_idempotent_lane_and_let_go_by_a_plain_one():
-    keeps, lets_go = Story().add(b"a"), Story(idempotent=False).add(b"a")
-    for story in (keeps, lets_go):
-        story.lane.lost(story.take(), "connection reset", story.now_ms)
-    assert keeps.results == {}
-    assert keeps.later(20).take() is not None
-    assert lets_go.results == {b"a": Unresolved("t", 0, "connection reset")}
+def test_a_batch_with_an_unknown_outcome_is_retried_only_with_idempotence():
+    idempotent, plain = Story().add(b"a"), Story(idempotent=False).add(b"a")
+    for story in (idempotent, plain):
+        story.queue.on_outcome_unknown(story.take(), "connection reset", story.now_ms)
+    assert idempotent.results == {}
+    assert idempotent.later(20).take() is not None
+    assert plain.results == {b"a": Unresolved("t", 0, "connection reset")}
 
 
-def test_a_known_duplicate_counts_as_stored():
+def test_a_duplicate_sequence_number_counts_as_stored():
     story = Story().add(b"a")
-    story.answer(story.take(), ErrorCode.DUPLICATE_SEQUENCE_NUMBER)
+    story.respond(story.take(), ErrorCode.DUPLICATE_SEQUENCE_NUMBER)
     assert story.results == {b"a": Stored("t", 0, -1)}
 
 
-def test_a_batch_that_was_lost_once_is_unresolved_even_when_refused_later():
+def test_a_refusal_after_an_unknown_outcome_is_unresolved():
     story = Story().add(b"a")
     batch = story.take()
-    story.lane.lost(batch, "reset", story.now_ms)
-    story.answer(story.later(20).take(), ErrorCode.TOPIC_AUTHORIZATION_FAILED)
+    story.queue.on_outcome_unknown(batch, "reset", story.now_ms)
+    story.respond(story.later(20).take(), ErrorCode.TOPIC_AUTHORIZATION_FAILED)
     assert isinstance(story.results[b"a"], Unresolved)
 
 
-def test_a_batch_refused_for_good_moves_the_others_to_a_new_identity():
+def test_a_failed_batch_moves_the_others_to_a_new_producer_id():
     story = Story().add(b"a", b"b", b"c")
     first, second, third = story.take_all()
-    story.answer(first, ErrorCode.MESSAGE_TOO_LARGE)
+    story.respond(first, ErrorCode.MESSAGE_TOO_LARGE)
     assert story.results[b"a"] == NotStored("t", 0, ErrorCode.MESSAGE_TOO_LARGE, "")
-    assert story.lane.needs_identity
-    story.lane.adopt(Identity(8, 0))
-    assert story.take_all() == [], "the old identity's batches are still in flight"
-    story.answer(second, GAP)
-    story.lane.lost(third, "reset", story.now_ms)
-    assert isinstance(story.results[b"c"], Unresolved), "it may be stored under the old identity"
+    assert story.queue.needs_producer_id
+    story.queue.set_producer_id(ProducerIdAndEpoch(8, 0))
+    assert story.take_all() == [], "batches of the old producer id are still in flight"
+    story.respond(second, GAP)
+    story.queue.on_outcome_unknown(third, "reset", story.now_ms)
+    assert isinstance(story.results[b"c"], Unresolved), "it may be stored under the old producer id"
     assert [sequence(one) for one in story.take_all()] == [(8, 0)]
 
 
-def test_what_is_not_stored_in_time_is_given_up():
+def test_a_batch_fails_after_the_delivery_timeout():
     story = Story(delivery_timeout_ms=100).add(b"a")
-    story.lane.unsent(story.take(), "nobody leads", story.now_ms)
+    story.queue.on_not_sent(story.take(), "no leader", story.now_ms)
     assert story.later(99).take_all() != []
     waiting = Story(delivery_timeout_ms=100).add(b"a")
-    waiting.lane.unsent(waiting.take(), "nobody leads", 0)
+    waiting.queue.on_not_sent(waiting.take(), "no leader", 0)
     assert waiting.later(100).take() is None
     assert waiting.results[b"a"].code is ErrorCode.REQUEST_TIMED_OUT
-    assert "nobody leads" in waiting.results[b"a"].message
+    assert "no leader" in waiting.results[b"a"].message
 
 
 def test_a_batch_lingers_until_it_is_full_or_flushed():
     story = Story(linger_ms=50, batch_records_max=2).add(b"a")
     assert story.take() is None
-    assert story.lane.wake_at_ms(0) == 50
+    assert story.queue.wake_at_ms(0) == 50
     assert story.add(b"b").add(b"c").take() is not None, "full"
     assert story.take() is None
-    story.lane.flushing = True
+    story.queue.flushing = True
     assert story.take() is not None
 
 
-def test_a_lane_whose_window_is_full_waits_for_answers_and_not_for_time():
+def test_a_queue_with_all_requests_in_flight_waits_for_a_response_and_sets_no_timer():
     story = Story(idempotent=False, linger_ms=20).add(b"a", b"b").later(20)
-    under_way = story.take()
+    in_flight = story.take()
     assert story.later(5).take() is None
-    assert story.lane.wake_at_ms(story.now_ms) is None
-    story.answer(under_way, OK, 0)
-    assert story.lane.wake_at_ms(story.now_ms) == 10_000
+    assert story.queue.wake_at_ms(story.now_ms) is None
+    story.respond(in_flight, OK, 0)
+    assert story.queue.wake_at_ms(story.now_ms) == 10_000
     assert story.take().records[0].value == b"b"
 
 
-def test_sequences_wrap_after_the_greatest():
+def test_sequences_wrap_after_2_147_483_647():
     story = Story().add(b"a", b"b")
-    story.lane._next_sequence = 2_147_483_647
+    story.queue._next_sequence = 2_147_483_647
     assert [sequence(one)[1] for one in story.take_all()] == [2_147_483_647, 0]
 
 
-def test_abandoning_tells_what_was_sent_from_what_was_not():
+def test_abort_reports_sent_batches_as_unresolved_and_others_as_not_stored():
     story = Story().add(b"a")
     batch = story.take()
     story.add(b"b")
-    story.lane.abandon("closed")
+    story.queue.abort("closed")
     assert isinstance(story.results[b"a"], Unresolved)
     assert isinstance(story.results[b"b"], NotStored)
-    story.answer(batch, OK, 3)  # an answer that comes too late changes nothing
+    story.respond(batch, OK, 3)  # a late response changes nothing
     assert isinstance(story.results[b"a"], Unresolved)
 
 
 @pytest.mark.parametrize("seed", range(30))
-def test_whatever_is_lost_or_refused_an_idempotent_lane_stores_each_record_once_and_in_order(seed):
+def test_with_random_faults_an_idempotent_queue_stores_each_record_once_and_in_order(seed):
     source = random.Random(seed)
     story = Story(delivery_timeout_ms=1_000_000, batch_records_max=3)
     stored, next_sequence, seen = [], 0, {}
@@ -184,7 +184,7 @@ def test_whatever_is_lost_or_refused_an_idempotent_lane_stores_each_record_once_
     for value in values:
         story.add(value)
     for _ in range(5_000):
-        if story.lane.empty:
+        if story.queue.empty:
             break
         in_flight.extend(story.later(source.randrange(30)).take_all())
         if not in_flight:
@@ -192,7 +192,7 @@ def test_whatever_is_lost_or_refused_an_idempotent_lane_stores_each_record_once_
         batch = in_flight.pop(0)
         fault = source.choice(["refused", "lost before", "lost after", "fine", "fine"])
         if fault == "refused":
-            story.answer(batch, MOVED)
+            story.respond(batch, MOVED)
             continue
         first = sequence(batch)[1]
         code, offset = OK, seen.get(first, len(stored))
@@ -204,8 +204,8 @@ def test_whatever_is_lost_or_refused_an_idempotent_lane_stores_each_record_once_
                 stored.extend(one.value for one in batch.records)
                 next_sequence += len(batch.records)
         if fault.startswith("lost"):
-            story.lane.lost(batch, "reset", story.now_ms)
+            story.queue.on_outcome_unknown(batch, "reset", story.now_ms)
         else:
-            story.answer(batch, code, offset)
+            story.respond(batch, code, offset)
     assert stored == values
     assert [story.results[value].offset for value in values] == list(range(60))
