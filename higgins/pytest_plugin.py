@@ -1,7 +1,7 @@
-"""Fixtures for pytest: a Higgins broker in the test's own process.
+"""Pytest fixtures with a Higgins broker: `higgins_broker`, new for each test, and `higgins_session_broker`, shared.
 
-pytest loads this on its own wherever Higgins is installed, so it imports nothing of the broker before a test asks for
-one. `higgins_broker` is new and empty for each test, `higgins_session_broker` is one for all of them.
+Pytest loads this plugin in every test suite of an environment where Higgins is installed. So nothing else of Higgins is
+imported before a test uses a fixture.
 """
 
 from collections.abc import Generator, Iterator, Mapping
@@ -20,36 +20,39 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
-    """A fault of a broker fails the test in which it was seen, though a shared broker lives on."""
-    brokers = [one for name, one in getattr(item, "funcargs", {}).items() if name in FIXTURES]
+    """Fail the test during which a broker logged an error.
+
+    The shared broker is stopped only at the end of the session, too late to say which test caused the error.
+    """
+    brokers = [value for name, value in getattr(item, "funcargs", {}).items() if name in FIXTURES]
     try:
         result = yield
     except Exception as error:
         for broker in brokers:
-            _note(broker, error)
+            _add_note(broker, error)
         raise
     for broker in brokers:
         broker.check()
     return result
 
 
-def _note(broker: Any, error: BaseException) -> None:
+def _add_note(broker: Any, error: BaseException) -> None:
     try:
         broker.check()
-    except Exception as fault:
-        error.add_note(f"Meanwhile in the broker: {fault}")
+    except Exception as broker_error:
+        error.add_note(f"Meanwhile in the broker: {broker_error}")
 
 
 @pytest.fixture(scope="session")
 def higgins_configs() -> Mapping[str, object]:
-    """Kafka's broker configs for every broker of these fixtures, by their names; override it in conftest.py."""
+    """Kafka's broker configs, by name, for the brokers of both fixtures. Override this fixture in conftest.py."""
     return {}
 
 
 @pytest.fixture
 def higgins_broker(request: pytest.FixtureRequest, higgins_configs: Mapping[str, object]) -> Iterator[Any]:
-    """A `higgins.testing.RunningBroker`, new and empty; `@pytest.mark.higgins(num_partitions=4)` sets it up."""
-    from higgins.testing import broker  # noqa: PLC0415 - a suite that asks for no broker must not pay for one
+    """A new, empty `higgins.testing.RunningBroker`; `@pytest.mark.higgins(num_partitions=4)` sets its configs."""
+    from higgins.testing import broker  # noqa: PLC0415 - see the module's docstring
 
     marker = request.node.get_closest_marker("higgins")
     args, keywords = (marker.args, marker.kwargs) if marker else ((), {})
@@ -59,7 +62,7 @@ def higgins_broker(request: pytest.FixtureRequest, higgins_configs: Mapping[str,
 
 @pytest.fixture(scope="session")
 def higgins_session_broker(higgins_configs: Mapping[str, object]) -> Iterator[Any]:
-    """A `higgins.testing.RunningBroker` that all tests share; let each use topics and groups of its own."""
+    """A `higgins.testing.RunningBroker` that all tests share; each should use its own topics and groups."""
     from higgins.testing import broker  # noqa: PLC0415 - as above
 
     with broker(config=higgins_configs) as running:

@@ -1,7 +1,8 @@
-"""What a broker in a test logs: kept, handed to Python's own logging, and hidden from the test's standard output.
+"""The log events of a broker in a test: kept for the test, and passed to Python's logging instead of standard output.
 
-Only what is logged in the broker's thread is taken; a program under test that uses structlog itself sees its own events
-as ever. Nothing is configured, so nothing is left behind.
+The broker logs with structlog, whose configuration is global, and the program under test may use structlog as well. So
+structlog is not reconfigured: a processor is added while the broker runs. It takes the events that were logged in the
+broker's thread and lets all others pass.
 """
 
 import logging
@@ -13,7 +14,7 @@ from typing import Any, TypeAlias
 import structlog
 
 EVENTS_MAX = 1_000
-FAULTS_MAX = 20
+ERRORS_MAX = 20
 
 Event: TypeAlias = MutableMapping[str, Any]
 
@@ -22,15 +23,15 @@ _LEVELS = {"warn": "warning", "exception": "error", "err": "error"}
 
 
 class Events:
-    """The last events of one broker, and the first of those that should never be: its faults."""
+    """The last events of one broker, and the first errors among them."""
 
-    def __init__(self, is_ours: Callable[[], bool]) -> None:
-        self._is_ours = is_ours
+    def __init__(self, is_broker_thread: Callable[[], bool]) -> None:
+        self._is_broker_thread = is_broker_thread
         self.last: deque[dict[str, Any]] = deque(maxlen=EVENTS_MAX)
-        self.faults: list[dict[str, Any]] = []
+        self.errors: list[dict[str, Any]] = []
 
     def __enter__(self) -> "Events":
-        # In place, because loggers that were used before hold this very list.
+        # Changed in place: loggers that were used before keep a reference to this list.
         structlog.get_config()["processors"].insert(0, self._take)
         return self
 
@@ -40,24 +41,26 @@ class Events:
             processors.remove(self._take)
 
     def _take(self, logger: object, method: str, event: Event) -> Event:
-        if not self._is_ours():
+        if not self._is_broker_thread():
             return event
         level = _LEVELS.get(method, method)
-        error = _raised(event.get("exc_info"))
+        error = _exception_of(event.get("exc_info"))
         kept = {**event, "level": level, **({"exc_info": error} if error is not None else {})}
         self.last.append(kept)
-        if level in {"error", "critical"} and len(self.faults) < FAULTS_MAX:
-            self.faults.append(kept)
+        if level in {"error", "critical"} and len(self.errors) < ERRORS_MAX:
+            self.errors.append(kept)
         _LOGGER.log(logging.getLevelNamesMapping()[level.upper()], describe(kept), exc_info=error)
         raise structlog.DropEvent
 
 
-def _raised(given: object) -> BaseException | None:
-    """What was raised, where an event tells of it; `exc_info=True` means what is being handled just now."""
-    return given if isinstance(given, BaseException) else sys.exception() if given is True else None
+def _exception_of(exc_info: object) -> BaseException | None:
+    """The exception of an event. As in Python's logging, `exc_info=True` means the one that is being handled."""
+    if exc_info is True:
+        return sys.exception()
+    return exc_info if isinstance(exc_info, BaseException) else None
 
 
 def describe(event: Event) -> str:
-    """An event as a line: what happened, then its fields."""
+    """An event as one line of text: its name, then its fields."""
     fields = [f"{name}={value!r}" for name, value in event.items() if name not in {"event", "level", "exc_info"}]
     return " ".join([str(event.get("event", "")), *fields])

@@ -1,7 +1,8 @@
-"""A broker in a thread of this process, and the few things a test asks of it directly.
+"""A broker in a thread of this process, with helpers to create topics and to write and read records.
 
-The broker runs a loop of its own, so it serves clients that block, clients with threads and clients with another loop
-alike. The process's own knobs (signals, garbage collector, logging) are left as they are.
+The broker runs its own trio loop in its own thread, so the program under test may block, use threads or run any other
+event loop. `higgins serve` also sets up signal handlers, the garbage collector and logging; this does not, because they
+belong to the test's process.
 """
 
 from collections.abc import Awaitable, Callable, Iterator, Mapping
@@ -32,23 +33,24 @@ from higgins.testing.events import Events, describe
 
 T = TypeVar("T")
 
-STOP_PATIENCE_S = 30.0
-SETTLE_S = 0.2
-RECORDS_PATIENCE_S = 10.0
+STOP_TIMEOUT_S = 30.0
+SETTLE_TIMEOUT_S = 0.2
+RECORDS_TIMEOUT_S = 10.0
 
 DEFAULTS: Mapping[str, object] = {
-    # Groups of one settle at once, and a test of what becomes of a silent member need not take six seconds.
+    # Kafka's defaults suit production: three seconds of waiting for more members before the first rebalance, and
+    # sessions of at least six seconds. Tests of one member, and of members that die, should not take that long.
     "group.initial.rebalance.delay.ms": 0,
     "group.min.session.timeout.ms": 100,
 }
 
 
 class BrokerFault(Exception):
-    """The broker did what it never should while it ran: a fault of Higgins, not of the test."""
+    """The broker logged an error or failed to stop. This is a bug in Higgins, not in the test."""
 
 
 class RunningBroker:
-    """A broker that answers. Its methods may be called from any thread but its own, and block."""
+    """A running broker. Its methods block, and may be called from any thread except the broker's own."""
 
     def __init__(self, broker: Broker, thread: LoopThread, events: Events) -> None:
         self._broker = broker
@@ -62,22 +64,22 @@ class RunningBroker:
 
     @property
     def bootstrap_servers(self) -> str:
-        """HOST:PORT, as every client takes it."""
+        """HOST:PORT, for the setting of the same name in Kafka clients."""
         return f"{self.host}:{self.port}"
 
     @property
     def events(self) -> list[dict[str, Any]]:
-        """What the broker has logged, at most the last thousand; `event`, `level`, and fields of their own."""
+        """The broker's last log events, at most 1000. Each has `event`, `level` and its own fields."""
         return list(self._events.last)
 
     def create_topic(self, name: str, *, partitions: int = -1, configs: Mapping[str, str] | None = None) -> None:
-        """Make a topic; -1 leaves the number of partitions to the broker. Raises: BrokerRefused."""
-        self._ask(lambda cluster: Admin(cluster).create_topic(name, partitions=partitions, configs=configs))
+        """Create a topic; -1 partitions means the broker's default. Raises: BrokerRefused."""
+        self._run(lambda cluster: Admin(cluster).create_topic(name, partitions=partitions, configs=configs))
 
     def produce(
         self, topic: str, *values: bytes | None, key: bytes | None = None, partition: int | None = None
     ) -> None:
-        """Write records, made-up input for what is tested; the topic is made if it is missing.
+        """Write records as input for the program under test. The topic is created if it does not exist.
 
         Raises: ClientError unless every record is stored.
         """
@@ -85,83 +87,88 @@ class RunningBroker:
         async def write(cluster: Cluster) -> None:
             await cluster.topic(topic, create=True)
             async with open_producer(cluster) as producer:
-                sent = [await producer.send(topic, value, key=key, partition=partition) for value in values]
-                for delivery in sent:
-                    result = await delivery.wait()
+                results = [await producer.send(topic, value, key=key, partition=partition) for value in values]
+                for future in results:
+                    result = await future.wait()
                     if not isinstance(result, Stored):
                         raise ClientError(f"A record for '{topic}' was not stored: {result.message}")
 
-        self._ask(write)
+        self._run(write)
 
     def records(
-        self, topic: str, count: int = 1, *, timeout_s: float = RECORDS_PATIENCE_S
+        self, topic: str, count: int = 1, *, timeout_s: float = RECORDS_TIMEOUT_S
     ) -> list[ConsumedRecord]:
-        """The records of a topic from its beginning, as soon as there are at least `count`; in order per partition.
+        """Read a topic from its beginning until there are at least `count` records; ordered within each partition.
 
-        Raises: AssertionError, with what there was, when the time is up.
+        Raises: AssertionError after `timeout_s`, with the records that were there.
         """
 
         async def read(cluster: Cluster) -> list[ConsumedRecord]:
-            view = await cluster.topic(topic, create=False)
+            metadata = await cluster.topic(topic, create=False)
             consumer = Consumer(cluster)
-            consumer.assign(dict.fromkeys([(topic, one) for one in view.leaders], EARLIEST))
-            found: list[ConsumedRecord] = []
+            consumer.assign(dict.fromkeys([(topic, partition) for partition in metadata.leaders], EARLIEST))
+            records: list[ConsumedRecord] = []
             with trio.move_on_after(timeout_s):
-                while len(found) < count:
-                    found += await consumer.poll(timeout_s)
-            if len(found) < count:
-                shown = [one.value for one in found[:10]]
+                while len(records) < count:
+                    records += await consumer.poll(timeout_s)
+            if len(records) < count:
+                shown = [record.value for record in records[:10]]
                 raise AssertionError(
-                    f"Topic '{topic}' has {len(found)} records after {timeout_s:g} s, not {count}: {shown}"
+                    f"Topic '{topic}' has {len(records)} records after {timeout_s:g} s, not {count}: {shown}"
                 )
-            return found
+            return records
 
-        return self._ask(read)
+        return self._run(read)
 
     def apply(self, topography: str) -> list[str]:
-        """Apply a topography's text, as `higgins apply` does with a file; the changes. Raises: ClientError."""
+        """Apply the text of a topography, as `higgins apply` does with a file, and return the changes.
 
-        async def ask(cluster: Cluster) -> list[str]:
-            answer = await Admin(cluster).private("apply", {"document": topography})
-            applied = msgspec.convert(answer, _Applied)
-            if applied.errors:
-                raise ClientError("\n".join(f"line {one.line}: {one.message}" for one in applied.errors))
-            return applied.changes
+        Raises: ClientError, with one line for each error in the text.
+        """
 
-        return self._ask(ask)
+        async def apply(cluster: Cluster) -> list[str]:
+            response = await Admin(cluster).private("apply", {"document": topography})
+            result = msgspec.convert(response, _ApplyResult)
+            if result.errors:
+                raise ClientError("\n".join(f"line {error.line}: {error.message}" for error in result.errors))
+            return result.changes
+
+        return self._run(apply)
 
     def stop(self) -> None:
-        """Commit what was taken, answer it, and end; again is harmless.
+        """Stop the broker after it has answered the requests that it has taken. Stopping it again does nothing.
 
-        Raises: what stopped the broker before, or BrokerFault for what it logged as an error.
+        Raises: the exception with which the broker ended by itself, or BrokerFault if it logged errors.
         """
         if self._thread.is_current():
-            raise RuntimeError("A broker cannot wait for its own end.")
+            raise RuntimeError("stop() was called in the broker's own thread, which would wait for itself for ever.")
         try:
-            self._thread.call(self._stop_soon)
+            self._thread.call(self._request_stop)
         except RuntimeError:
-            pass  # it has ended already; why is told by the next line
-        if not self._thread.join(STOP_PATIENCE_S):
-            raise BrokerFault(f"The broker did not stop within {STOP_PATIENCE_S:g} s.")
+            pass  # the broker has ended already; join() raises the reason
+        if not self._thread.join(STOP_TIMEOUT_S):
+            raise BrokerFault(f"The broker did not stop within {STOP_TIMEOUT_S:g} s.")
         self._raise_faults()
 
     def check(self) -> None:
-        """Raise BrokerFault for errors that the broker has logged since this was last asked; `stop` asks too."""
+        """Raise BrokerFault if the broker has logged errors since the last call. `stop` includes this."""
         try:
             self._thread.call(_settle)
         except RuntimeError:
-            pass  # it has ended, so nothing more will be logged
+            pass  # the broker has ended and logs no more
         self._raise_faults()
 
     def _raise_faults(self) -> None:
-        faults, self._events.faults = self._events.faults, []
-        if faults:
-            raise BrokerFault("\n".join(["The broker logged errors:", *map(_told, faults)]))
+        errors, self._events.errors = self._events.errors, []
+        if errors:
+            raise BrokerFault("\n".join(["The broker logged errors:", *map(_error_line, errors)]))
 
-    async def _stop_soon(self) -> None:
+    async def _request_stop(self) -> None:
         self._broker.stop()
 
-    def _ask(self, job: Callable[[Cluster], Awaitable[T]]) -> T:
+    def _run(self, job: Callable[[Cluster], Awaitable[T]]) -> T:
+        """Run a job with a client in the broker's loop, over a stream in memory: no socket, no second thread."""
+
         async def connect(host: str, port: int) -> trio.abc.Stream:
             return self._broker.connect()
 
@@ -174,18 +181,18 @@ class RunningBroker:
 
 
 async def _settle() -> None:
-    """Let the broker finish what it is at: a client sees its connection closed before the reason is logged."""
-    with trio.move_on_after(SETTLE_S):
+    """Wait until the broker is idle. A client can see its connection closed before the error is logged."""
+    with trio.move_on_after(SETTLE_TIMEOUT_S):
         await trio.testing.wait_all_tasks_blocked()
 
 
-class _Fault(msgspec.Struct, frozen=True):
+class _TopographyError(msgspec.Struct, frozen=True):
     message: str
     line: int = 0
 
 
-class _Applied(msgspec.Struct, frozen=True):
-    errors: list[_Fault] = []
+class _ApplyResult(msgspec.Struct, frozen=True):
+    errors: list[_TopographyError] = []
     changes: list[str] = []
 
 
@@ -197,11 +204,13 @@ def broker(
     config: Mapping[str, object] | None = None,
     **configs: object,
 ) -> Iterator[RunningBroker]:
-    """A broker for as long as the block lasts, in memory and on a free port unless told otherwise.
+    """Run a broker for the duration of the block, by default in memory and on a free port.
 
-    Kafka's broker configs go by their names in `config`, or as keywords with `_` for `.`: `num_partitions=4`.
-    Environment variables and higgins.toml are not looked at. Raises: Unfit for settings that cannot be, before the
-    block; after it, what went wrong in the broker meanwhile (as a note, where the block itself has raised).
+    Kafka's broker configs go into `config` by name, or are keywords with `_` instead of `.`: `num_partitions=4`.
+    Environment variables and higgins.toml are ignored, so that a test does not depend on the machine.
+
+    Raises: Unfit for invalid settings, before the block. After it, errors of the broker (see `RunningBroker.stop`);
+    when the block itself raises, they are added to that exception as a note.
     """
     named = {**DEFAULTS, **(config or {}), **{name.replace("_", "."): value for name, value in configs.items()}}
     node = Broker(Runtime(), _settings(str(store), listen, named))
@@ -216,13 +225,13 @@ def broker(
         try:
             yield running
         except BaseException as error:
-            _stop_under(running, error)
+            _stop_after_error(running, error)
             raise
         running.stop()
 
 
 class _Started:
-    """A task status that tells a thread."""
+    """Trio's TaskStatus for a task that runs in another thread: `started` calls `ready`."""
 
     def __init__(self, ready: Ready) -> None:
         self._ready = ready
@@ -243,15 +252,15 @@ def _text(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _stop_under(running: RunningBroker, error: BaseException) -> None:
-    """Stop without hiding why the block ended."""
+def _stop_after_error(running: RunningBroker, error: BaseException) -> None:
+    """Stop the broker; an error of its own becomes a note of the block's exception."""
     try:
         running.stop()
-    except Exception as fault:
-        error.add_note(f"Meanwhile in the broker: {type(fault).__name__}: {fault}")
+    except Exception as broker_error:
+        error.add_note(f"Meanwhile in the broker: {type(broker_error).__name__}: {broker_error}")
 
 
-def _told(event: dict[str, Any]) -> str:
-    raised = event.get("exc_info")
-    why = f": {raised!r}" if raised is not None else ""
-    return f"  {describe(event)}{why}"
+def _error_line(event: dict[str, Any]) -> str:
+    exception = event.get("exc_info")
+    reason = f": {exception!r}" if exception is not None else ""
+    return f"  {describe(event)}{reason}"

@@ -1,4 +1,4 @@
-"""A broker in the test's own process, with stock clients and without pytest's help."""
+"""`higgins.testing.broker` with stock Kafka clients, without the pytest plugin."""
 
 import logging
 import socket
@@ -21,7 +21,7 @@ from higgins.kafka.apis import ROWS
 from higgins.model.errors import Unfit
 from higgins.runtime import LoopThread, Ready
 
-PATIENCE_S = 30
+TIMEOUT_S = 30
 API_VERSIONS = 18
 
 
@@ -29,9 +29,9 @@ def test_stock_clients_write_and_read() -> None:
     with higgins.testing.broker() as broker:
         theirs = Producer({"bootstrap.servers": broker.bootstrap_servers})
         theirs.produce("greetings", b"from librdkafka")
-        assert theirs.flush(PATIENCE_S) == 0
+        assert theirs.flush(TIMEOUT_S) == 0
         producer = KafkaProducer(bootstrap_servers=broker.bootstrap_servers)
-        producer.send("greetings", b"from Python").get(PATIENCE_S)
+        producer.send("greetings", b"from Python").get(TIMEOUT_S)
         consumer = KafkaConsumer(
             "greetings", group_id="g", auto_offset_reset="earliest", bootstrap_servers=broker.bootstrap_servers
         )
@@ -40,7 +40,7 @@ def test_stock_clients_write_and_read() -> None:
         producer.close()
 
 
-def test_nothing_is_left_when_the_block_ends() -> None:
+def test_threads_sockets_and_logging_are_restored_when_the_block_ends() -> None:
     before = set(threading.enumerate())
     processors = list(structlog.get_config()["processors"])
     with higgins.testing.broker() as broker:
@@ -56,7 +56,7 @@ def test_nothing_is_left_when_the_block_ends() -> None:
         broker.create_topic("late")
 
 
-def test_brokers_stand_side_by_side() -> None:
+def test_two_brokers_run_at_once() -> None:
     with higgins.testing.broker() as one, higgins.testing.broker() as other:
         one.produce("t", b"one")
         other.produce("t", b"other")
@@ -64,9 +64,9 @@ def test_brokers_stand_side_by_side() -> None:
         assert [record.value for record in other.records("t")] == [b"other"]
 
 
-def test_configs_are_given_by_name_or_as_keywords() -> None:
-    given = {"auto.create.topics.enable": False}
-    with higgins.testing.broker(config=given, num_partitions=3) as broker:
+def test_configs_are_set_by_name_or_as_keywords() -> None:
+    config = {"auto.create.topics.enable": False}
+    with higgins.testing.broker(config=config, num_partitions=3) as broker:
         with pytest.raises(BrokerRefused):
             broker.records("absent")
         broker.create_topic("three")
@@ -76,7 +76,7 @@ def test_configs_are_given_by_name_or_as_keywords() -> None:
         consumer.close()
 
 
-def test_a_config_that_cannot_be_is_refused_before_anything_starts() -> None:
+def test_an_invalid_config_is_refused_before_anything_starts() -> None:
     before = set(threading.enumerate())
     with pytest.raises(Unfit, match=r"'num\.partition'.*Did you mean 'num\.partitions'"):
         higgins.testing.broker(num_partition=3).__enter__()
@@ -88,7 +88,7 @@ def test_a_config_that_cannot_be_is_refused_before_anything_starts() -> None:
     assert set(threading.enumerate()) == before
 
 
-def test_settings_of_the_surroundings_are_not_looked_at(
+def test_environment_variables_and_config_files_are_ignored(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("HIGGINS_STORE", "s3://nowhere")
@@ -98,14 +98,14 @@ def test_settings_of_the_surroundings_are_not_looked_at(
         broker.produce("t", b"stored")
 
 
-def test_a_directory_outlives_the_block(tmp_path: Path) -> None:
+def test_records_in_a_directory_outlive_the_block(tmp_path: Path) -> None:
     with higgins.testing.broker(store=tmp_path) as broker:
         broker.produce("kept", b"1", None, key=b"k")
     with higgins.testing.broker(store=tmp_path) as broker:
         assert [(one.key, one.value) for one in broker.records("kept", 2)] == [(b"k", b"1"), (b"k", None)]
 
 
-def test_records_that_do_not_come_are_told_with_what_came() -> None:
+def test_missing_records_raise_with_the_records_that_came() -> None:
     with higgins.testing.broker() as broker:
         broker.produce("t", b"only this")
         with pytest.raises(AssertionError, match=r"has 1 records after 0.1 s, not 2: \[b'only this'\]"):
@@ -124,13 +124,13 @@ def test_a_topography_is_applied() -> None:
             broker.produce("large", b"mine")
 
 
-async def test_it_may_be_asked_from_within_another_loop() -> None:
+async def test_it_can_be_used_in_another_event_loop() -> None:
     with higgins.testing.broker() as broker:
         broker.produce("t", b"from a trio test")
         assert [one.value for one in broker.records("t")] == [b"from a trio test"]
 
 
-def test_events_go_to_logging_and_nowhere_else(
+def test_events_go_to_logging_and_not_to_standard_output(
     caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> None:
     caplog.set_level(logging.INFO, logger="higgins")
@@ -142,41 +142,41 @@ def test_events_go_to_logging_and_nowhere_else(
     assert "mine" in out and "broker.started" not in out
 
 
-def provoke_a_fault(broker: higgins.testing.RunningBroker, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ask for the versions while the handler is broken, and be hung up on."""
+def provoke_an_error(broker: higgins.testing.RunningBroker, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Send ApiVersions while its handler raises; the broker logs an error and closes the connection."""
 
     def broken(*_: object) -> None:
-        raise LookupError("a fault of ours")
+        raise LookupError("a bug in the handler")
 
     monkeypatch.setattr(ROWS[API_VERSIONS], "handle", broken)
-    with socket.create_connection((broker.host, broker.port), timeout=PATIENCE_S) as connection:
+    with socket.create_connection((broker.host, broker.port), timeout=TIMEOUT_S) as connection:
         connection.sendall(struct.pack(">ihhih", 10, API_VERSIONS, 0, 1, -1))
         assert connection.recv(1) == b""
 
 
-def test_a_fault_of_the_broker_fails_the_block(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(higgins.testing.BrokerFault, match="a fault of ours"), higgins.testing.broker() as broker:
-        provoke_a_fault(broker, monkeypatch)
+def test_an_error_in_the_broker_fails_the_block(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(higgins.testing.BrokerFault, match="a bug in the handler"), higgins.testing.broker() as broker:
+        provoke_an_error(broker, monkeypatch)
 
 
-def test_a_fault_of_the_broker_does_not_hide_why_the_block_failed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_error_in_the_broker_is_a_note_when_the_block_fails(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ZeroDivisionError) as raised, higgins.testing.broker() as broker:
-        provoke_a_fault(broker, monkeypatch)
+        provoke_an_error(broker, monkeypatch)
         raise ZeroDivisionError
-    assert any("a fault of ours" in note for note in raised.value.__notes__)
+    assert any("a bug in the handler" in note for note in raised.value.__notes__)
 
 
-def test_a_broker_that_ends_by_itself_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_broker_that_ends_by_itself_raises_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
     async def end(*_: object) -> None:
         await trio.sleep(0.05)
-        raise Unfit("it had enough")
+        raise Unfit("stopped by the test")
 
     monkeypatch.setattr(Broker, "_expire_deadlines", end)
-    with pytest.raises(Unfit, match="it had enough"), higgins.testing.broker() as broker:
-        broker._thread._thread.join(PATIENCE_S)
+    with pytest.raises(Unfit, match="stopped by the test"), higgins.testing.broker() as broker:
+        broker._thread._thread.join(TIMEOUT_S)
 
 
-def test_a_loop_in_a_thread_hands_back_what_is_raised_there() -> None:
+def test_a_loop_thread_raises_what_its_main_function_raised() -> None:
     thread = LoopThread("loop")
 
     async def main(ready: Ready) -> None:
@@ -184,10 +184,10 @@ def test_a_loop_in_a_thread_hands_back_what_is_raised_there() -> None:
 
     with pytest.raises(LookupError, match="before it was ready"):
         thread.start(main)
-    assert thread.join(PATIENCE_S)
+    assert thread.join(TIMEOUT_S)
 
 
-def test_it_is_there_without_pytest() -> None:
+def test_it_works_without_pytest() -> None:
     program = (
         "import sys; sys.modules['pytest'] = None\n"
         "import higgins.testing\n"

@@ -1,4 +1,4 @@
-"""The fixtures as a suite elsewhere uses them: pytest run on a file of its own."""
+"""The pytest plugin, by running pytest on a test suite of one file."""
 
 import subprocess
 import sys
@@ -11,37 +11,37 @@ from kafka import KafkaProducer
 from higgins.testing import RunningBroker
 
 ROOT = Path(__file__).parents[2]
-PATIENCE_S = 120
+TIMEOUT_S = 120
 
 
 def run_suite(folder: Path, text: str, *arguments: str) -> str:
-    """What pytest says about a suite of one file, with no other plugin than ours."""
-    (folder / "test_theirs.py").write_text(text)
-    pytest_of_theirs = [sys.executable, "-m", "pytest", "-p", "higgins.pytest_plugin", "-p", "no:cacheprovider"]
+    """Pytest's output for a suite of one file, with no other plugin loaded."""
+    (folder / "test_suite.py").write_text(text)
+    command = [sys.executable, "-m", "pytest", "-p", "higgins.pytest_plugin", "-p", "no:cacheprovider"]
     done = subprocess.run(
-        [*pytest_of_theirs, "-q", "-ra", *arguments],
+        [*command, "-q", "-ra", *arguments],
         cwd=folder,
         env={"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
         capture_output=True,
         text=True,
-        timeout=PATIENCE_S,
+        timeout=TIMEOUT_S,
         check=False,
     )
     return done.stdout + done.stderr
 
 
-def test_a_suite_that_asks_for_no_broker_does_not_load_one(tmp_path: Path) -> None:
-    said = run_suite(
+def test_a_suite_without_a_broker_does_not_import_one(tmp_path: Path) -> None:
+    output = run_suite(
         tmp_path,
         "import sys\n\n"
         "def test_lean():\n"
         "    assert not {'trio', 'structlog', 'msgspec', 'higgins.testing', 'higgins.broker'} & set(sys.modules)\n",
     )
-    assert "1 passed" in said, said
+    assert "1 passed" in output, output
 
 
-def test_fixtures_live_as_long_as_they_say(tmp_path: Path) -> None:
-    said = run_suite(
+def test_fixtures_have_the_documented_scope_and_configs(tmp_path: Path) -> None:
+    output = run_suite(
         tmp_path,
         "import threading, pytest\n"
         "seen = {}\n\n"
@@ -70,11 +70,11 @@ def test_fixtures_live_as_long_as_they_say(tmp_path: Path) -> None:
         "    assert sum(one.name == 'higgins-broker' for one in threading.enumerate()) == 1\n",
         "--strict-markers",
     )
-    assert "4 passed" in said, said
+    assert "4 passed" in output, output
 
 
-def test_a_fault_of_the_broker_fails_the_test_that_met_it(tmp_path: Path) -> None:
-    said = run_suite(
+def test_an_error_in_the_broker_fails_the_test_that_caused_it(tmp_path: Path) -> None:
+    output = run_suite(
         tmp_path,
         "import socket, struct, pytest\n"
         "from higgins.kafka.apis import ROWS\n\n"
@@ -97,23 +97,23 @@ def test_a_fault_of_the_broker_fails_the_test_that_met_it(tmp_path: Path) -> Non
         "def test_late(closing):\n"
         "    pass\n",
     )
-    assert "2 failed, 2 passed, 1 error" in said, said
-    assert "FAILED test_theirs.py::test_own - higgins.testing.running.BrokerFault" in said
-    assert "FAILED test_theirs.py::test_shared - LookupError: a reason of its own" in said
-    assert "ERROR test_theirs.py::test_late - higgins.testing.running.BrokerFault" in said
-    assert "Meanwhile in the broker" in said and "ZeroDivisionError" in said
+    assert "2 failed, 2 passed, 1 error" in output, output
+    assert "FAILED test_suite.py::test_own - higgins.testing.running.BrokerFault" in output
+    assert "FAILED test_suite.py::test_shared - LookupError: a reason of its own" in output
+    assert "ERROR test_suite.py::test_late - higgins.testing.running.BrokerFault" in output
+    assert "Meanwhile in the broker" in output and "ZeroDivisionError" in output
 
 
-def test_pytest_finds_the_fixtures_where_higgins_is_installed() -> None:
+def test_the_plugin_is_registered_and_pytest_is_no_dependency() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     assert project["entry-points"]["pytest11"] == {"higgins": "higgins.pytest_plugin"}
     assert not any(one.startswith("pytest") for one in project["dependencies"])
 
 
 @pytest.mark.higgins(num_partitions=3)
-def test_a_stock_client_of_ours(higgins_broker: RunningBroker) -> None:
+def test_a_stock_client_with_the_fixture(higgins_broker: RunningBroker) -> None:
     producer = KafkaProducer(bootstrap_servers=higgins_broker.bootstrap_servers)
-    sent = producer.send("shown", key=b"k", value=b"v", headers=[("h", b"1")]).get(timeout=PATIENCE_S)
+    sent = producer.send("shown", key=b"k", value=b"v", headers=[("h", b"1")]).get(timeout=TIMEOUT_S)
     assert producer.partitions_for("shown") == {0, 1, 2}
     (record,) = higgins_broker.records("shown")
     assert (record.partition, record.offset, record.key, record.headers) == (
