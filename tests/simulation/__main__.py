@@ -1,6 +1,7 @@
-"""Play many seeds: `python -m tests.simulation --histories 200 --seed 1000`. Exit status 1 on a violation.
+"""Run simulated histories: `python -m tests.simulation --histories 200 --seed 1000`. Exit status 1 on a violation.
 
-`--bug NAME` plants a bug first; `--list-bugs` names them. A failing seed is printed with the command that replays it.
+`--bug NAME` plants a bug first; `--list-bugs` lists their names. A seed that fails is printed with the command that
+runs it again.
 """
 
 import argparse
@@ -14,33 +15,35 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 
 from tests.simulation.bugs import BUGS
 from tests.simulation.history import Outcome
-from tests.simulation.play import is_history, play
+from tests.simulation.run import is_history, run_one
 
 FAULT_KINDS = ("nemesis", "store", "network")
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Play, print, and say whether all held."""
+    """Run the histories and print the results. Returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m tests.simulation", description=(__doc__ or "").split("\n", 1)[0])
-    parser.add_argument("--histories", type=int, default=1)
+    parser.add_argument("--histories", type=int, default=1, help="how many seeds to run")
     parser.add_argument("--seed", type=int, default=1, help="the first seed")
-    parser.add_argument("--processes", type=int, default=len(os.sched_getaffinity(0)))
-    parser.add_argument("--bug", default="", choices=["", *BUGS])
-    parser.add_argument("--list-bugs", action="store_true")
-    parser.add_argument("--verbose", action="store_true", help="a line for each history")
-    given = parser.parse_args(arguments)
-    if given.list_bugs:
+    cores = len(os.sched_getaffinity(0))
+    parser.add_argument("--processes", type=int, default=cores, help="default: the number of cores")
+    parser.add_argument("--bug", default="", choices=["", *BUGS], metavar="NAME", help="a bug to plant first")
+    parser.add_argument("--list-bugs", action="store_true", help="print the names of the bugs and exit")
+    parser.add_argument("--verbose", action="store_true", help="print a line for each history")
+    options = parser.parse_args(arguments)
+    if options.list_bugs:
         print("\n".join(BUGS))
         return 0
-    begun = time.monotonic()
-    seeds = range(given.seed, given.seed + given.histories)
+    started_at = time.monotonic()
+    seeds = range(options.seed, options.seed + options.histories)
     outcomes: list[Outcome] = []
-    fresh = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(given.processes, len(seeds)), mp_context=fresh) as pool:
-        for played in as_completed([pool.submit(play, seed, given.bug) for seed in seeds]):
-            outcomes.append(played.result())
-            _print_one(outcomes[-1], given.bug, given.verbose)
-    _print_all(outcomes, time.monotonic() - begun)
+    # Spawned processes do not inherit this one's state, so each history depends on its seed alone.
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(min(options.processes, len(seeds)), mp_context=spawn) as pool:
+        for future in as_completed([pool.submit(run_one, seed, options.bug) for seed in seeds]):
+            outcomes.append(future.result())
+            _print_one(outcomes[-1], options.bug, options.verbose)
+    _print_all(outcomes, time.monotonic() - started_at)
     return 1 if any(outcome.violations for outcome in outcomes) else 0
 
 
@@ -57,27 +60,27 @@ def _print_one(outcome: Outcome, bug: str, verbose: bool) -> None:
 
 
 def _figures(outcome: Outcome) -> str:
-    done = f"{outcome.operations} operations, {outcome.faults} troubles, {outcome.commits} commits"
-    return f"{outcome.virtual_s:.0f} s, {done}"
+    counts = f"{outcome.operations} operations, {outcome.faults} faults, {outcome.commits} commits"
+    return f"{outcome.virtual_s:.0f} s, {counts}"
 
 
-def _print_all(outcomes: Iterable[Outcome], took_s: float) -> None:
+def _print_all(outcomes: Iterable[Outcome], elapsed_s: float) -> None:
     outcomes = list(outcomes)
     violated = [outcome for outcome in outcomes if outcome.violations]
     small = [outcome.seed for outcome in outcomes if not is_history(outcome)]
     details: Counter[str] = Counter()
     for outcome in outcomes:
         details.update(outcome.details)
-    words = [f"{name} {count}" for name, count in sorted(details.items()) if name.startswith(FAULT_KINDS)]
+    counts = [f"{name} {count}" for name, count in sorted(details.items()) if name.startswith(FAULT_KINDS)]
     print(
-        f"{len(outcomes)} histories, {len(violated)} with violations, in {took_s:.0f} s: "
+        f"{len(outcomes)} histories, {len(violated)} with violations, in {elapsed_s:.0f} s: "
         f"{sum(outcome.virtual_s for outcome in outcomes) / 3600:.2f} simulated hours, "
         f"{sum(outcome.operations for outcome in outcomes)} operations, "
-        f"{sum(outcome.commits for outcome in outcomes)} commits, {details['lives']} lives of nodes"
+        f"{sum(outcome.commits for outcome in outcomes)} commits, {details['lives']} starts of nodes"
     )
-    print("faults: " + ", ".join(words))
+    print("faults: " + ", ".join(counts))
     if small:
-        print(f"too small to count as histories: {small}")
+        print(f"these seeds had too few operations or faults to count as histories: {small}")
 
 
 if __name__ == "__main__":

@@ -1,17 +1,17 @@
-"""A bucket with faults, and the store port of one node over it.
+"""A simulated bucket with faults, and one node's store on it.
 
-An operation is handed over, travels, is applied, and its answer travels back. What has been handed over happens even
-when the node that did so is killed meanwhile. Each operation may draw one of these faults:
+A request takes some time to reach the bucket, is applied, and its response takes some time to return. A request that
+was sent takes effect even if its node is killed meanwhile, as with a real object store. These faults are injected:
 
-fail before   nothing happens, and the node is told after a while that the store failed
-503           nothing happens, and the node is told at once
-409           a create that nobody contends with is told that the key is taken
-lost answer   it happens, and the node is told that the store failed
-late          the node is told that the store failed, and it happens seconds afterwards
-slow          it takes seconds
-corrupt       a read returns a flipped byte
+fail before   the request has no effect, and fails after up to a second
+503           the request has no effect, and fails at once
+409           a create fails with ObjectExists though the key is free
+lost answer   the request takes effect, and the node gets an error
+late          the node gets an error, and the request takes effect up to five seconds later
+slow          the request takes seconds
+corrupt       a read returns data with one damaged byte
 truncated     a read returns too few bytes
-absent        a listing misses its newest row
+absent        a listing misses its newest object
 """
 
 import random
@@ -25,7 +25,7 @@ import trio
 from higgins.model.errors import Corrupt, HigginsError, ObjectExists, ObjectMissing, StorageUnavailable
 from higgins.model.pointer import Buffer, ObjectKey
 from higgins.storage.store import ListedObject, StoreTraits
-from tests.simulation.schedule import Timetable
+from tests.simulation.schedule import TimerQueue
 
 WRITE_FAULTS = ("fail before", "503", "lost answer", "late", "slow")
 READ_FAULTS = ("fail before", "503", "slow")
@@ -33,43 +33,43 @@ DAMAGE = ("corrupt", "truncated")
 
 
 class StoreFaults(msgspec.Struct):
-    """How likely an operation is to go wrong, by fault word; changed while the world runs."""
+    """The probability of each fault; changed during the run."""
 
     chances: dict[str, float] = {}
 
-    def draw(self, chance: random.Random, words: Sequence[str]) -> str:
-        """A fault word of these, or the empty string."""
-        point = chance.random()
-        for word in words:
-            point -= self.chances.get(word, 0.0)
+    def draw(self, rng: random.Random, faults: Sequence[str]) -> str:
+        """One of these faults, or the empty string."""
+        point = rng.random()
+        for fault in faults:
+            point -= self.chances.get(fault, 0.0)
             if point < 0:
-                return word
+                return fault
         return ""
 
 
 class Bucket:
-    """Objects, and how long it takes to reach them."""
+    """The objects, and the latency to reach them."""
 
-    def __init__(self, timetable: Timetable, chance: random.Random, latency_s: tuple[float, float]) -> None:
+    def __init__(self, timers: TimerQueue, rng: random.Random, latency_s: tuple[float, float]) -> None:
         self.objects: dict[ObjectKey, bytes] = {}
         self.faults = StoreFaults()
         self.injected: Counter[str] = Counter()
         self.operations: Counter[str] = Counter()
         self.overwritten: list[str] = []
-        """Keys that were put again with other bytes."""
-        self.timetable = timetable
-        self.chance = chance
+        """Keys whose object was replaced by other bytes, which must never happen."""
+        self.timers = timers
+        self.rng = rng
         self._latency_s = latency_s
 
-    def travel_s(self) -> float:
-        """One way, there or back."""
-        return self.chance.uniform(*self._latency_s)
+    def latency_s(self) -> float:
+        """A random latency of one direction."""
+        return self.rng.uniform(*self._latency_s)
 
-    # What is applied, at one moment each.
+    # The operations below are atomic: each is applied at one moment.
 
     def create(self, key: ObjectKey, data: bytes) -> None:
         if key in self.objects:
-            raise ObjectExists(f"Object {key} is there already.")
+            raise ObjectExists(f"Object {key} exists already.")
         self.objects[key] = data
 
     def put(self, key: ObjectKey, data: bytes) -> None:
@@ -79,7 +79,7 @@ class Bucket:
 
     def get(self, key: ObjectKey) -> bytes:
         if key not in self.objects:
-            raise ObjectMissing(f"No object {key}.")
+            raise ObjectMissing(f"Object {key} does not exist.")
         return self.objects[key]
 
     def rows(self, prefix: str, after: str, limit: int) -> list[ListedObject]:
@@ -91,27 +91,27 @@ class Bucket:
 
 
 class _Call:
-    """An operation on its way."""
+    """A request on its way."""
 
-    __slots__ = ("answered", "error", "result")
+    __slots__ = ("done", "error", "result")
 
     def __init__(self) -> None:
-        self.answered = trio.Event()
+        self.done = trio.Event()
         self.result: Any = None
         self.error: HigginsError | None = None
 
 
 class SimulatedStore:
-    """One node's way to the bucket. `on_write` is told when a write is applied, for those who kill at that moment."""
+    """One node's store. `on_write` is called when a write has been applied, so that a test can kill the node then."""
 
     def __init__(self, bucket: Bucket, traits: StoreTraits) -> None:
         self._bucket = bucket
         self._traits = traits
         self.cut_off = False
-        """The node does not reach the bucket at all."""
+        """Every request fails: the node cannot reach the bucket."""
         self.dead = False
         self.damaged = False
-        """Whether a read has returned what was not stored."""
+        """Whether a read has returned damaged data."""
         self.on_write: Callable[[str], None] | None = None
 
     @property
@@ -134,7 +134,7 @@ class SimulatedStore:
 
     async def get(self, key: ObjectKey, *, durable: bool = False) -> memoryview:
         data: bytes = await self._read("get", key, lambda: self._bucket.get(key))
-        return memoryview(self._spoiled(key, data))
+        return memoryview(self._damage(key, data))
 
     async def get_range(self, key: ObjectKey, position: int, length: int) -> memoryview:
         data: bytes = await self._read("get", key, lambda: self._bucket.get(key))
@@ -152,22 +152,22 @@ class SimulatedStore:
             return rows[:-1]
         return rows
 
-    # ---- within -------------------------------------------------------------------------------------------------
+    # ---- internals ----------------------------------------------------------------------------------------------
 
-    def _draw(self, words: Sequence[str]) -> str:
-        word = self._bucket.faults.draw(self._bucket.chance, words)
-        if word:
-            self._bucket.injected[word] += 1
-        return word
+    def _draw(self, faults: Sequence[str]) -> str:
+        fault = self._bucket.faults.draw(self._bucket.rng, faults)
+        if fault:
+            self._bucket.injected[fault] += 1
+        return fault
 
-    def _spoiled(self, key: ObjectKey, data: bytes) -> bytes:
-        """Damage to what the ledger reads; records carry their producer's checksum, which their reader compares."""
-        word = self._draw(DAMAGE) if key.startswith("ledger/") and data else ""
-        if not word:
+    def _damage(self, key: ObjectKey, data: bytes) -> bytes:
+        """The data, perhaps damaged. Only ledger objects are: consumers check the CRC of records themselves."""
+        fault = self._draw(DAMAGE) if key.startswith("ledger/") and data else ""
+        if not fault:
             return data
         self.damaged = True
-        at = self._bucket.chance.randrange(len(data))
-        return data[:at] if word == "truncated" else data[:at] + bytes([data[at] ^ 0x55]) + data[at + 1 :]
+        at = self._bucket.rng.randrange(len(data))
+        return data[:at] if fault == "truncated" else data[:at] + bytes([data[at] ^ 0x55]) + data[at + 1 :]
 
     async def _write(self, name: str, key: str, apply: Callable[[], None]) -> None:
         await self._call(name, key, apply, (*WRITE_FAULTS, "409") if name == "create" else WRITE_FAULTS)
@@ -175,41 +175,41 @@ class SimulatedStore:
     async def _read(self, name: str, key: str, apply: Callable[[], Any]) -> Any:
         return await self._call(name, key, apply, READ_FAULTS)
 
-    async def _call(self, name: str, key: str, apply: Callable[[], Any], words: Sequence[str]) -> Any:
+    async def _call(self, name: str, key: str, apply: Callable[[], Any], faults: Sequence[str]) -> Any:
         bucket = self._bucket
         if self.dead:
-            await trio.sleep_forever()
+            await trio.sleep_forever()  # the tasks of a killed node never continue
         bucket.operations[name] += 1
         call = _Call()
-        word = "fail before" if self.cut_off else self._draw(words)
-        there_s = bucket.travel_s()
-        match word:
+        fault = "fail before" if self.cut_off else self._draw(faults)
+        request_s = bucket.latency_s()
+        match fault:
             case "503":
-                self._answer(call, 0.001, _failed(name, key, word))
+                self._fail(call, 0.001, _failed(name, key, fault))
             case "fail before":
-                self._answer(call, there_s + bucket.chance.uniform(0.0, 1.0), _failed(name, key, word))
+                self._fail(call, request_s + bucket.rng.uniform(0.0, 1.0), _failed(name, key, fault))
             case "409":
-                self._answer(call, there_s, ObjectExists(f"Object {key} is contended (409)."))
+                self._fail(call, request_s, ObjectExists(f"Object {key} is contended (409)."))
             case "late":
-                self._answer(call, there_s, _failed(name, key, word))
-                late_s = there_s + bucket.chance.uniform(0.1, 5.0)
-                bucket.timetable.after(late_s, lambda: self._apply(_Call(), name, apply))
+                self._fail(call, request_s, _failed(name, key, fault))
+                late_s = request_s + bucket.rng.uniform(0.1, 5.0)
+                bucket.timers.after(late_s, lambda: self._apply(_Call(), name, apply))
             case "slow":
-                slow_s = there_s + bucket.chance.uniform(0.2, 3.0)
-                bucket.timetable.after(slow_s, lambda: self._finish(call, name, apply))
+                slow_s = request_s + bucket.rng.uniform(0.2, 3.0)
+                bucket.timers.after(slow_s, lambda: self._finish(call, name, apply))
             case "lost answer":
-                bucket.timetable.after(there_s, lambda: self._apply(_Call(), name, apply))
-                self._answer(call, there_s + bucket.chance.uniform(0.0, 1.0), _failed(name, key, word))
+                bucket.timers.after(request_s, lambda: self._apply(_Call(), name, apply))
+                self._fail(call, request_s + bucket.rng.uniform(0.0, 1.0), _failed(name, key, fault))
             case _:
-                bucket.timetable.after(there_s, lambda: self._finish(call, name, apply))
-        await call.answered.wait()
+                bucket.timers.after(request_s, lambda: self._finish(call, name, apply))
+        await call.done.wait()
         if call.error is not None:
             raise call.error
         return call.result
 
     def _finish(self, call: _Call, name: str, apply: Callable[[], Any]) -> None:
         self._apply(call, name, apply)
-        self._bucket.timetable.after(self._bucket.travel_s(), call.answered.set)
+        self._bucket.timers.after(self._bucket.latency_s(), call.done.set)
 
     def _apply(self, call: _Call, name: str, apply: Callable[[], Any]) -> None:
         try:
@@ -219,10 +219,10 @@ class SimulatedStore:
         if self.on_write is not None and name in {"create", "put"}:
             self.on_write(name)
 
-    def _answer(self, call: _Call, delay_s: float, error: HigginsError) -> None:
+    def _fail(self, call: _Call, delay_s: float, error: HigginsError) -> None:
         call.error = error
-        self._bucket.timetable.after(delay_s, call.answered.set)
+        self._bucket.timers.after(delay_s, call.done.set)
 
 
-def _failed(name: str, key: str, word: str) -> StorageUnavailable:
-    return StorageUnavailable(f"The store failed on {name} of {key} ({word}).")
+def _failed(name: str, key: str, fault: str) -> StorageUnavailable:
+    return StorageUnavailable(f"The store failed on {name} of {key} ({fault}).")

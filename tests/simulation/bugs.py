@@ -1,6 +1,6 @@
-"""Bugs to plant: each one patches the product for as long as a block lasts. A suite that convicts none proves nothing.
+"""Bugs to plant in the product, to test that the simulation finds them. Each is a set of patches for one block.
 
-Not in the product, ever: no switch, no flag, no branch of it knows of these.
+The product has no switch for them: a bug replaces attributes of its classes from outside.
 """
 
 from collections.abc import Callable, Iterator
@@ -25,7 +25,7 @@ Patch = Callable[[], list[tuple[object, str, Any]]]
 
 
 def _acknowledge_before_commit() -> list[tuple[object, str, Any]]:
-    """Data is acknowledged as soon as it is judged; the commit follows, or another one wins its number."""
+    """Records are acknowledged when their proposal is validate_without_check, before its commit has won its number."""
     take = Committer._take_queued
     draft = Committer._draft
 
@@ -35,39 +35,39 @@ def _acknowledge_before_commit() -> list[tuple[object, str, Any]]:
             submission.done = _once(submission.done)
         return submissions
 
-    def drafted(self: Committer, submissions: list[Submission]) -> Any:
-        made = draft(self, submissions)
-        for submission, outcome in zip(submissions, made[1], strict=True):
+    def acknowledge(self: Committer, submissions: list[Submission]) -> Any:
+        drafted = draft(self, submissions)
+        for submission, outcome in zip(submissions, drafted[1], strict=True):
             if outcome.error is None and isinstance(submission.proposal, Append | TaskStep | CommitOffsets):
                 submission.done(outcome)
-        return made
+        return drafted
 
-    return [(Committer, "_take_queued", take_queued), (Committer, "_draft", drafted)]
+    return [(Committer, "_take_queued", take_queued), (Committer, "_draft", acknowledge)]
 
 
 def _once(done: Callable[[Outcome], None]) -> Callable[[Outcome], None]:
-    told: list[Outcome] = []
+    calls: list[Outcome] = []
 
-    def tell(outcome: Outcome) -> None:
-        if not told:
-            told.append(outcome)
+    def call_once(outcome: Outcome) -> None:
+        if not calls:
+            calls.append(outcome)
             done(outcome)
 
-    return tell
+    return call_once
 
 
 def _nonce_ignored() -> list[tuple[object, str, Any]]:
-    """Whatever is found under the number that was tried counts as one's own."""
-    return [(Committer, "is_ours", staticmethod(lambda found, commit: True))]
+    """A node takes any commit under the number that it tried for its own."""
+    return [(Committer, "is_ours", staticmethod(lambda winner, commit: True))]
 
 
 def _facts_for_nonce() -> list[tuple[object, str, Any]]:
-    """A commit that says the same counts as one's own; two idle nodes say the same."""
-    return [(Committer, "is_ours", staticmethod(lambda found, commit: found.head.facts == commit.head.facts))]
+    """A node takes a commit with equal facts for its own. The liveness signals of two idle nodes have equal facts."""
+    return [(Committer, "is_ours", staticmethod(lambda winner, commit: winner.head.facts == commit.head.facts))]
 
 
 def _refusals_from_memory() -> list[tuple[object, str, Any]]:
-    """Nobody looks at the tip before saying no, none, or where something ends."""
+    """Reads and refusals are answered from a node's memory, without reading the newest commits first."""
 
     async def barrier(self: Ledger) -> None:
         return
@@ -76,31 +76,35 @@ def _refusals_from_memory() -> list[tuple[object, str, Any]]:
 
 
 def _dedupe_in_memory() -> list[tuple[object, str, Any]]:
-    """A node remembers the sequences of what it has committed itself, in this life, and of nothing else."""
+    """A node knows only the producer sequences that it has committed itself since its start."""
     note, verdict, fold = Producers.note, Producers.verdict, State.fold
     writer = 0
 
-    def folded(self: State, moment: Any, writer_epoch: int, *rest: Any) -> None:
+    def fold_and_remember_writer(self: State, time: Any, writer_epoch: int, *rest: Any) -> None:
         nonlocal writer
         writer = writer_epoch
-        fold(self, moment, writer_epoch, *rest)
+        fold(self, time, writer_epoch, *rest)
         writer = 0
 
-    def noted(self: Producers, key: ProducerKey, epoch: int, batch: PastBatch, now_ms: int) -> None:
+    def note_own(self: Producers, key: ProducerKey, epoch: int, batch: PastBatch, now_ms: int) -> None:
         if not writer or writer == own_session_epoch():
             note(self, key, epoch, batch, now_ms)
 
-    def judged(self: Producers, key: ProducerKey, *rest: Any) -> int | None:
+    def verdict_if_known(self: Producers, key: ProducerKey, *rest: Any) -> int | None:
         return None if self.records.get(key) is None else verdict(self, key, *rest)
 
-    return [(State, "fold", folded), (Producers, "note", noted), (Producers, "verdict", judged)]
+    return [
+        (State, "fold", fold_and_remember_writer),
+        (Producers, "note", note_own),
+        (Producers, "verdict", verdict_if_known),
+    ]
 
 
 def _object_deleted_on_ambiguous_commit() -> list[tuple[object, str, Any]]:
-    """A create without an answer counts as failed, and what it would have pointed to is cleared away."""
+    """A create without a response counts as failed, and the objects that its commit points to are deleted."""
     read_back = Committer._read_back
 
-    async def cleared(self: Committer, commit: Commit) -> Commit | None:
+    async def delete_and_read_back(self: Committer, commit: Commit) -> Commit | None:
         for fact in commit.head.facts:
             if isinstance(fact, ObjectPut):
                 try:
@@ -109,35 +113,35 @@ def _object_deleted_on_ambiguous_commit() -> list[tuple[object, str, Any]]:
                     continue
         return await read_back(self, commit)
 
-    return [(Committer, "_read_back", cleared)]
+    return [(Committer, "_read_back", delete_and_read_back)]
 
 
 def _task_compares_nothing() -> list[tuple[object, str, Any]]:
-    """A task's epoch is taken whoever holds the lease and wherever it begins."""
+    """A task's step is accepted without comparing its lease and its input offsets."""
     return [(TaskStep, "_check", lambda self, draft: None)]
 
 
 def _log_starts_go_back() -> list[tuple[object, str, Any]]:
-    """Whoever deletes last says where a log starts, though more was deleted before."""
+    """DeleteRecords sets the log start offset even when it is higher already."""
 
-    def validated(self: DeleteRecords, draft: Any) -> tuple[list[Any], int]:
+    def validate_without_check(self: DeleteRecords, draft: Any) -> tuple[list[Any], int]:
         return [RecordsDeleted(self.topic_id, self.partition, self.offset)], self.offset
 
-    return [(DeleteRecords, "validate", validated)]
+    return [(DeleteRecords, "validate", validate_without_check)]
 
 
 def _operators_do_not_grow() -> list[tuple[object, str, Any]]:
-    """Partitions are added to a topic alone, whoever derives from it."""
+    """Adding partitions to a topic does not add them to the topics derived from it."""
     return [(Tasks, "readers_of", lambda self, topic_id: [])]
 
 
 def _configs_overwritten() -> list[tuple[object, str, Any]]:
-    """A change of configs replaces what was there, though it was made from something older."""
+    """A change of configs overwrites a concurrent change."""
 
-    def validated(self: ConfigureTopic, draft: Any) -> tuple[list[Any], bool]:
+    def validate_without_check(self: ConfigureTopic, draft: Any) -> tuple[list[Any], bool]:
         return [TopicConfigured(self.topic_id, self.after)], True
 
-    return [(ConfigureTopic, "validate", validated)]
+    return [(ConfigureTopic, "validate", validate_without_check)]
 
 
 BUGS: dict[str, Patch] = {
@@ -156,13 +160,13 @@ BUGS: dict[str, Patch] = {
 
 @contextmanager
 def planted(name: str) -> Iterator[None]:
-    """The product with a bug in it."""
+    """Patch a bug into the product for the duration of the block."""
     patches = BUGS[name]()
-    before = [(owner, attribute, vars(owner)[attribute]) for owner, attribute, _ in patches]
+    originals = [(owner, attribute, vars(owner)[attribute]) for owner, attribute, _ in patches]
     for owner, attribute, value in patches:
         setattr(owner, attribute, value)
     try:
         yield
     finally:
-        for owner, attribute, value in before:
+        for owner, attribute, value in originals:
             setattr(owner, attribute, value)

@@ -1,10 +1,14 @@
-"""One history: two nodes over a bucket, clients, trouble, calm, a last look at everything. One seed decides it all."""
+"""One simulated history: two nodes on one bucket, clients, faults, a recovery period, and checks of the result.
+
+Everything is drawn from the seed: settings, latencies, faults, and the order in which tasks run. Each part has its own
+random generator, named after it, so that a change in one part does not shift the numbers that the others draw.
+"""
 
 import random
 import sys
 import traceback
 from collections import Counter
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import MutableMapping
 from functools import partial
 from typing import Any
 
@@ -21,22 +25,22 @@ from higgins.operators.settings import OperatorSettings
 from higgins.settings import Settings
 from higgins.storage.store import StoreTraits
 from tests.simulation.bucket import Bucket, SimulatedStore
-from tests.simulation.checks.verdict import Evidence, judge
-from tests.simulation.chronicle import Chronicle
-from tests.simulation.last_look import LastLook
+from tests.simulation.checks.all_checks import Artifacts, run_checks
+from tests.simulation.event_log import EventLog
+from tests.simulation.final_reads import FinalReads
 from tests.simulation.nemesis import Nemesis
 from tests.simulation.network import Network
 from tests.simulation.node import LIFE, SimulatedNode
 from tests.simulation.runtime import SimulatedRuntime
-from tests.simulation.schedule import Timetable, run_seeded
+from tests.simulation.schedule import TimerQueue, run_seeded
 from tests.simulation.workloads import configuring, growing, members, readers, topics, trimming, writers
-from tests.simulation.workloads.stage import LARGE, ORDERS, PARTITIONS, PLAIN, Stage
+from tests.simulation.workloads.context import LARGE, ORDERS, PARTITIONS, PLAIN, WorkloadContext
 
-TROUBLE_S = 18.0
-CALM_S = 10.0
+FAULTS_S = 18.0
+RECOVERY_S = 10.0
 RETURN_S = 5.0
 OPERATIONS_MIN = 1_000
-"""A history with fewer goes on for a while; trouble may have kept the clients from their work."""
+"""A history with fewer operations is extended; faults may have kept the clients from working."""
 SETTLE_S = 3.0
 STORE_LATENCIES_S = ((0.001, 0.004), (0.005, 0.02), (0.01, 0.05))
 NETWORK_DELAYS_S = ((0.0002, 0.001), (0.001, 0.02))
@@ -44,12 +48,12 @@ NODES = ("north", "south")
 
 
 class Outcome(msgspec.Struct):
-    """What became of a seed."""
+    """The result of one history."""
 
     seed: int
     digest: str
     violations: dict[str, list[str]]
-    """By the checker's name, with examples."""
+    """Examples by the name of the check."""
     virtual_s: float
     operations: int
     faults: int
@@ -57,27 +61,31 @@ class Outcome(msgspec.Struct):
     details: dict[str, int]
 
 
-def run_history(seed: int) -> Outcome:
-    """Play a seed to its end and judge it."""
-    structlog.configure(processors=[_Faults.keep], cache_logger_on_first_use=False)
-    _Faults.found = []
+def run_history(seed: int, *, idle_s: float = 0.0) -> Outcome:
+    """Run the history of a seed and check its result.
+
+    With `idle_s`, the two nodes first run for that long without clients, so that they commit nothing but signals of
+    their liveness. Races between such commits, which have equal facts, are rare while clients write.
+    """
+    structlog.configure(processors=[_LoggedErrors.process], cache_logger_on_first_use=False)
+    _LoggedErrors.errors = []
     try:
-        return run_seeded(seed, lambda: _World(seed).play())
+        return run_seeded(seed, lambda: _History(seed, idle_s).run())
     finally:
         structlog.reset_defaults()
 
 
-class _Faults:
-    """Catches what the product logs as an error: a fault of ours that some edge has caught."""
+class _LoggedErrors:
+    """Collects the errors that the product logs: exceptions that it did not expect, so each is a violation."""
 
-    found: list[str] = []
+    errors: list[str] = []
 
     @classmethod
-    def keep(cls, logger: Any, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    def process(cls, logger: Any, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
         life = LIFE.get()
-        # What the tasks of a killed node say while they are unwound was never said.
+        # A killed process logs nothing; here its tasks may log errors while they are cancelled.
         if method in {"error", "exception", "critical"} and (life is None or not life.dead):
-            cls.found.append(f"{event.get('event')}: {_innermost(event.get('exc_info'))}")
+            cls.errors.append(f"{event.get('event')}: {_innermost(event.get('exc_info'))}")
         raise structlog.DropEvent
 
 
@@ -92,100 +100,102 @@ def _innermost(error: Any) -> str:
     return f"{error!r} at {' '.join(places)}"
 
 
-class _World:
-    """Everything in one history."""
+class _History:
+    """The parts of one history."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, idle_s: float) -> None:
         self._seed = seed
-        chance = self._chance("world")
-        self._timetable = Timetable()
-        self._bucket = Bucket(self._timetable, self._chance("bucket"), chance.choice(STORE_LATENCIES_S))
-        self._network = Network(self._timetable, self._chance("network"), chance.choice(NETWORK_DELAYS_S))
-        self._chronicle = Chronicle()
+        self._idle_s = idle_s
+        rng = self._rng("world")
+        self._timers = TimerQueue()
+        self._bucket = Bucket(self._timers, self._rng("bucket"), rng.choice(STORE_LATENCIES_S))
+        self._network = Network(self._timers, self._rng("network"), rng.choice(NETWORK_DELAYS_S))
+        self._event_log = EventLog()
         self._traits = StoreTraits(
             description="a simulated bucket",
-            linger_ms=chance.choice((0, 20, 100)),
-            inline_bytes_max=chance.choice((0, 300, 64 << 10)),
-            follow_ms=chance.choice((40, 100)),
+            linger_ms=rng.choice((0, 20, 100)),
+            inline_bytes_max=rng.choice((0, 300, 64 << 10)),
+            follow_ms=rng.choice((40, 100)),
             reads_are_direct=False,
-            is_remote=chance.random() < 0.5,
+            is_remote=rng.random() < 0.5,
         )
         self._settings = Settings(
             ledger=LedgerSettings(
                 session_timeout_ms=4_000,
                 sign_interval_ms=1_000,
-                snapshot_commits_min=chance.choice((20, 100)),
-                snapshot_interval_min_s=chance.choice((2.0, 5.0)),
+                snapshot_commits_min=rng.choice((20, 100)),
+                snapshot_interval_min_s=rng.choice((2.0, 5.0)),
             ),
-            groups=GroupSettings(initial_rebalance_delay_ms=chance.choice((0, 300)), min_session_timeout_ms=1_000),
+            groups=GroupSettings(initial_rebalance_delay_ms=rng.choice((0, 300)), min_session_timeout_ms=1_000),
             broker=BrokerConfig(partitions_default=PARTITIONS),
             operators=OperatorSettings(progress_interval_ms=300, retry_longest_ms=1_000),
             log=LogSettings(),
         )
         addresses = [(name, 9092) for name in NODES]
-        self._stage = Stage(self._chronicle, self._network, addresses, self._chance)
+        self._workloads = WorkloadContext(self._event_log, self._network, addresses, self._rng)
 
-    def _chance(self, name: str) -> random.Random:
+    def _rng(self, name: str) -> random.Random:
         return random.Random(f"{self._seed}/{name}")
 
-    async def play(self) -> Outcome:
+    async def run(self) -> Outcome:
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._timetable.run)
+            nursery.start_soon(self._timers.run)
             nodes = [self._node(name, nursery) for name in NODES]
             for node in nodes:
                 node.start()
             try:
-                await topics.set_up(self._stage)
+                await topics.set_up(self._workloads)
             except ClientError as error:
                 nursery.cancel_scope.cancel()
-                return self._stillborn(error, nodes)
-            nemesis = Nemesis(self._chronicle, self._chance("nemesis"), nodes, self._bucket, self._network)
+                return self._failed_setup(error, nodes)
+            await trio.sleep(self._idle_s)
+            nemesis = Nemesis(self._event_log, self._rng("nemesis"), nodes, self._bucket, self._network)
             healed_at = await self._load(nemesis, nodes)
-            last = LastLook(self._chronicle, self._stage.connect, [node.address for node in nodes])
-            await last.look()
-            evidence = self._evidence(nodes, last, healed_at)
+            final_reads = FinalReads(self._event_log, self._workloads.connect, [node.address for node in nodes])
+            await final_reads.run()
+            artifacts = self._artifacts(nodes, final_reads, healed_at)
             nursery.cancel_scope.cancel()
-        faults = sum(nemesis.done.values())
+        faults = sum(nemesis.injected.values())
         return Outcome(
             seed=self._seed,
-            digest=self._chronicle.digest(),
-            violations=judge(evidence),
+            digest=self._event_log.digest(),
+            violations=run_checks(artifacts),
             virtual_s=trio.current_time(),
-            operations=self._chronicle.operations(),
+            operations=self._event_log.operations(),
             faults=faults,
-            commits=evidence.commits,
+            commits=artifacts.commits,
             details=dict(
-                Counter({f"nemesis {k}": v for k, v in nemesis.done.items()})
+                Counter({f"nemesis {k}": v for k, v in nemesis.injected.items()})
                 + Counter({f"store {k}": v for k, v in self._bucket.injected.items()})
                 + Counter({f"network {k}": v for k, v in self._network.injected.items()})
                 + Counter({f"bucket {k}": v for k, v in self._bucket.operations.items()})
-                + Counter({"lives": sum(node.lives for node in nodes), "loud ends": sum(n.loud_ends for n in nodes)})
-                + Counter({f"event {k}": v for k, v in Counter(e["e"] for e in self._chronicle.events).items()})
+                + Counter({"lives": sum(node.lives for node in nodes)})
+                + Counter({f"event {k}": v for k, v in Counter(e["e"] for e in self._event_log.events).items()})
             ),
         )
 
-    def _evidence(self, nodes: list[SimulatedNode], last: LastLook, healed_at: int) -> Evidence:
+    def _artifacts(self, nodes: list[SimulatedNode], final_reads: FinalReads, healed_at: int) -> Artifacts:
         living = [node.broker.node for node in nodes if node.broker is not None]
-        return Evidence(
-            chronicle=self._chronicle,
+        return Artifacts(
+            event_log=self._event_log,
             healed_at=healed_at,
-            calm_ns=int(CALM_S * 1e9),
+            recovery_ns=int(RECOVERY_S * 1e9),
             objects=self._bucket.objects,
-            derived=last.derived,
-            operator_positions=last.positions,
+            derived=final_reads.derived,
+            operator_positions=final_reads.positions,
             digests=[row for node in nodes for row in node.digests],
-            deaths=[death for node in nodes for death in node.deaths] + _Faults.found,
-            unread=last.unread,
+            errors=[error for node in nodes for error in node.unexpected_ends] + _LoggedErrors.errors,
+            unread=final_reads.unread,
             overwritten=self._bucket.overwritten,
             states=[node.state for node in living if node is not None],
         )
 
-    def _stillborn(self, error: ClientError, nodes: list[SimulatedNode]) -> Outcome:
-        deaths = [death for node in nodes for death in node.deaths] + _Faults.found
+    def _failed_setup(self, error: ClientError, nodes: list[SimulatedNode]) -> Outcome:
+        errors = [error for node in nodes for error in node.unexpected_ends] + _LoggedErrors.errors
         return Outcome(
             seed=self._seed,
-            digest=self._chronicle.digest(),
-            violations={"no-start": [str(error)], **({"fault": deaths} if deaths else {})},
+            digest=self._event_log.digest(),
+            violations={"no-start": [str(error)], **({"fault": errors} if errors else {})},
             virtual_s=trio.current_time(),
             operations=0,
             faults=0,
@@ -201,47 +211,45 @@ class _World:
             self._network,
             self._settings,
             lambda: SimulatedStore(self._bucket, self._traits),
-            lambda life: SimulatedRuntime(self._chance(f"node/{life}")),
+            lambda life: SimulatedRuntime(self._rng(f"node/{life}")),
         )
 
     async def _load(self, nemesis: Nemesis, nodes: list[SimulatedNode]) -> int:
-        """Clients at work while things break, then in peace; when the peace began, in nanoseconds."""
-        stage = self._stage
+        """Run the workloads, with faults and then without. Returns when the faults ended, in virtual nanoseconds."""
+        context = self._workloads
         async with trio.open_nursery() as clients:
             for i in range(2):
-                self._employ(clients, f"idempotent-{i}", lambda role: writers.write(stage, role, idempotent=True))
-                self._employ(clients, f"member-{i}", lambda role: members.take_part(stage, role))
-            self._employ(clients, "plain", lambda role: writers.write(stage, role, idempotent=False))
-            self._employ(clients, "reader", lambda role: readers.read(stage, role, (ORDERS, PLAIN)))
-            self._employ(clients, "follower", lambda role: readers.read(stage, role, (LARGE,)))
-            self._employ(clients, "probe", lambda role: readers.probe(stage, role))
-            self._employ(clients, "steer", lambda role: topics.steer(stage, role))
+                clients.start_soon(partial(writers.write, idempotent=True), context, f"idempotent-{i}")
+                clients.start_soon(members.take_part, context, f"member-{i}")
+            clients.start_soon(partial(writers.write, idempotent=False), context, "plain")
+            clients.start_soon(readers.read, context, "reader", (ORDERS, PLAIN))
+            clients.start_soon(readers.read, context, "follower", (LARGE,))
+            clients.start_soon(readers.probe, context, "probe")
+            clients.start_soon(topics.steer, context, "steer")
             for entry in configuring.ENTRIES:
-                self._employ(clients, f"configure {entry}", partial(configuring.configure, stage, entry=entry))
-            self._employ(clients, "churn", lambda role: topics.churn(stage, role))
-            self._employ(clients, "trim", lambda role: trimming.trim(stage, role))
-            self._employ(clients, "grow", lambda role: growing.grow(stage, role))
+                clients.start_soon(configuring.configure, context, f"configure {entry}", entry)
+            clients.start_soon(topics.churn, context, "churn")
+            clients.start_soon(trimming.trim, context, "trim")
+            clients.start_soon(growing.grow, context, "grow")
             await trio.sleep(1.0)
-            with trio.move_on_after(TROUBLE_S):
+            with trio.move_on_after(FAULTS_S):
                 await nemesis.run()
             nemesis.heal()
-            stage.make_peace()
-            # Whoever was told to stop while the store was in trouble is still at it; the calm begins with all at home.
+            context.stop_crashes()
+            # A node that was stopped during store faults may still be shutting down. The recovery period, in which
+            # every role must make progress, begins when all nodes run.
             with trio.move_on_after(RETURN_S):
                 while not all(node.is_open for node in nodes):
                     await trio.sleep(0.1)
-            healed_at = self._chronicle.now()
-            self._chronicle.add("nemesis", what="healed")
-            await trio.sleep(CALM_S)
-            longest_at = trio.current_time() + CALM_S
-            while self._chronicle.operations() < OPERATIONS_MIN and trio.current_time() < longest_at:
+            healed_at = self._event_log.now()
+            self._event_log.add("nemesis", what="healed")
+            await trio.sleep(RECOVERY_S)
+            latest_end = trio.current_time() + RECOVERY_S
+            while self._event_log.operations() < OPERATIONS_MIN and trio.current_time() < latest_end:
                 await trio.sleep(0.5)
-            stage.writing = False
+            context.writing = False
             await trio.sleep(SETTLE_S)
-            stage.reading = False
+            context.reading = False
             await trio.sleep(0.6)
             clients.cancel_scope.cancel()
         return healed_at
-
-    def _employ(self, clients: trio.Nursery, role: str, work: Callable[[str], Awaitable[None]]) -> None:
-        clients.start_soon(work, role)

@@ -1,7 +1,7 @@
-"""A network without sockets: bytes take time, and connections are cut, half closed, torn or silenced.
+"""A simulated network: bytes arrive after a delay, and connections are cut, half closed, torn or silenced.
 
-A connection is two lines. A line delivers chunks in order, each some time after it was sent. What a node has been sent
-lies in its buffers while it is frozen, as it would in a kernel's.
+A connection is two pipes, one for each direction. A pipe delivers chunks in order. While a node is frozen, chunks stay
+in its receive buffer, as they would in the kernel's.
 """
 
 import random
@@ -12,13 +12,13 @@ from typing import Protocol
 import trio
 
 from higgins.model.pointer import Buffer
-from tests.simulation.schedule import Timetable
+from tests.simulation.schedule import TimerQueue
 
 BUFFER_BYTES = 1 << 20
 
 
-class Door(Protocol):
-    """A node as the network sees it."""
+class Server(Protocol):
+    """What the network needs of a node: whether it accepts connections, and how to hand one over."""
 
     @property
     def is_open(self) -> bool: ...
@@ -26,39 +26,39 @@ class Door(Protocol):
     def accept(self, transport: "SimulatedTransport") -> None: ...
 
 
-class Line:
+class Pipe:
     """One direction of a connection."""
 
     def __init__(self, network: "Network") -> None:
         self._network = network
         self._arrived: deque[bytes] = deque()
         self._arrives_at = 0.0
-        self._news = trio.Event()
+        self._changed = trio.Event()
         self.ended = False
         self.broken = False
         self.silent = False
-        """Everything sent from now on is lost without a word."""
+        """Everything sent from now on is lost without an error."""
         self.torn = False
-        """The next chunk arrives in part, and nothing after it."""
+        """Only a part of the next chunk arrives, and then the connection breaks."""
 
     def send(self, data: bytes) -> None:
-        """Send; it arrives later, or never."""
+        """Send bytes; they arrive later, or never."""
         if self.silent or self.ended or self.broken or not data:
             return
-        self._later(lambda: self._deliver(data))
+        self._deliver_later(lambda: self._deliver(data))
 
     def end(self) -> None:
-        """Nothing follows what has been sent."""
+        """Close this direction after everything that was sent."""
         if not self.silent:
-            self._later(self._end)
+            self._deliver_later(self._end)
 
     def break_now(self) -> None:
-        """Lose what is on its way."""
+        """Break the connection; bytes that have not arrived are lost."""
         self.broken = True
-        self._ring()
+        self._notify()
 
     async def receive(self, bytes_max: int) -> bytes:
-        """The next bytes, or none at the end. Raises: trio.BrokenResourceError."""
+        """The next bytes; none after the end. Raises: trio.BrokenResourceError."""
         while True:
             if self._arrived:
                 data = self._arrived.popleft()
@@ -70,36 +70,36 @@ class Line:
                 raise trio.BrokenResourceError("connection reset")
             if self.ended:
                 return b""
-            self._news = trio.Event()
-            await self._news.wait()
+            self._changed = trio.Event()
+            await self._changed.wait()
 
-    def _later(self, what: Callable[[], None]) -> None:
+    def _deliver_later(self, callback: Callable[[], None]) -> None:
         now = trio.current_time()
         self._arrives_at = max(self._arrives_at, now + self._network.delay_s())
-        self._network.timetable.after(self._arrives_at - now, what)
+        self._network.timers.after(self._arrives_at - now, callback)
 
     def _deliver(self, data: bytes) -> None:
         if self.broken or self.silent:
             return
         if self.torn:
             self.broken = True
-            data = data[: self._network.chance.randrange(len(data))]
+            data = data[: self._network.rng.randrange(len(data))]
         if data:
             self._arrived.append(data)
-        self._ring()
+        self._notify()
 
     def _end(self) -> None:
         self.ended = True
-        self._ring()
+        self._notify()
 
-    def _ring(self) -> None:
-        self._news.set()
+    def _notify(self) -> None:
+        self._changed.set()
 
 
 class SimulatedStream(trio.abc.Stream):
-    """A client's end."""
+    """The client's end of a connection."""
 
-    def __init__(self, incoming: Line, outgoing: Line) -> None:
+    def __init__(self, incoming: Pipe, outgoing: Pipe) -> None:
         self._incoming = incoming
         self._outgoing = outgoing
         self._closed = False
@@ -129,9 +129,9 @@ class SimulatedStream(trio.abc.Stream):
 
 
 class SimulatedTransport:
-    """A node's end."""
+    """The node's end of a connection."""
 
-    def __init__(self, peer_host: str, incoming: Line, outgoing: Line) -> None:
+    def __init__(self, peer_host: str, incoming: Pipe, outgoing: Pipe) -> None:
         self.peer_host = peer_host
         self._incoming = incoming
         self._outgoing = outgoing
@@ -162,80 +162,80 @@ class SimulatedTransport:
         self._incoming.break_now()
 
 
-class _Link:
-    """Both lines of a connection."""
+class _Connection:
+    """Both directions of a connection."""
 
-    def __init__(self, address: tuple[str, int], up: Line, down: Line) -> None:
+    def __init__(self, address: tuple[str, int], to_node: Pipe, to_client: Pipe) -> None:
         self.address = address
-        self.up = up
-        self.down = down
+        self.to_node = to_node
+        self.to_client = to_client
 
     @property
-    def is_over(self) -> bool:
-        return self.up.broken or self.down.broken
+    def is_closed(self) -> bool:
+        return self.to_node.broken or self.to_client.broken
 
 
 class Network:
-    """Addresses, doors behind them, and the connections between."""
+    """The nodes by address, and all connections."""
 
-    def __init__(self, timetable: Timetable, chance: random.Random, delay_s: tuple[float, float]) -> None:
-        self.timetable = timetable
+    def __init__(self, timers: TimerQueue, rng: random.Random, delay_s: tuple[float, float]) -> None:
+        self.timers = timers
         self.injected: Counter[str] = Counter()
-        self.doors: dict[tuple[str, int], Door] = {}
-        self.chance = chance
+        self.servers: dict[tuple[str, int], Server] = {}
+        self.rng = rng
         self._delay_s = delay_s
-        self._links: list[_Link] = []
+        self._connections: list[_Connection] = []
 
     def delay_s(self) -> float:
-        return self.chance.uniform(*self._delay_s)
+        return self.rng.uniform(*self._delay_s)
 
     async def connect(self, host: str, port: int) -> trio.abc.Stream:
-        """What clients connect with. Raises: OSError when nobody listens there."""
+        """The `connect` of clients. Raises: OSError when no node accepts connections at the address."""
         await trio.sleep(self.delay_s())
-        door = self.doors.get((host, port))
-        if door is None or not door.is_open:
-            raise ConnectionRefusedError(f"{host}:{port} refuses")
-        link = _Link((host, port), Line(self), Line(self))
-        self._links = [one for one in self._links if not one.is_over]
-        self._links.append(link)
-        door.accept(SimulatedTransport("client", link.up, link.down))
-        return SimulatedStream(link.down, link.up)
+        server = self.servers.get((host, port))
+        if server is None or not server.is_open:
+            raise ConnectionRefusedError(f"{host}:{port} refused the connection")
+        connection = _Connection((host, port), Pipe(self), Pipe(self))
+        self._connections = [existing for existing in self._connections if not existing.is_closed]
+        self._connections.append(connection)
+        server.accept(SimulatedTransport("client", connection.to_node, connection.to_client))
+        return SimulatedStream(connection.to_client, connection.to_node)
 
     def reset(self, address: tuple[str, int]) -> None:
-        """The node behind the address is gone: its connections break, though what it had sent may still arrive."""
-        for link in self._links:
-            if link.address == address and not link.is_over:
-                link.up.break_now()
-                if self.chance.random() < 0.5:
-                    link.down.break_now()
+        """The node at the address has died: its connections break. What it had sent may still arrive."""
+        for connection in self._connections:
+            if connection.address == address and not connection.is_closed:
+                connection.to_node.break_now()
+                if self.rng.random() < 0.5:
+                    connection.to_client.break_now()
                 else:
-                    link.down.end()
-                    link.down.silent = True
-                    self.timetable.after(2 * self._delay_s[1], link.down.break_now)
+                    connection.to_client.end()
+                    connection.to_client.silent = True
+                    self.timers.after(2 * self._delay_s[1], connection.to_client.break_now)
 
     def heal(self) -> None:
-        """End what hangs for ever."""
-        for link in self._links:
-            if link.up.silent or link.down.silent:
-                link.up.break_now()
-                link.down.break_now()
+        """Break the silenced connections, which would hang until a timeout."""
+        for connection in self._connections:
+            if connection.to_node.silent or connection.to_client.silent:
+                connection.to_node.break_now()
+                connection.to_client.break_now()
 
-    def disturb(self, word: str) -> None:
-        """Do something to one connection: cut, torn frame, half close, or silence."""
-        living = [link for link in self._links if not link.is_over]
-        if not living:
+    def disturb(self, fault: str) -> None:
+        """Inject a fault into a random connection: cut, torn frame, half close, or silence."""
+        open_connections = [connection for connection in self._connections if not connection.is_closed]
+        if not open_connections:
             return
-        link = self.chance.choice(living)
-        self.injected[word] += 1
-        match word:
+        connection = self.rng.choice(open_connections)
+        self.injected[fault] += 1
+        match fault:
             case "cut":
-                link.up.break_now()
-                link.down.break_now()
+                connection.to_node.break_now()
+                connection.to_client.break_now()
             case "torn frame":
-                self.chance.choice((link.up, link.down)).torn = True
+                self.rng.choice((connection.to_node, connection.to_client)).torn = True
             case "half close":
-                self.chance.choice((link.up, link.down)).end()
+                self.rng.choice((connection.to_node, connection.to_client)).end()
             case "silence":
-                self.chance.choice((link.up, link.down)).silent = True
+                self.rng.choice((connection.to_node, connection.to_client)).silent = True
             case _:
-                raise AssertionError(word)
+                raise AssertionError(fault)

@@ -1,4 +1,4 @@
-"""One simulated node: a whole broker over the bucket, started, killed at any await, frozen, cut off, restarted."""
+"""One simulated node: a complete broker on the simulated bucket, which can be killed, frozen and restarted."""
 
 import contextvars
 from collections.abc import Callable
@@ -19,24 +19,24 @@ from tests.simulation.runtime import SimulatedRuntime
 from tests.simulation.schedule import FREEZER, Freezer
 
 LIFE: ContextVar[SimulatedStore | None] = ContextVar("LIFE", default=None)
-"""Which life of which node a task belongs to."""
+"""The store of the node's run that a task belongs to; `dead` once that run has ended."""
 
 BROKER: ContextVar[Broker | None] = ContextVar("BROKER", default=None)
 
 
 def own_session_epoch() -> int:
-    """The session epoch of the node whose task runs; -1 for tasks of no node, and for nodes without a session."""
+    """The session epoch of the current task's node; -1 for other tasks, and for nodes without a session."""
     broker = BROKER.get()
     session = broker.node.ledger.session if broker is not None and broker.node is not None else None
     return -1 if session is None else session.epoch
 
 
 DIGEST_EVERY = 25
-"""Commits between two digests of a node's State."""
+"""A node's State is hashed every this many commits."""
 
 
 class SimulatedNode:
-    """A node at an address. At most one broker of it runs at a time; earlier lives may have left effects behind."""
+    """A node at an address. One broker of it runs at a time; requests of earlier runs may still take effect."""
 
     def __init__(
         self,
@@ -54,15 +54,15 @@ class SimulatedNode:
         self.store: SimulatedStore | None = None
         self.runtime: SimulatedRuntime | None = None
         self.wanted = False
-        """Whether somebody restarts it when it ends by itself."""
+        """Whether it is restarted when it ends by itself."""
         self.lives = 0
         self.skew_ms = 0
         self.digests: list[tuple[int, str]] = []
-        """Commit numbers and what State was then, over all lives."""
-        self.deaths: list[str] = []
-        """Ends that no fault explains."""
-        self.loud_ends = 0
-        """Ends that a fault explains: a damaged read, or no store to start from."""
+        """Commit numbers and the hash of State at each, over all runs."""
+        self.unexpected_ends: list[str] = []
+        """Errors that ended the broker and that no injected fault explains."""
+        self.expected_ends = 0
+        """How often an injected fault ended the broker: a damaged read, or no store at its start."""
         self._nursery = nursery
         self._bucket = bucket
         self._network = network
@@ -74,14 +74,14 @@ class SimulatedNode:
         self._context: contextvars.Context | None = None
         self._stopping = False
         self._ready = False
-        network.doors[self.address] = self
+        network.servers[self.address] = self
 
     def __repr__(self) -> str:
         return f"<SimulatedNode {self.name} life={self.lives} {'open' if self.is_open else 'closed'}>"
 
     @property
     def is_open(self) -> bool:
-        """Whether it takes connections; a frozen one does, and leaves them unanswered."""
+        """Whether it accepts connections. A frozen node does, and does not answer."""
         return self._ready and not self._stopping
 
     @property
@@ -89,26 +89,26 @@ class SimulatedNode:
         return self._freezer.frozen
 
     def accept(self, transport: SimulatedTransport) -> None:
-        """Serve a connection, as one of the node's own tasks."""
+        """Serve a connection in the node's own context, so that it is frozen with the node."""
         assert self.broker is not None and self._context is not None
         self._context.run(self.broker.accept, transport)
 
     def start(self) -> None:
-        """Begin a life; it restarts by itself after an end that a fault explains."""
+        """Start the broker. It is restarted when an injected fault ends it."""
         self.wanted = True
         if self.broker is None:
             self.lives += 1
-            store = self._renew_store()
-            self.broker = Broker(self._renew_runtime(), self._settings, store=store)
-            self._nursery.start_soon(self._live, self.broker, store)
+            store = self._replace_store()
+            self.broker = Broker(self._replace_runtime(), self._settings, store=store)
+            self._nursery.start_soon(self._run, self.broker, store)
 
     def kill(self) -> None:
-        """End at whatever awaits the tasks are at; nothing more leaves the node, what has left it goes its way."""
+        """Cancel all tasks where they are. Nothing more is sent; what was sent still arrives."""
         self.wanted = False
         self._end()
 
     def stop(self) -> None:
-        """Ask for an end in good order."""
+        """Request a graceful shutdown."""
         self.wanted = False
         self._stopping = True
         if self.broker is not None:
@@ -128,13 +128,13 @@ class SimulatedNode:
         if self.runtime is not None:
             self.runtime.skew_ms = self.skew_ms
 
-    # ---- within -------------------------------------------------------------------------------------------------
+    # ---- internals ----------------------------------------------------------------------------------------------
 
-    def _renew_store(self) -> SimulatedStore:
+    def _replace_store(self) -> SimulatedStore:
         store = self.store = self._new_store()
         return store
 
-    def _renew_runtime(self) -> SimulatedRuntime:
+    def _replace_runtime(self) -> SimulatedRuntime:
         self.runtime = self._new_runtime(f"{self.name}/{self.lives}")
         self.runtime.skew_ms = self.skew_ms
         return self.runtime
@@ -147,7 +147,7 @@ class SimulatedNode:
         self._scope.cancel()
         self.thaw()
 
-    async def _live(self, broker: Broker, store: SimulatedStore) -> None:
+    async def _run(self, broker: Broker, store: SimulatedStore) -> None:
         FREEZER.set(self._freezer)
         LIFE.set(store)
         BROKER.set(broker)
@@ -160,32 +160,32 @@ class SimulatedNode:
                     started = True
                     self._context = contextvars.copy_context()
                     assert broker.node is not None
-                    broker.node.ledger.subscribe(self._note_digest)
+                    broker.node.ledger.subscribe(self._record_digest)
                     self._ready = True
         except* HigginsError as group:
-            self._judge(_leaf(group), store, started)
+            self._classify(_leaf(group), store, started)
         except* Exception as group:
-            self.deaths.append(f"{self.name}: {_leaf(group)!r}")
+            self.unexpected_ends.append(f"{self.name}: {_leaf(group)!r}")
         finally:
             store.dead = True
             self._ready = False
             self.broker = None
             self._network.reset(self.address)
         if self.wanted:
-            self._bucket.timetable.after(0.5, self._start_again)
+            self._bucket.timers.after(0.5, self._restart)
 
-    def _start_again(self) -> None:
+    def _restart(self) -> None:
         if self.wanted:
             self.start()
 
-    def _judge(self, error: BaseException, store: SimulatedStore, started: bool) -> None:
-        """Stopping loudly is right after a damaged read, and where there is no store to start from."""
+    def _classify(self, error: BaseException, store: SimulatedStore, started: bool) -> None:
+        """Ending with an error is correct after a damaged read, and when the store is not available at the start."""
         if (isinstance(error, Corrupt) and store.damaged) or (isinstance(error, StorageUnavailable) and not started):
-            self.loud_ends += 1
+            self.expected_ends += 1
         else:
-            self.deaths.append(f"{self.name}: {error!r}")
+            self.unexpected_ends.append(f"{self.name}: {error!r}")
 
-    def _note_digest(self, commit: Commit) -> None:
+    def _record_digest(self, commit: Commit) -> None:
         number = commit.head.number
         if number % DIGEST_EVERY == 0 and self.broker is not None and self.broker.node is not None:
             self.digests.append((number, digest(self.broker.node.state)))

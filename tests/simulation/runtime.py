@@ -1,4 +1,4 @@
-"""A node's or a client's door to time and chance in a simulated world: no threads, no real clock, no real dice."""
+"""The Runtime of a simulated node or client: virtual time, seeded randomness, no threads."""
 
 import random
 from collections.abc import Callable
@@ -11,22 +11,23 @@ from higgins.runtime import Runtime
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 
-BEGINNING_MS = 1_700_000_000_000
+START_MS = 1_700_000_000_000
 
 
 class SimulatedRuntime(Runtime):
-    """Virtual time, with a wall clock that may be wrong by `skew_ms` and jump when that is changed."""
+    """A Runtime on trio's mock clock. The wall clock is off by `skew_ms`, and jumps when that is changed."""
 
-    def __init__(self, chance: random.Random, skew_ms: int = 0) -> None:
+    def __init__(self, rng: random.Random, skew_ms: int = 0) -> None:
         super().__init__()
-        self.random = chance
+        self.random = rng
         self.skew_ms = skew_ms
 
     def now_ms(self) -> int:
-        return BEGINNING_MS + int(trio.current_time() * 1000) + self.skew_ms
+        return START_MS + int(trio.current_time() * 1000) + self.skew_ms
 
     def stopwatch(self) -> float:
-        # Virtual clocks stand still inside a step; a real one would make yields depend on the machine.
+        # The virtual clock stands still between awaits. With a real clock, when a long fold yields would depend on the
+        # machine, and the run would not be reproducible.
         return 0.0
 
     def token(self, length: int) -> bytes:

@@ -1,8 +1,8 @@
-"""Time and turns of a simulated world: a virtual clock, a seeded scheduler, tasks that can be frozen, and a timetable.
+"""Deterministic scheduling: a virtual clock, a seeded task order, tasks that can be frozen, and a queue of timers.
 
-One seed decides in which order ready tasks run. Trio keeps the generator of that decision private
-(`trio._core._run._r`), so it is seeded there, and trio's own switch for reproducible runs makes it shuffle a list that
-is sorted by the tasks' age rather than one that depends on addresses in memory.
+Trio runs the ready tasks of a step in random order, drawn from a private generator (`trio._core._run._r`), which is
+seeded here. Trio also has a private switch for reproducible runs, `_ALLOW_DETERMINISTIC_SCHEDULING`: with it, the list
+is sorted by the age of the tasks before it is shuffled; otherwise it would depend on addresses in memory.
 """
 
 import gc
@@ -22,29 +22,29 @@ _frozen_memory = False
 
 
 class Freezer:
-    """A group of tasks that can be stopped where they stand, as SIGSTOP does, and let go on later."""
+    """A group of tasks that can be paused and continued, as a process is by SIGSTOP and SIGCONT."""
 
     def __init__(self) -> None:
         self.frozen = False
         self._held: list[trio.lowlevel.Task] = []
 
     def hold(self, task: trio.lowlevel.Task) -> None:
-        """Keep a task that was about to run."""
+        """Keep a task that is ready to run until `thaw`."""
         self._held.append(task)
 
     def thaw(self) -> None:
-        """Let everything go on; timers that ran out meanwhile have run out."""
+        """Continue all tasks. Deadlines that passed meanwhile have passed, as after SIGCONT."""
         self.frozen = False
         held, self._held = self._held, []
         trio_run.GLOBAL_RUN_CONTEXT.runner.runq.extend(held)
 
 
 FREEZER: ContextVar[Freezer | None] = ContextVar("FREEZER", default=None)
-"""Which group a task belongs to; inherited by the tasks it starts."""
+"""The group that a task belongs to; tasks inherit it from the task that starts them."""
 
 
 class RunQueue(deque[trio.lowlevel.Task]):
-    """Trio's queue of ready tasks, which passes over those that are frozen."""
+    """Trio's queue of ready tasks, except that frozen tasks are held back."""
 
     def append(self, task: trio.lowlevel.Task) -> None:
         freezer = task.context.get(FREEZER)
@@ -54,23 +54,23 @@ class RunQueue(deque[trio.lowlevel.Task]):
             super().append(task)
 
 
-class Timetable:
-    """What happens at which moment, in one heap: store and network keep their appointments here."""
+class TimerQueue:
+    """Callbacks to run at given times. The simulated store and network use it instead of a task per operation."""
 
     def __init__(self) -> None:
         self._heap: list[tuple[float, int, Callable[[], None]]] = []
         self._count = 0
         self._scope = trio.CancelScope()
 
-    def after(self, delay_s: float, what: Callable[[], None]) -> None:
-        """Call `what` in a while; equal moments keep their order."""
+    def after(self, delay_s: float, callback: Callable[[], None]) -> None:
+        """Run `callback` after a delay. Callbacks at the same time run in the order in which they were added."""
         at = trio.current_time() + delay_s
         self._count += 1
-        heapq.heappush(self._heap, (at, self._count, what))
+        heapq.heappush(self._heap, (at, self._count, callback))
         self._scope.deadline = min(self._scope.deadline, at)
 
     async def run(self) -> None:
-        """Keep time for ever."""
+        """Run the callbacks, until cancelled."""
         while True:
             now = trio.current_time()
             while self._heap and self._heap[0][0] <= now:
@@ -79,8 +79,8 @@ class Timetable:
                 await trio.sleep_forever()
 
 
-def _set_modules_aside() -> None:
-    """What was imported stays for good, so no collection needs to look at it again."""
+def _freeze_imported_objects() -> None:
+    """Exclude everything imported so far from garbage collection: it lives until the process ends."""
     global _frozen_memory  # noqa: PLW0603
     if not _frozen_memory:
         _frozen_memory = True
@@ -89,7 +89,7 @@ def _set_modules_aside() -> None:
 
 
 def run_seeded(seed: int, main: Callable[[], Awaitable[T]]) -> T:
-    """Run a world to its end, every decision of the scheduler drawn from the seed."""
+    """Run `main` on a virtual clock, with the order of ready tasks drawn from the seed."""
 
     async def seeded() -> T:
         runner: Any = trio_run.GLOBAL_RUN_CONTEXT.runner
@@ -99,15 +99,16 @@ def run_seeded(seed: int, main: Callable[[], Awaitable[T]]) -> T:
     before = trio_run._ALLOW_DETERMINISTIC_SCHEDULING, trio_run._r.getstate()
     trio_run._ALLOW_DETERMINISTIC_SCHEDULING = True  # type: ignore[misc]
     trio_run._r.seed(seed)
-    _set_modules_aside()
-    # Finalizers of forgotten generators would run whenever memory happens to be collected.
-    collected = gc.isenabled()
+    _freeze_imported_objects()
+    # Finalizers of abandoned generators run Python code, at a time that depends on memory use. The collector is off
+    # during a run, so that they all run after it.
+    gc_was_enabled = gc.isenabled()
     gc.disable()
     try:
         return trio.run(seeded, clock=MockClock(autojump_threshold=0))
     finally:
         trio_run._ALLOW_DETERMINISTIC_SCHEDULING = before[0]  # type: ignore[misc]
         trio_run._r.setstate(before[1])
-        if collected:
+        if gc_was_enabled:
             gc.enable()
         gc.collect()

@@ -1,4 +1,4 @@
-"""Whole histories with faults: nothing that was promised is broken, and one seed is one history."""
+"""Simulated histories with faults have no violations, and a seed always gives the same history."""
 
 import os
 import subprocess
@@ -8,26 +8,26 @@ from pathlib import Path
 import pytest
 
 from tests.simulation.history import run_history
-from tests.simulation.play import is_history
+from tests.simulation.run import is_history
 
 SEEDS = range(1, 9)
-ONCE_FAILED: tuple[int, ...] = (17, 27, 147, 1025, 1054, 1111, 91126)
-"""Seeds that found something once: losers of races that starved, reads one by one, members taken for
-silent while their own generation was being committed, starts that never end, members waited for twice as long as
-they had been unheard."""
+REGRESSION_SEEDS: tuple[int, ...] = (17, 27, 147, 1025, 1054, 1111, 91126)
+"""Seeds that once found a bug: commits that starved after losing races, reads of single objects one after the other,
+members removed while their own generation was being committed, starts that never ended, and members that were waited
+for twice as long as they had been silent."""
 
 
-@pytest.mark.parametrize("seed", [*SEEDS, *ONCE_FAILED])
-def test_a_history_with_faults_breaks_no_promise(seed: int) -> None:
+@pytest.mark.parametrize("seed", [*SEEDS, *REGRESSION_SEEDS])
+def test_a_history_with_faults_has_no_violations(seed: int) -> None:
     outcome = run_history(seed)
-    assert outcome.violations == {}, f"replay: python -m tests.simulation --seed {seed}"
+    assert outcome.violations == {}, f"run it again: python -m tests.simulation --seed {seed}"
     assert is_history(outcome), outcome
 
 
-def test_one_seed_is_one_history_in_any_process() -> None:
-    ours = run_history(3).digest
+def test_a_seed_gives_the_same_history_in_every_process() -> None:
+    digest = run_history(3).digest
     for hash_seed in ("1", "2"):
-        told = subprocess.run(
+        process = subprocess.run(
             [sys.executable, "-m", "tests.simulation", "--seed", "3", "--processes", "1", "--verbose"],
             check=True,
             capture_output=True,
@@ -35,4 +35,4 @@ def test_one_seed_is_one_history_in_any_process() -> None:
             cwd=Path(__file__).parents[2],
             env={**os.environ, "PYTHONHASHSEED": hash_seed},
         )
-        assert told.stdout.split()[1] == ours[:16], told.stdout
+        assert process.stdout.split()[1] == digest[:16], process.stdout

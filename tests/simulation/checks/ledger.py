@@ -1,4 +1,4 @@
-"""The bucket itself: the chain of commits, pointers and their bytes, snapshots, and whether all nodes agreed."""
+"""Checks of the bucket: the chain of commits, pointers and their bytes, snapshots, and that all nodes agree."""
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -19,14 +19,14 @@ from higgins_protocol.errors import ProtocolError
 from higgins_protocol.records.batch import read_header, walk
 from higgins_protocol.records.crc import crc32c
 from higgins_protocol.records.record import decode_records
-from tests.simulation.chronicle import decode_value
+from tests.simulation.event_log import decode_value
 
 Report = Callable[[str, object], None]
 CRC_COVERS_FROM = 21
 
 
 class Step(msgspec.Struct):
-    """An epoch of a task as committed: the input it took, and the expression that held then."""
+    """One committed step of a task: the input offsets that it processed, and the expression that applied."""
 
     name: str
     partition: int
@@ -36,7 +36,7 @@ class Step(msgspec.Struct):
 
 
 class Replayed(msgspec.Struct):
-    """What the bucket says, folded from its first commit to its last."""
+    """The state after folding all commits of the bucket."""
 
     number: int
     state: State
@@ -57,13 +57,13 @@ def _empty_tip(state: State) -> Tip:
 def check_ledger(
     objects: dict[Any, bytes], digests: Iterable[tuple[int, str]], states: Iterable[State], report: Report
 ) -> Replayed:
-    """Fold everything again and compare."""
+    """Fold all commits again and compare the result with what the nodes had."""
     commits = _commits(objects, report)
     tip = _empty_tip(State())
     steps = _Steps()
-    said: dict[int, set[str]] = {}
-    for number, told in digests:
-        said.setdefault(number, set()).add(told)
+    node_digests: dict[int, set[str]] = {}
+    for number, node_digest in digests:
+        node_digests.setdefault(number, set()).add(node_digest)
     snapshots = {int(key.rpartition("/")[2]): data for key, data in objects.items() if key.startswith(FOLDER)}
     for commit in commits:
         try:
@@ -73,11 +73,11 @@ def check_ledger(
             break
         steps.follow(commit)
         number = commit.head.number
-        if number in said or number in snapshots:
-            truth = digest(tip.state)
-            if said.get(number, {truth}) != {truth}:
+        if number in node_digests or number in snapshots:
+            expected = digest(tip.state)
+            if node_digests.get(number, {expected}) != {expected}:
                 report("state-diverged", f"commit {number}")
-            if number in snapshots and digest(_loaded(snapshots[number], objects)) != truth:
+            if number in snapshots and digest(_load_snapshot(snapshots[number], objects)) != expected:
                 report("snapshot-wrong", f"commit {number}")
     state = tip.state
     _check_restart(commits, snapshots, objects, state, report)
@@ -97,7 +97,7 @@ def _commits(objects: dict[Any, bytes], report: Report) -> list[Commit]:
 
 
 class _Steps:
-    """Follows tasks through commits, fact by fact: what held for a step is what was attached before it."""
+    """Collects the steps of all tasks, with the expression that was attached when each was committed."""
 
     def __init__(self) -> None:
         self.taken: list[Step] = []
@@ -122,7 +122,7 @@ class _Steps:
         self._positions |= {(name, each.partition): each.next_offset for task in positions for each in task}
 
 
-def _loaded(data: bytes, objects: dict[Any, bytes]) -> State:
+def _load_snapshot(data: bytes, objects: dict[Any, bytes]) -> State:
     head, blocks = decode_snapshot(memoryview(data))
     state = empty_state(head)
     restore_blocks(state, blocks)
@@ -134,10 +134,10 @@ def _loaded(data: bytes, objects: dict[Any, bytes]) -> State:
 def _check_restart(
     commits: list[Commit], snapshots: dict[int, bytes], objects: dict[Any, bytes], live: State, report: Report
 ) -> None:
-    """The newest snapshot and the tail say the same as all commits."""
+    """A node that starts from the newest snapshot reaches the same state as one that folds all commits."""
     if not snapshots or live.number < len(commits):
         return
-    tip = _empty_tip(_loaded(snapshots[max(snapshots)], objects))
+    tip = _empty_tip(_load_snapshot(snapshots[max(snapshots)], objects))
     try:
         for commit in commits[tip.state.number :]:
             tip.fold_nowait(commit)
@@ -148,27 +148,27 @@ def _check_restart(
         report("restart-differs", f"from snapshot {max(snapshots)} to {live.number}")
 
 
-def _check_states(states: Iterable[State], truth: State, report: Report) -> None:
+def _check_states(states: Iterable[State], expected: State, report: Report) -> None:
     for state in states:
-        if state.number == truth.number and digest(state) != digest(truth):
-            report("state-diverged", f"a node at the last commit {truth.number}")
+        if state.number == expected.number and digest(state) != digest(expected):
+            report("state-diverged", f"a node at the last commit {expected.number}")
 
 
 def _check_pointers(
     objects: dict[Any, bytes], state: State, report: Report
 ) -> dict[str, list[tuple[int, str | None]]]:
-    """Every committed pointer has its object with the right bytes (I8)."""
-    found: dict[str, list[tuple[int, str | None]]] = {}
+    """Every committed pointer refers to an object with the right bytes (I8)."""
+    records: dict[str, list[tuple[int, str | None]]] = {}
     for topic in state.topics.by_id.values():
         for partition in range(topic.partitions):
             key = f"{topic.name}:{partition}"
-            rows = found.setdefault(key, [])
+            rows = records.setdefault(key, [])
             for run in _runs(state, topic.id, partition):
                 try:
                     rows += _records(objects, run)
                 except (ValueError, HigginsError, ProtocolError) as error:
                     report("pointer-without-bytes", f"{key} offsets {run.base_offset}-{run.last_offset}: {error}")
-    return found
+    return records
 
 
 def _runs(state: State, topic_id: TopicId, partition: int) -> list[Run]:
@@ -200,5 +200,5 @@ def _object(objects: dict[Any, bytes], run: Run) -> memoryview:
         return memoryview(b"".join(commit.payload))
     data = objects.get(object_key(run.object_id))
     if data is None:
-        raise ValueError(f"there is no {object_key(run.object_id)}")
+        raise ValueError(f"{object_key(run.object_id)} does not exist")
     return memoryview(data)

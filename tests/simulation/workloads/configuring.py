@@ -1,4 +1,4 @@
-"""Config entries that are changed on one node and looked at on another. Each role has an entry of its own."""
+"""Config entries that are changed through one node and read through another. Each role has its own entry."""
 
 import trio
 
@@ -14,48 +14,48 @@ from higgins_protocol.messages.incremental_alter_configs import (
     IncrementalConfig,
     IncrementalResource,
 )
-from tests.simulation.line import NodeLine
-from tests.simulation.workloads.stage import PLAIN, Stage
+from tests.simulation.node_client import NodeClient
+from tests.simulation.workloads.context import PLAIN, WorkloadContext
 
 TOPIC, SET = 2, 0
 ENTRIES = ("retention.ms", "segment.ms")
-"""Of one and the same topic, so that those who change them get in each other's way."""
+"""All of one topic, so that the changes of the roles conflict."""
 PAUSE_S = 1.0
 
 
-async def configure(stage: Stage, role: str, entry: str) -> None:
-    """Set the entry to one number after the other, and look what it is; nothing is asked twice."""
-    chance = stage.chance(role)
+async def configure(context: WorkloadContext, role: str, entry: str) -> None:
+    """Set the entry to 1, 2, 3, ... and read it after each. Nothing is retried."""
+    rng = context.rng(role)
     async with trio.open_nursery() as nursery:
-        lines = [NodeLine(nursery, stage.connect, address) for address in stage.addresses]
+        clients = [NodeClient(nursery, context.connect, address) for address in context.addresses]
         number = 0
-        while stage.writing:
+        while context.writing:
             number += 1
-            await _set(stage, chance.choice(lines), entry, number)
-            await _look(stage, role, chance.choice(lines), entry)
-            await trio.sleep(chance.expovariate(1 / PAUSE_S))
+            await _set(context, rng.choice(clients), entry, number)
+            await _read(context, role, rng.choice(clients), entry)
+            await trio.sleep(rng.expovariate(1 / PAUSE_S))
         nursery.cancel_scope.cancel()
 
 
-async def _set(stage: Stage, line: NodeLine, entry: str, number: int) -> None:
-    stage.chronicle.add("config", k=entry, n=number)
+async def _set(context: WorkloadContext, client: NodeClient, entry: str, number: int) -> None:
+    context.event_log.add("config", k=entry, n=number)
     resource = IncrementalResource(TOPIC, PLAIN, [IncrementalConfig(entry, SET, str(number))])
     try:
-        answer = await line.ask(IncrementalAlterConfigsRequest([resource]), IncrementalAlterConfigsResponse)
+        response = await client.call(IncrementalAlterConfigsRequest([resource]), IncrementalAlterConfigsResponse)
     except ClientError:
         return
-    if not answer.responses[0].error_code:
-        stage.chronicle.add("configured", k=entry, n=number)
+    if not response.responses[0].error_code:
+        context.event_log.add("configured", k=entry, n=number)
 
 
-async def _look(stage: Stage, role: str, line: NodeLine, entry: str) -> None:
+async def _read(context: WorkloadContext, role: str, client: NodeClient, entry: str) -> None:
     try:
-        answer = await line.ask(
+        response = await client.call(
             DescribeConfigsRequest([DescribeConfigsResource(TOPIC, PLAIN, [entry])]), DescribeConfigsResponse
         )
     except ClientError:
         return
-    (found,) = answer.results
-    if not found.error_code:
-        stage.chronicle.add("config-look", k=entry, v=found.configs[0].value)
-        stage.chronicle.succeeded(role)
+    (result,) = response.results
+    if not result.error_code:
+        context.event_log.add("config-look", k=entry, v=result.configs[0].value)
+        context.event_log.succeeded(role)

@@ -1,41 +1,41 @@
-"""A topic that is given more partitions while it is written, under an operator that has to grow with it."""
+"""A topic that gets more partitions while it is written, and an operator whose output must get them too."""
 
 import random
 
 import trio
 
-from higgins.client import Admin, Producer, ProducerSettings, Stored, open_cluster, open_producer
+from higgins.client import Admin, Producer, ProducerSettings, Stored, open_producer
 from higgins.client.errors import BrokerRefused, ClientError
 from higgins_protocol.errors import ErrorCode
-from tests.simulation.chronicle import encode_value, key_of
-from tests.simulation.workloads.stage import GROWN, Stage
+from tests.simulation.event_log import encode_value, key_of
+from tests.simulation.workloads.context import GROWN, WorkloadContext
 
 PARTITIONS_MAX = 8
 GROWTH_INTERVAL_S = 3.0
 PAUSE_S = 0.5
 
 
-async def grow(stage: Stage, role: str) -> None:
-    """Write to any of the partitions that are known to be there, and add one now and then."""
-    chance = stage.chance(role)
+async def grow(context: WorkloadContext, role: str) -> None:
+    """Write to the partitions that are known to exist, and add one now and then."""
+    rng = context.rng(role)
     settings = ProducerSettings(idempotent=True, acks=-1, request_timeout_ms=3_000)
     async with (
-        open_cluster(stage.connect, stage.runtime(role), stage.addresses, stage.client_settings) as cluster,
+        context.open_cluster(role) as cluster,
         open_producer(cluster, settings) as producer,
     ):
         partitions = 1
-        grows_at = trio.current_time() + chance.expovariate(1 / GROWTH_INTERVAL_S)
-        while stage.writing:
+        grows_at = trio.current_time() + rng.expovariate(1 / GROWTH_INTERVAL_S)
+        while context.writing:
             if partitions < PARTITIONS_MAX and trio.current_time() >= grows_at:
-                partitions += await _add_one(stage, Admin(cluster), partitions)
-                grows_at = trio.current_time() + chance.expovariate(1 / GROWTH_INTERVAL_S)
-            await _write(stage, role, producer, partitions, chance)
-            await trio.sleep(chance.expovariate(1 / PAUSE_S))
+                partitions += await _add_one(context, Admin(cluster), partitions)
+                grows_at = trio.current_time() + rng.expovariate(1 / GROWTH_INTERVAL_S)
+            await _write(context, role, producer, partitions, rng)
+            await trio.sleep(rng.expovariate(1 / PAUSE_S))
 
 
-async def _add_one(stage: Stage, admin: Admin, partitions: int) -> bool:
-    """Whether it is there now; without an answer it is asked for again."""
-    stage.chronicle.add("grow", n=partitions + 1)
+async def _add_one(context: WorkloadContext, admin: Admin, partitions: int) -> bool:
+    """Whether the partition exists now. Without a response, the next call tries again."""
+    context.event_log.add("grow", n=partitions + 1)
     try:
         await admin.add_partitions(GROWN, partitions + 1)
     except BrokerRefused as refusal:
@@ -43,17 +43,17 @@ async def _add_one(stage: Stage, admin: Admin, partitions: int) -> bool:
             return False
     except ClientError:
         return False
-    stage.chronicle.add("grown", n=partitions + 1)
+    context.event_log.add("grown", n=partitions + 1)
     return True
 
 
-async def _write(stage: Stage, role: str, producer: Producer, partitions: int, chance: random.Random) -> None:
-    partition, value = chance.randrange(partitions), f"{role}/{stage.chronicle.new_id()}"
-    stage.chronicle.add("grow-send", k=key_of(GROWN, partition), v=value)
+async def _write(context: WorkloadContext, role: str, producer: Producer, partitions: int, rng: random.Random) -> None:
+    partition, value = rng.randrange(partitions), f"{role}/{context.event_log.new_id()}"
+    context.event_log.add("grow-send", k=key_of(GROWN, partition), v=value)
     try:
         result = await producer.produce(GROWN, encode_value(value), partition=partition)
     except ClientError:
         return
     if isinstance(result, Stored) and result.offset >= 0:
-        stage.chronicle.add("grow-sent", k=key_of(GROWN, partition), v=value, o=result.offset)
-        stage.chronicle.succeeded(role)
+        context.event_log.add("grow-sent", k=key_of(GROWN, partition), v=value, o=result.offset)
+        context.event_log.succeeded(role)

@@ -1,74 +1,77 @@
-"""Consumers that choose their partitions themselves, and probes that ask any node for watermarks and commits."""
+"""Consumers with assigned partitions, and probes that ask random nodes for watermarks and committed offsets."""
 
 import random
 
 import trio
 
-from higgins.client import Consumer, ConsumerSettings, open_cluster
+from higgins.client import Consumer, ConsumerSettings
 from higgins.client.errors import ClientError
 from higgins.client.offsets import EARLIEST
-from tests.simulation.chronicle import decode_value, key_of
-from tests.simulation.line import NodeLine
-from tests.simulation.workloads.stage import GROUP, LARGE, ORDERS, PARTITIONS, PLAIN, Stage
+from tests.simulation.event_log import decode_value, key_of
+from tests.simulation.node_client import NodeClient
+from tests.simulation.workloads.context import GROUP, LARGE, ORDERS, PARTITIONS, PLAIN, WorkloadContext
 
 PROBE_INTERVAL_S = 0.15
 
 
-async def read(stage: Stage, role: str, topics: tuple[str, ...]) -> None:
-    """Read some partitions of the topics from the beginning, for as long as a life lasts, and again."""
-    chance = stage.chance(role)
+async def read(context: WorkloadContext, role: str, topics: tuple[str, ...]) -> None:
+    """Read some partitions of the topics from the beginning until the client crashes, and start again."""
+    rng = context.rng(role)
     life = 0
-    while stage.reading:
+    while context.reading:
         life += 1
-        with stage.life(chance, 15):
-            await _one_life(stage, role, f"{role}.{life}", topics, chance)
+        with context.life(rng, 15):
+            await _one_life(context, role, f"{role}.{life}", topics, rng)
 
 
-async def _one_life(stage: Stage, role: str, name: str, topics: tuple[str, ...], chance: random.Random) -> None:
+async def _one_life(
+    context: WorkloadContext, role: str, name: str, topics: tuple[str, ...], rng: random.Random
+) -> None:
     settings = ConsumerSettings(
-        max_wait_ms=chance.choice((100, 500)), fetch_bytes_max=chance.choice((4_000, 1 << 20)), reset="error"
+        max_wait_ms=rng.choice((100, 500)), fetch_bytes_max=rng.choice((4_000, 1 << 20)), reset="error"
     )
-    chosen = [(topic, one) for topic in topics for one in range(PARTITIONS) if chance.random() < 0.8]
-    chosen = chosen or [(topics[0], 0)]
-    starts = {key_of(*one): 0 for one in chosen}
-    stage.chronicle.add("assign", c=name, s=1, g=None, k=starts)
-    async with open_cluster(stage.connect, stage.runtime(name), stage.addresses, stage.client_settings) as cluster:
+    partitions = [(topic, index) for topic in topics for index in range(PARTITIONS) if rng.random() < 0.8]
+    partitions = partitions or [(topics[0], 0)]
+    starts = {key_of(*partition): 0 for partition in partitions}
+    context.event_log.add("assign", c=name, s=1, g=None, k=starts)
+    async with context.open_cluster(name) as cluster:
         consumer = Consumer(cluster, settings)
-        consumer.assign(dict.fromkeys(chosen, EARLIEST))
-        while stage.reading:
-            begun = stage.chronicle.now()
+        consumer.assign(dict.fromkeys(partitions, EARLIEST))
+        while context.reading:
+            started_at = context.event_log.now()
             try:
                 records = await consumer.poll(0.5)
             except ClientError as error:
-                stage.chronicle.add("nemesis", c=name, error=str(error))
+                context.event_log.add("nemesis", c=name, error=str(error))
                 await trio.sleep(0.5)
                 continue
             if records:
-                rows = [[key_of(one.topic, one.partition), one.offset, decode_value(one.value)] for one in records]
+                rows = [[key_of(row.topic, row.partition), row.offset, decode_value(row.value)] for row in records]
                 kind = "derived-poll" if LARGE in topics else "poll"
-                stage.chronicle.add(kind, c=name, s=1, iso="ru", t0=begun, r=rows)
-                stage.chronicle.succeeded(role)
+                context.event_log.add(kind, c=name, s=1, iso="ru", t0=started_at, r=rows)
+                context.event_log.succeeded(role)
 
 
-async def probe(stage: Stage, role: str) -> None:
-    """Ask one node after another where partitions end and where the group stands."""
-    chance = stage.chance(role)
+async def probe(context: WorkloadContext, role: str) -> None:
+    """Ask random nodes for the watermarks of partitions and the group's committed offsets."""
+    rng = context.rng(role)
     async with trio.open_nursery() as nursery:
-        lines = [NodeLine(nursery, stage.connect, address) for address in stage.addresses]
-        while stage.reading:
-            await trio.sleep(chance.expovariate(1 / PROBE_INTERVAL_S))
-            line = chance.choice(lines)
-            begun = stage.chronicle.now()
+        clients = [NodeClient(nursery, context.connect, address) for address in context.addresses]
+        while context.reading:
+            await trio.sleep(rng.expovariate(1 / PROBE_INTERVAL_S))
+            client = rng.choice(clients)
+            started_at = context.event_log.now()
             try:
-                if chance.random() < 0.6:
-                    topic, partition = chance.choice((ORDERS, PLAIN)), chance.randrange(PARTITIONS)
-                    low, high = await line.bounds(topic, partition)
-                    stage.chronicle.add("wm", k=key_of(topic, partition), lo=low, hi=high, t0=begun)
+                if rng.random() < 0.6:
+                    topic, partition = rng.choice((ORDERS, PLAIN)), rng.randrange(PARTITIONS)
+                    low, high = await client.bounds(topic, partition)
+                    context.event_log.add("wm", k=key_of(topic, partition), lo=low, hi=high, t0=started_at)
                 else:
-                    found = await line.committed(GROUP)
-                    keys = [key_of(topic, one) for topic in (ORDERS, PLAIN) for one in range(PARTITIONS)]
-                    stage.chronicle.add("ofetch", g=GROUP, t0=begun, k={key: found.get(key, -1) for key in keys})
-                stage.chronicle.succeeded(role)
+                    committed = await client.committed(GROUP)
+                    keys = [key_of(topic, index) for topic in (ORDERS, PLAIN) for index in range(PARTITIONS)]
+                    offsets = {key: committed.get(key, -1) for key in keys}
+                    context.event_log.add("ofetch", g=GROUP, t0=started_at, k=offsets)
+                context.event_log.succeeded(role)
             except ClientError:
                 continue
         nursery.cancel_scope.cancel()

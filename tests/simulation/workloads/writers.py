@@ -1,57 +1,57 @@
-"""Producers: plain ones, and idempotent ones with several batches under way; each life of one is a session."""
+"""Producers: without idempotence, and idempotent ones with several batches in flight."""
 
 import random
 
 import trio
 
-from higgins.client import NotStored, ProducerSettings, Stored, open_cluster, open_producer
+from higgins.client import NotStored, ProducerSettings, Stored, open_producer
 from higgins.client.errors import ClientError
 from higgins.client.producer import Producer
 from higgins.client.results import SendResult
 from higgins.model.future import Future
-from tests.simulation.chronicle import encode_value, key_of
-from tests.simulation.workloads.stage import ORDERS, PARTITIONS, PLAIN, Stage
+from tests.simulation.event_log import encode_value, key_of
+from tests.simulation.workloads.context import ORDERS, PARTITIONS, PLAIN, WorkloadContext
 
 
-async def write(stage: Stage, role: str, *, idempotent: bool) -> None:
-    """Write to both topics until writers are to stop; crash and begin anew every now and then."""
-    chance = stage.chance(role)
+async def write(context: WorkloadContext, role: str, *, idempotent: bool) -> None:
+    """Write to both topics; crash and start again with a new producer id now and then."""
+    rng = context.rng(role)
     life = 0
-    while stage.writing:
+    while context.writing:
         life += 1
         name = f"{role}.{life}"
-        stage.chronicle.add(
+        context.event_log.add(
             "producer", p=name, kind="idempotent" if idempotent else "plain", inorder=idempotent, retries=0
         )
-        with stage.life(chance, 15):
-            await _one_life(stage, role, name, chance, idempotent)
+        with context.life(rng, 15):
+            await _one_life(context, role, name, rng, idempotent)
 
 
-async def _one_life(stage: Stage, role: str, name: str, chance: random.Random, idempotent: bool) -> None:
+async def _one_life(context: WorkloadContext, role: str, name: str, rng: random.Random, idempotent: bool) -> None:
     settings = ProducerSettings(
         idempotent=idempotent,
-        acks=-1 if idempotent else chance.choice((-1, 1)),
-        linger_ms=chance.choice((0, 0, 20)),
+        acks=-1 if idempotent else rng.choice((-1, 1)),
+        linger_ms=rng.choice((0, 0, 20)),
         request_timeout_ms=3_000,
         delivery_timeout_ms=120_000,
-        batch_records_max=chance.choice((1, 3, 100)),
+        batch_records_max=rng.choice((1, 3, 100)),
     )
     sequence = 0
     async with (
-        open_cluster(stage.connect, stage.runtime(name), stage.addresses, stage.client_settings) as cluster,
+        context.open_cluster(name) as cluster,
         open_producer(cluster, settings) as producer,
         trio.open_nursery() as nursery,
     ):
-        while stage.writing:
-            topic, partition = chance.choice((ORDERS, PLAIN)), chance.randrange(PARTITIONS)
-            for _ in range(chance.choice((1, 2, 3, 6))):
-                await _send(stage, role, producer, nursery, topic, partition, f"{name}/{sequence}", name)
+        while context.writing:
+            topic, partition = rng.choice((ORDERS, PLAIN)), rng.randrange(PARTITIONS)
+            for _ in range(rng.choice((1, 2, 3, 6))):
+                await _send(context, role, producer, nursery, topic, partition, f"{name}/{sequence}", name)
                 sequence += 1
-            await trio.sleep(chance.expovariate(1 / stage.write_interval_s))
+            await trio.sleep(rng.expovariate(1 / context.write_interval_s))
 
 
 async def _send(
-    stage: Stage,
+    context: WorkloadContext,
     role: str,
     producer: Producer,
     nursery: trio.Nursery,
@@ -60,22 +60,22 @@ async def _send(
     value: str,
     name: str,
 ) -> None:
-    number = stage.chronicle.new_id()
-    stage.chronicle.add("send", id=number, p=name, k=key_of(topic, partition), v=value, tx=None)
+    number = context.event_log.new_id()
+    context.event_log.add("send", id=number, p=name, k=key_of(topic, partition), v=value, tx=None)
     try:
         result = await producer.send(topic, encode_value(value), partition=partition)
     except ClientError:
-        stage.chronicle.add("sent", id=number, ok=0, o=None)
+        context.event_log.add("sent", id=number, ok=0, o=None)
         return
-    nursery.start_soon(_await_result, stage, role, number, result)
+    nursery.start_soon(_await_result, context, role, number, result)
 
 
-async def _await_result(stage: Stage, role: str, number: int, result: Future[SendResult]) -> None:
+async def _await_result(context: WorkloadContext, role: str, number: int, result: Future[SendResult]) -> None:
     match await result.wait():
         case Stored(offset=offset):
-            stage.chronicle.add("sent", id=number, ok=1, o=offset)
-            stage.chronicle.succeeded(role)
+            context.event_log.add("sent", id=number, ok=1, o=offset)
+            context.event_log.succeeded(role)
         case NotStored():
-            stage.chronicle.add("sent", id=number, ok=0, o=None)
+            context.event_log.add("sent", id=number, ok=0, o=None)
         case _:
-            stage.chronicle.add("sent", id=number, ok=-1, o=None)
+            context.event_log.add("sent", id=number, ok=-1, o=None)

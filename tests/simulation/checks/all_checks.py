@@ -1,4 +1,4 @@
-"""All checkers over what a history has left: a dictionary of named violations, empty when everything held."""
+"""Runs all checks on the artifacts of a history: named violations, none when every promise was kept."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -11,8 +11,8 @@ from tests.simulation.checks.configs import EVENTS as CONFIG_EVENTS
 from tests.simulation.checks.configs import check_configs
 from tests.simulation.checks.ledger import check_ledger
 from tests.simulation.checks.operators import check_derived
-from tests.simulation.chronicle import Chronicle
-from tests.simulation.workloads.stage import GROWN, GROWN_LARGE, PLAIN, TRIMMED
+from tests.simulation.event_log import EventLog
+from tests.simulation.workloads.context import GROWN, GROWN_LARGE, PLAIN, TRIMMED
 from tests.torture.checker import check
 
 EXAMPLES_MAX = 3
@@ -33,17 +33,17 @@ ROLES = (
 )
 
 
-class Evidence(msgspec.Struct):
-    """What is left when all is quiet."""
+class Artifacts(msgspec.Struct):
+    """What a history leaves behind for the checks."""
 
-    chronicle: Chronicle
+    event_log: EventLog
     healed_at: int
-    calm_ns: int
+    recovery_ns: int
     objects: dict[Any, bytes]
     derived: dict[str, list[tuple[int, str | None]]]
     operator_positions: dict[str, int]
     digests: list[tuple[int, str]]
-    deaths: list[str]
+    errors: list[str]
     unread: list[str]
     overwritten: list[str]
     states: list[State]
@@ -51,41 +51,42 @@ class Evidence(msgspec.Struct):
 
 
 class Violations:
-    """Named violations with a few examples of each."""
+    """Violations by name, with a few examples of each."""
 
     def __init__(self) -> None:
-        self.found: dict[str, list[str]] = {}
+        self.by_name: dict[str, list[str]] = {}
 
     def add(self, name: str, example: object) -> None:
-        examples = self.found.setdefault(name, [])
+        examples = self.by_name.setdefault(name, [])
         if len(examples) < EXAMPLES_MAX:
             examples.append(str(example))
 
 
-def judge(evidence: Evidence) -> dict[str, list[str]]:
-    """Run every checker. What clients saw is judged from their side alone, the bucket from its own."""
+def run_checks(artifacts: Artifacts) -> dict[str, list[str]]:
+    """Run every check. The clients' events are checked without the bucket, and the bucket without the events."""
     violations = Violations()
-    _check_clients(evidence.chronicle.events, violations)
-    _check_generations(evidence.chronicle.events, violations)
-    _check_progress(evidence, violations)
-    for death in evidence.deaths:
-        violations.add("fault", death)
-    for key in evidence.overwritten:
+    _check_clients(artifacts.event_log.events, violations)
+    _check_generations(artifacts.event_log.events, violations)
+    _check_progress(artifacts, violations)
+    for error in artifacts.errors:
+        violations.add("fault", error)
+    for key in artifacts.overwritten:
         violations.add("object-overwritten", key)
-    replayed = check_ledger(evidence.objects, evidence.digests, evidence.states, violations.add)
-    evidence.commits = replayed.number
-    finals = {event["k"]: dict(map(tuple, event["r"])) for event in evidence.chronicle.events if event["e"] == "final"}
-    check_derived(replayed, finals, evidence.derived, evidence.operator_positions, violations.add)
-    _check_derived_readers(evidence, violations)
+    replayed = check_ledger(artifacts.objects, artifacts.digests, artifacts.states, violations.add)
+    artifacts.commits = replayed.number
+    finals = {event["k"]: dict(map(tuple, event["r"])) for event in artifacts.event_log.events if event["e"] == "final"}
+    check_derived(replayed, finals, artifacts.derived, artifacts.operator_positions, violations.add)
+    _check_derived_readers(artifacts, violations)
     missing = {PLAIN, TRIMMED, GROWN, GROWN_LARGE} - replayed.state.topics.by_name.keys()
     if missing:
-        # All of them stand before the trouble begins, so a ledger without them is broken near its beginning.
+        # They were created before the first fault, so the ledger is broken near its beginning. The checks below would
+        # only fail on the missing topics.
         violations.add("topics-lost", sorted(missing))
-        return violations.found
-    check_trims(evidence.chronicle.events, replayed, violations.add)
-    check_growth(evidence.chronicle.events, replayed, violations.add)
-    check_configs(evidence.chronicle.events, replayed, violations.add)
-    return violations.found
+        return violations.by_name
+    check_trims(artifacts.event_log.events, replayed, violations.add)
+    check_growth(artifacts.event_log.events, replayed, violations.add)
+    check_configs(artifacts.event_log.events, replayed, violations.add)
+    return violations.by_name
 
 
 def _check_clients(events: Iterable[dict[str, Any]], violations: Violations) -> None:
@@ -98,39 +99,39 @@ def _check_clients(events: Iterable[dict[str, Any]], violations: Violations) -> 
 
 
 def _check_generations(events: Iterable[dict[str, Any]], violations: Violations) -> None:
-    """A generation that a member enters is greater than any that was entered before it asked, unless it is the same."""
-    entered: list[tuple[int, int]] = []
+    """Generations never go back, and within one no partition is assigned to two members."""
+    joined: list[tuple[int, int]] = []
     owners: dict[tuple[int, str], str] = {}
     for event in events:
         if event["e"] != "generation":
             continue
-        before = [generation for at, generation in entered if at < event["t0"]]
+        before = [generation for joined_at, generation in joined if joined_at < event["t0"]]
         if before and event["generation"] < max(before):
             violations.add("generation-went-back", event)
-        entered.append((event["t"], event["generation"]))
+        joined.append((event["t"], event["generation"]))
         for key in event["k"]:
             owner = owners.setdefault((event["generation"], key), event["c"])
             if owner != event["c"]:
                 violations.add("generation-shared", {"key": key, "owners": [owner, event["c"]], **event})
 
 
-def _check_progress(evidence: Evidence, violations: Violations) -> None:
-    """Everybody gets something done within the calm after the trouble (I13)."""
-    begins, ends = evidence.healed_at, evidence.healed_at + evidence.calm_ns
+def _check_progress(artifacts: Artifacts, violations: Violations) -> None:
+    """Every role succeeds at least once in the recovery period after the faults (I13)."""
+    start, end = artifacts.healed_at, artifacts.healed_at + artifacts.recovery_ns
     for role in ROLES:
-        if not any(begins < at <= ends for at in evidence.chronicle.successes.get(role, ())):
+        if not any(start < succeeded_at <= end for succeeded_at in artifacts.event_log.successes.get(role, ())):
             violations.add("no-progress", role)
-    for key in evidence.unread:
+    for key in artifacts.unread:
         violations.add("unreadable", key)
-    if evidence.operator_positions == {}:
+    if artifacts.operator_positions == {}:
         violations.add("unreadable", "the operator's position")
 
 
-def _check_derived_readers(evidence: Evidence, violations: Violations) -> None:
-    """Readers of the derived topic saw what it holds in the end, each session in order and without a hole."""
-    final = {key: dict(rows) for key, rows in evidence.derived.items()}
+def _check_derived_readers(artifacts: Artifacts, violations: Violations) -> None:
+    """Readers of the derived topic saw its final records, each session in order and without gaps."""
+    final = {key: dict(rows) for key, rows in artifacts.derived.items()}
     last: dict[tuple[str, str], int] = {}
-    for event in evidence.chronicle.events:
+    for event in artifacts.event_log.events:
         if event["e"] != "derived-poll":
             continue
         for key, offset, value in event["r"]:
