@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
-"""A TCP proxy that breaks things: put it before an S3 endpoint or a broker (whose advertised listener
-must then be the proxy). Faults are drawn per connection and per chunk, from a seed; commands on stdin change the mode.
+"""A TCP proxy that injects faults, for an S3 endpoint or a broker (whose advertised listener must be the proxy).
+Faults are drawn for each connection and chunk from a seed; commands on stdin change the mode.
 
 usage: chaosproxy.py LISTEN_PORT HOST:PORT [--seed 1] [--lose .1] [--reset .05] [--hole .02] [--delay 0:.05]
        [--rate B/s]
-stdin:  off | on | hole (swallow everything, both ways) | down (refuse) | lose (lose the next answer)
+stdin:  off | on | hole (drop everything, both ways) | down (refuse) | lose (drop the next response)
 
- lose   forward what the client sent, swallow the answer, cut: the client cannot know whether it happened
- reset  cut (RST) before the request is forwarded        hole  keep the connection, pass nothing on
+ lose   forward the request, drop the response and close: the client cannot know whether it took effect
+ reset  close (RST) before the request is forwarded      hole  keep the connection open and forward nothing
 """
 
 import argparse

@@ -18,15 +18,15 @@ from tests.torture.history import load
 from tests.torture.log_checks import LogChecks
 from tests.torture.pipeline_checks import PipelineChecks
 
-# Reported, but not a violation: at-least-once behaviour that Kafka allows.
+# Reported, but no violations: Kafka allows them for producers without idempotence, and for records never read.
 ALLOWED = {"duplicate-plain", "G0", "unseen"}
 
 
 class Checker(LogChecks, PipelineChecks, DeletionChecks, GrowthChecks):
-    """All checks over one history."""
+    """All checks of one history."""
 
     def check(self):
-        """Run every check; the report names what was found."""
+        """Run every check and return the report."""
         self.where = collections.defaultdict(list)  # value -> [(k, offset)], but for derived topics, which repeat them
         for k, log in self.log.items():
             if self.is_derived(k):
@@ -59,7 +59,7 @@ class Checker(LogChecks, PipelineChecks, DeletionChecks, GrowthChecks):
         return self.report()
 
     def report(self):
-        """Counts and examples of each anomaly, and how soon what was acknowledged was seen."""
+        """The number and examples of each anomaly, and the time from acknowledgements to first reads."""
 
         def q(f):
             if not self.lag:
@@ -91,7 +91,7 @@ def main():
     a.add_argument("history")
     a.add_argument("--allow", default="")
     a.add_argument("--max", type=int, default=3)
-    a.add_argument("--gaps-ok", default="", help="topics whose offsets may have holes (compacted)")
+    a.add_argument("--gaps-ok", default="", help="topics whose offsets may have gaps (compacted)")
     a.add_argument("--json", action="store_true")
     a = a.parse_args()
     r = check(load(a.history), [x for x in a.allow.split(",") if x], a.max, [x for x in a.gaps_ok.split(",") if x])

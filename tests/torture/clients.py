@@ -1,4 +1,4 @@
-"""What writers and readers of the torture have in common: client settings, names, and lines for the history."""
+"""What all roles share: client settings, client names, and events for the history."""
 
 import json
 import threading
@@ -9,7 +9,7 @@ from confluent_kafka import KafkaError, KafkaException, TopicPartition
 from tests.torture.history import History
 from tests.torture.pipeline_checks import quantity
 
-# Delivery errors after which the record is surely not in the log.
+# Delivery errors after which the record is certainly not in the log.
 # (Not _PURGE_QUEUE: a record waiting for its retry may already have been written; the Python client hides the
 # rd_kafka_message_status that would tell.)
 NOT_WRITTEN = {
@@ -22,13 +22,13 @@ NOT_WRITTEN = {
 
 
 def encode(v, pad):
-    """A value as JSON with a checksum of its own, and a quantity for a filter to look at."""
+    """A value as JSON, with its own checksum and a quantity for the filter under test."""
     padding = "x" * pad
     return json.dumps({"v": v, "qty": quantity(v), "pad": padding, "crc": checksum(v, padding)}).encode()
 
 
 def decode(raw):
-    """The value of a payload, or None, which the checker reports as corrupt."""
+    """The value of a payload; None when it is damaged, which the checker reports as corrupt."""
     try:
         body = json.loads(raw)
         v = body["v"]
@@ -43,11 +43,11 @@ def checksum(v, padding):
 
 
 METADATA_AGE_MS = 2000
-"""How soon clients notice partitions that were added."""
+"""How often clients refresh metadata, and so how soon they see new partitions."""
 
 
 class Clients:
-    """One run's settings and history."""
+    """The settings and the history of one run."""
 
     def __init__(self, a):
         self.a, self.h = a, History(a.out)
@@ -62,12 +62,12 @@ class Clients:
         self.serial, self.serial_lock = {}, threading.Lock()
 
     def topics_read(self):
-        """Topics that readers look at; transactional ones only where something writes them."""
+        """The topics to read; transactional ones only if there are transactional producers."""
         wanted = ((self.plain, True), (self.txn, self.a.txn), (self.eos, self.a.eos), (self.derived, self.derived))
         return [topic for topic, is_written in (*wanted, (self.trimmed, self.trimmed)) if is_written]
 
     def partitions(self, topic):
-        """How many partitions a topic surely has; a derived one grows with its input."""
+        """The number of partitions that a topic certainly has; a derived topic has as many as its input."""
         return self.counts.get(self.plain if topic == self.derived else topic, self.a.partitions)
 
     def conf(self, **kw):

@@ -1,6 +1,6 @@
-"""The torture's administrator: sets a config entry to one number after the other and looks what it is, on any broker.
+"""The role that changes configs: it sets an entry to 1, 2, 3, ... through random brokers, and reads it in between.
 
-What was acknowledged must be what is told from then on, unless a change without an answer took its place.
+An acknowledged value must be read from then on, unless a change without a response has replaced it.
 """
 
 import random
@@ -13,13 +13,13 @@ from higgins_protocol.messages.incremental_alter_configs import (
     IncrementalResource,
 )
 from tests.torture.clients import Clients
-from tests.torture.single import ask_once
+from tests.torture.single_request import call_once
 
 TOPIC, SET = 2, 0
 DESCRIBE, ALTER = (32, 4), (44, 1)
 ENTRY = "retention.ms"
 FIRST = 10**12
-"""So long that nothing is ever deleted for it."""
+"""A retention so long that no record is deleted because of it."""
 PAUSE_S = 0.2
 
 
@@ -28,28 +28,28 @@ class Configurer(Clients):
 
     def configurer(self):
         rng = random.Random(f"{self.a.seed}configs")
-        stands, open_ended, number = None, set(), FIRST
+        acknowledged, unanswered, number = None, set(), FIRST
         while self.writers_on:
             number += 1
-            open_ended.add(str(number))
+            unanswered.add(str(number))
             if self.change_config(rng, str(number)):
-                stands = str(number)
-                open_ended.discard(stands)
-            told = self.look_at_config(rng)
-            if told is not None and stands is not None and told not in {stands, *open_ended}:
-                self.failed.append(f"config-old: {ENTRY} is {told} where {stands} was acknowledged")
+                acknowledged = str(number)
+                unanswered.discard(acknowledged)
+            value = self.read_config(rng)
+            if value is not None and acknowledged is not None and value not in {acknowledged, *unanswered}:
+                self.failed.append(f"config-old: {ENTRY} is {value} where {acknowledged} was acknowledged")
             time.sleep(rng.expovariate(1 / PAUSE_S))
-        if stands is None:
+        if acknowledged is None:
             self.failed.append("no change of a config was ever acknowledged")
 
     def change_config(self, rng, value):
-        """Whether it is acknowledged; otherwise it may still take effect."""
+        """Whether the change was acknowledged; otherwise it may still take effect."""
         resource = IncrementalResource(TOPIC, self.plain, [IncrementalConfig(ENTRY, SET, value)])
-        answer = ask_once(rng.choice(self.addresses), ALTER, IncrementalAlterConfigsRequest([resource]))
-        return answer is not None and not answer.responses[0].error_code
+        response = call_once(rng.choice(self.addresses), ALTER, IncrementalAlterConfigsRequest([resource]))
+        return response is not None and not response.responses[0].error_code
 
-    def look_at_config(self, rng):
-        """What a broker tells; None where it does not."""
+    def read_config(self, rng):
+        """The value that a broker returns, or None without a response."""
         resource = DescribeConfigsResource(TOPIC, self.plain, [ENTRY])
-        answer = ask_once(rng.choice(self.addresses), DESCRIBE, DescribeConfigsRequest([resource]))
-        return None if answer is None or answer.results[0].error_code else answer.results[0].configs[0].value
+        response = call_once(rng.choice(self.addresses), DESCRIBE, DescribeConfigsRequest([resource]))
+        return None if response is None or response.results[0].error_code else response.results[0].configs[0].value

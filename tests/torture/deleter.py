@@ -1,5 +1,4 @@
-"""The torture's deletions: records are deleted from the start of a topic's partitions while it is written and read, and
-lookers begin to read anywhere in it, most of all below where it starts by then."""
+"""Roles that delete records from the start of partitions, and that read from random offsets, also deleted ones."""
 
 import random
 import time
@@ -15,18 +14,18 @@ REFUSED = {
     KafkaError.UNKNOWN_TOPIC_OR_PART,
     KafkaError.INVALID_REQUEST,
 }
-"""Answers after which nothing has surely been deleted."""
+"""Errors after which certainly nothing was deleted."""
 PAUSE_S = 0.5
 ANSWER_S = 5.0
 LOOK_S = 2.0
 FAR_BEYOND = 1_000_000
 TO_THE_END = 0
-"""The partition that is emptied now and then: what such a deletion without an answer did is not known, so the others
-are judged more sharply."""
+"""The one partition from which all records are deleted at times. Without a response to such a deletion, its new start
+is not known, and the checks are weaker from then on; so the other partitions are never emptied."""
 
 
 class Deleter(Clients):
-    """Roles that delete records, and that look at what is left."""
+    """The roles `deleter` and `trimmed_reader`."""
 
     def deleter(self, base):
         rng, starts, done = random.Random(f"{self.a.seed}{base}"), {}, 0
@@ -40,7 +39,7 @@ class Deleter(Clients):
             self.failed.append(f"{base}: no deletion of records was ever acknowledged")
 
     def chosen(self, rng, q, start):
-        """Up to where: mostly a part of what is there; sometimes all of it, nothing, or more than there is."""
+        """The offset to delete to: mostly within the log; sometimes its end, its start, or beyond the end."""
         end, way = self.ends.get(f"{self.trimmed}:{q}", 0), rng.random()
         if q == TO_THE_END and way < 0.1:
             return OFFSET_END
@@ -53,12 +52,12 @@ class Deleter(Clients):
         return min(end, start + int((end - start) * rng.random() ** 2))
 
     def delete(self, admin, before, starts):
-        """How many partitions acknowledged it."""
+        """Delete, and return the number of partitions that acknowledged it."""
         i, k, done = self.h.id(), {}, 0
         self.h.add("delete", id=i, k={f"{self.trimmed}:{q}": o for q, o in before.items()})
-        asked = [TopicPartition(self.trimmed, q, o) for q, o in before.items()]
-        answers = admin.delete_records(asked, request_timeout=ANSWER_S, operation_timeout=ANSWER_S)
-        for tp, answer in answers.items():
+        offsets = [TopicPartition(self.trimmed, q, o) for q, o in before.items()]
+        responses = admin.delete_records(offsets, request_timeout=ANSWER_S, operation_timeout=ANSWER_S)
+        for tp, answer in responses.items():
             try:
                 start = answer.result(2 * ANSWER_S).low_watermark
                 starts[tp.partition] = max(start, starts.get(tp.partition, 0))
@@ -69,17 +68,17 @@ class Deleter(Clients):
         self.h.add("deleted", id=i, k=k)
         return done
 
-    def looker(self, base):
-        """Assigned anywhere from 0 to the end, again and again; where the log starts higher, it begins there.
+    def trimmed_reader(self, base):
+        """Read from random offsets, again and again. Below the log start, the client resets to the start.
 
-        Each look is a client of its own: librdkafka can carry an offset that it was resetting for one assignment over
-        to the next (against Kafka too), and so appears to jump back to the start.
+        Each time is a new client: librdkafka can use an offset that it was resetting for one assignment in the next one
+        (with Apache Kafka too), which looks as if it jumped back to the start.
         """
         rng = random.Random(f"{self.a.seed}{base}")
         while self.readers_on:
-            self.look(self.name(base), rng)
+            self.read_from_anywhere(self.name(base), rng)
 
-    def look(self, c, rng):
+    def read_from_anywhere(self, c, rng):
         iso = rng.choice(("rc", "ru"))
         isolation = "read_committed" if iso == "rc" else "read_uncommitted"
         settings = {"enable.auto.commit": False, "auto.offset.reset": "earliest", "isolation.level": isolation}

@@ -1,7 +1,7 @@
-"""What deletions of records may have done to where logs start: told for sure, or possible. Standard library only.
+"""The log start offsets that deletions have certainly or possibly caused. Standard library only.
 
-A log starts at 0 until a deletion moves it up, to exactly the offset that some deletion asked for. One without an
-answer may have happened at any time since it was asked for; one that was refused never did.
+A log starts at 0 until a deletion raises its start to exactly the requested offset. A deletion without a response may
+have happened at any time since its request; a refused one never happened.
 """
 
 import bisect
@@ -10,11 +10,11 @@ import math
 
 OK, FAIL, INFO = 1, 0, -1
 END = -1
-"""In place of an offset: everything that is there when it happens, so only its answer tells where."""
+"""Used as an offset: delete all records. The new log start is known only from the response."""
 
 
 class Deletion:
-    """One DeleteRecords of one partition: what was asked for when, and what came of it."""
+    """One DeleteRecords request for one partition, with its result."""
 
     __slots__ = ("before", "err", "k", "ok", "start", "t0", "t1")
 
@@ -23,7 +23,7 @@ class Deletion:
         self.t1, self.ok, self.start, self.err = math.inf, INFO, None, None
 
     def targets(self):
-        """Where the log may start by this deletion alone; None stands for anywhere."""
+        """The log starts that this deletion alone may have caused; None means any."""
         if self.ok == FAIL:
             return []
         if self.before != END:
@@ -37,31 +37,31 @@ class Deletions:
     def __init__(self):
         self.by_id = {}
         self.of = collections.defaultdict(list)
-        self._told = {}  # k -> (times, the greatest start told by then)
+        self._acknowledged = {}  # k -> (times, the highest start acknowledged by then)
 
-    def ask(self, i, k, before, t):
+    def add_request(self, i, k, before, t):
         self.by_id[i] = deletion = Deletion(k, before, t)
         self.of[k].append(deletion)
 
-    def answer(self, i, ok, start, err, t):
+    def add_response(self, i, ok, start, err, t):
         deletion = self.by_id[i]
         deletion.ok, deletion.start, deletion.err, deletion.t1 = ok, start, err, t
 
-    def told(self, k, t):
-        """The greatest log start that was acknowledged before t; 0 if none was."""
-        if k not in self._told:
+    def acknowledged_start(self, k, t):
+        """The highest log start acknowledged before t; 0 if there is none."""
+        if k not in self._acknowledged:
             times, starts, top = [], [], 0
             for d in sorted((d for d in self.of.get(k, ()) if d.ok == OK), key=lambda d: d.t1):
                 top = max(top, d.start)
                 times.append(d.t1)
                 starts.append(top)
-            self._told[k] = times, starts
-        times, starts = self._told[k]
+            self._acknowledged[k] = times, starts
+        times, starts = self._acknowledged[k]
         i = bisect.bisect_left(times, t)
         return starts[i - 1] if i else 0
 
     def highest(self, k, o, t):
-        """The highest offset up to o that the log may have started at by t."""
+        """The highest possible log start up to o at time t."""
         starts = [0]
         for d in self.of.get(k, ()):
             if d.t0 < t:
@@ -69,5 +69,5 @@ class Deletions:
         return max(s for s in starts if s <= o)
 
     def is_possible(self, k, lo, t):
-        """Whether the log may have started exactly there at some time up to t."""
+        """Whether `lo` is a possible log start at some time up to t."""
         return self.highest(k, lo, t) == lo

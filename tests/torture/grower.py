@@ -1,5 +1,4 @@
-"""The torture's growth: a topic is given more partitions while producers, groups and an operator work on it, and every
-node is asked all the while how many there are."""
+"""Roles that add partitions to a topic in use, and that ask every node for the number of partitions."""
 
 import random
 import time
@@ -9,19 +8,19 @@ from confluent_kafka.admin import AdminClient, NewPartitions
 
 from higgins_protocol.messages.metadata import MetadataRequest, MetadataRequestTopic
 from tests.torture.clients import Clients
-from tests.torture.single import ask_once
+from tests.torture.single_request import call_once
 
 METADATA = (3, 9)
 PARTITIONS_MAX = 12
 GROWTHS = 8
-"""In a run, about."""
+"""The approximate number of additions in a run."""
 ANSWER_S = 5.0
 PAUSE_S = 0.1
 REFUSED = {KafkaError.POLICY_VIOLATION, KafkaError.INVALID_REQUEST, KafkaError.INVALID_REPLICA_ASSIGNMENT}
 
 
 class Grower(Clients):
-    """Roles that add partitions, and that count them."""
+    """The roles `grower` and `counter`."""
 
     def grower(self):
         rng, admin, wanted = random.Random(f"{self.a.seed}growth"), AdminClient(self.conf()), self.a.partitions
@@ -29,7 +28,7 @@ class Grower(Clients):
             self.rest(rng.expovariate(GROWTHS / self.a.seconds))
             if not self.writers_on:
                 break
-            if wanted == self.partitions(self.plain):  # else it was not answered, and is asked for again
+            if wanted == self.partitions(self.plain):  # otherwise there was no response, and it is repeated
                 wanted = min(PARTITIONS_MAX, wanted + rng.choice((1, 1, 2)))
             if self.grow(admin, wanted):
                 self.counts[self.plain] = wanted
@@ -42,13 +41,15 @@ class Grower(Clients):
             time.sleep(0.1)
 
     def grow(self, admin, n):
-        """Whether there are so many now. A client that has asked twice by itself is told that there is nothing to
-        add, which says the same."""
+        """Whether the topic has `n` partitions now.
+
+        librdkafka retries by itself. If its second attempt fails because nothing is to be added, the first succeeded.
+        """
         i, ok, err = self.h.id(), 1, None
         self.h.add("grow", id=i, topic=self.plain, n=n)
         try:
-            answer = admin.create_partitions([NewPartitions(self.plain, n)], request_timeout=ANSWER_S)
-            answer[self.plain].result(2 * ANSWER_S)
+            response = admin.create_partitions([NewPartitions(self.plain, n)], request_timeout=ANSWER_S)
+            response[self.plain].result(2 * ANSWER_S)
         except KafkaException as e:
             err = e.args[0].name()
             if e.args[0].code() in REFUSED:
@@ -66,18 +67,18 @@ class Grower(Clients):
             time.sleep(rng.expovariate(1 / PAUSE_S))
 
     def count(self, address):
-        """How many partitions the node at an address tells of; None if it does not."""
+        """The number of partitions according to the node at an address; None without a response."""
         t0 = self.h.now()
         request = MetadataRequest([MetadataRequestTopic(name=self.plain)], allow_auto_topic_creation=False)
-        answer = ask_once(address, METADATA, request)
-        if answer is None or answer.topics[0].error_code:
+        response = call_once(address, METADATA, request)
+        if response is None or response.topics[0].error_code:
             return None
-        n = len(answer.topics[0].partitions)
+        n = len(response.topics[0].partitions)
         self.h.add("parts", topic=self.plain, n=n, node=address, t0=t0)
         return n
 
-    def count_at_last(self):
-        """Ask every node until it answers; what is there without an answer is read in the end, too."""
+    def count_finally(self):
+        """Ask every node until it responses, so that partitions added without a response are read at the end, too."""
         for address in self.addresses:
             deadline = time.time() + self.a.final_timeout
             while (n := self.count(address)) is None and time.time() < deadline:

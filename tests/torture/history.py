@@ -5,19 +5,19 @@ Every event has "e" (kind) and "t" (monotonic nanoseconds; virtual time in a sim
  producer  p, kind: plain|idempotent|txn, inorder, retries     declares a producer session (a new name per session)
  send      id, p, k, v, tx|null, key                           invocation: value v ("producer/seq"), k "topic:0"
                                                                ("topic:?" where the client chooses it by the key)
- sent      id, ok: 1 written | 0 surely not | -1 unknown, o, k completion; o = offset when ok is 1, k = what was chosen
+ sent      id, ok: 1 written | 0 certainly not | -1 unknown, o, k completion; o = offset when ok is 1, k = the partition
  txn       x, r: begin|commit?|commit|abort?|abort|unknown     commit? and abort? are invocations
  assign    c, s, g|null, k: {k: start|null}                    a new session s of consumer c (assign, seek or rebalance)
  poll      c, s, iso: rc|ru, t0, r: [[k, offset, v], ...]      invoked at t0, completed at t
  ocommit   g, c, k: {k: offset}, ok: 1|0|-1, t0
  ofetch    g, k: {k: offset}, t0
  wm        k, lo, hi, t0                                       ListOffsets earliest/latest
- final     k, iso, lo, hi, t0, complete, r: [[offset, v], ...]     the whole partition, read when all is quiet
- delete    id, k: {k: before}                                  invocation of DeleteRecords; -1 for all that is there
- deleted   id, k: {k: [ok, start|null, err|null]}              its completion, with where the log starts then
- grow      id, topic, n                                        invocation: the topic shall have n partitions
+ final     k, iso, lo, hi, t0, complete, r: [[offset, v], ...]     the whole partition, read at the end
+ delete    id, k: {k: before}                                  invocation of DeleteRecords; -1 for all records
+ deleted   id, k: {k: [ok, start|null, err|null]}              its completion, with the new log start
+ grow      id, topic, n                                        invocation: increase the topic to n partitions
  grown     id, ok: 1 it has n or more | 0 | -1                 its completion (of the topic's creation too)
- parts     topic, n, node, t0                                  how many there are, as a node told at one address
+ parts     topic, n, node, t0                                  the number of partitions according to one node
  eos       g, in: [topics], out: [topics]                      declares a consume-transform-produce pipeline
  derived   in, out                                             declares a derived topic and its input
  nemesis   ...                                                 free form

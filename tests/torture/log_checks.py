@@ -1,4 +1,4 @@
-"""What one log must be, whoever wrote it: nothing lost, doubled, reordered, skipped or seen too early."""
+"""Checks of the log of one partition: nothing lost, duplicated, reordered, skipped, or visible too early."""
 
 import bisect
 import collections
@@ -7,7 +7,7 @@ from tests.torture.observation import FAIL, OK, Observations
 
 
 class LogChecks(Observations):
-    """Checks of values, acknowledgements, transactions, order, polls, holes and watermarks."""
+    """Checks of values, acknowledgements, transactions, order, polls, gaps and watermarks."""
 
     def must_not_see(self, s):
         """Why a read_committed reader may not see this send, or None."""
@@ -54,7 +54,7 @@ class LogChecks(Observations):
                         self.err("G1a", v=v, why="the send failed", reader="final-ru")
 
     def final_has(self, k, o, iso):
-        """True or False if the final read of k settles whether offset o is there, else None."""
+        """Whether offset o is in the log, if the final read of k shows it; None otherwise."""
         f = self.finals.get((k, iso))
         if not f or not f.get("complete") or o < f["lo"]:
             return None

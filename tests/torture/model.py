@@ -1,4 +1,4 @@
-"""A model of a correct log: random histories in which nothing is wrong, and ways to look into and to spoil them."""
+"""A model of a correct log: random histories without violations, and functions to search and to corrupt them."""
 
 import random
 
@@ -169,7 +169,7 @@ def finals(ev, k=None, iso=None):
 
 
 def purge(ev, v, keep_final=False):
-    """Nobody ever read v."""
+    """Remove every read of v."""
     for e in ev:
         if e["e"] == "poll":
             e["r"] = [x for x in e["r"] if x[2] != v]
@@ -186,14 +186,14 @@ def of(ev, x):
     return [e for e in ev if e["e"] == "send" and e["tx"] == x]
 
 
-def convict(mutation):
-    """Every history that a mutation spoils must be found out, under a name that fits."""
-    convicted = 0
+def assert_violations_found(mutation):
+    """Assert that the checker reports a fitting violation for every history that the mutation corrupts."""
+    changed = 0
     for seed in SEEDS:
         bad = with_derived(model(seed))
         want = mutation(random.Random(seed), bad)
         if want:
             report = check(bad)
             assert want & set(report["violations"]), (seed, want, report["counts"])
-            convicted += 1
-    assert convicted
+            changed += 1
+    assert changed, "the mutation changed no history"

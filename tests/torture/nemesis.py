@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Supervises a command and torments its process: kill -9 and restart, SIGSTOP and SIGCONT, SIGTERM and restart, at
-random times from a seed.
+"""Runs a command and injects process faults: kill -9 and restart, SIGSTOP and SIGCONT, SIGTERM and restart, at random
+times from a seed.
 
 usage: nemesis.py [--kill MEAN_SECONDS] [--stop MEAN_SECONDS] [--roll MEAN_SECONDS] [--pause MAX] [--down MAX]
        [--seed 1] [--calm-after S] -- CMD...
@@ -15,8 +15,8 @@ import subprocess
 import sys
 import time
 
-ROLL_PATIENCE_S = 15
-"""How long a node may take to stop in good order before that is a finding."""
+SHUTDOWN_TIMEOUT_S = 15
+"""A node that takes longer to shut down is reported."""
 
 
 def main():
@@ -62,7 +62,7 @@ def main():
             if r == wait:
                 send(signal.SIGTERM)
                 try:
-                    say("rolled", proc.wait(ROLL_PATIENCE_S))
+                    say("rolled", proc.wait(SHUTDOWN_TIMEOUT_S))
                 except subprocess.TimeoutExpired:
                     say("died", "of an order to stop that it did not follow")
                     send(signal.SIGKILL)

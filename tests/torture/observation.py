@@ -1,4 +1,4 @@
-"""Reading a history: every event is put where the checks look for it. Standard library only."""
+"""Reads a history and indexes its events for the checks. Standard library only."""
 
 import collections
 import math
@@ -10,7 +10,7 @@ __all__ = ["FAIL", "INFO", "OK", "Growth", "Observations", "Send", "Txn"]
 
 
 class Send:
-    """One produce: what was sent where, and what came of it."""
+    """One produced record, with its result."""
 
     __slots__ = ("err", "k", "key", "o", "ok", "p", "seq", "t0", "t1", "tx", "v")
 
@@ -21,7 +21,7 @@ class Send:
 
 
 class Txn:
-    """A transaction: its sends and how it ended."""
+    """A transaction: its sends and its outcome."""
 
     __slots__ = ("commit0", "commit1", "result", "sends", "x")
 
@@ -30,7 +30,7 @@ class Txn:
 
 
 class Growth:
-    """A number of partitions that was asked for, and what came of it."""
+    """One request to add partitions, with its result."""
 
     __slots__ = ("n", "ok", "t0", "t1")
 
@@ -39,7 +39,7 @@ class Growth:
 
 
 class Observations:
-    """What a history says, gathered for the checks."""
+    """The indexed events of a history."""
 
     def __init__(self, max_examples=3, topics_with_gaps=()):
         self.max = max_examples
@@ -58,7 +58,7 @@ class Observations:
         self.finals, self.eos = {}, []
         self.deletions = Deletions()
         self.growths, self.growth_by_id = collections.defaultdict(list), {}
-        self.counts_told = collections.defaultdict(list)  # topic -> [(invoked, completed, partitions, node)]
+        self.partition_counts = collections.defaultdict(list)  # topic -> [(invoked, completed, partitions, node)]
         self.derived = {}  # input topic -> derived topic
         self.gaps_ok = set(topics_with_gaps)
         self.rc_reads = []  # (value, completion time, consumer): for G1a and dirty reads
@@ -169,11 +169,11 @@ class Observations:
 
     def on_delete(self, ev):
         for k, before in ev["k"].items():
-            self.deletions.ask((ev["id"], k), k, before, ev["t"])
+            self.deletions.add_request((ev["id"], k), k, before, ev["t"])
 
     def on_deleted(self, ev):
         for k, (ok, start, err) in ev["k"].items():
-            self.deletions.answer((ev["id"], k), ok, start, err, ev["t"])
+            self.deletions.add_response((ev["id"], k), ok, start, err, ev["t"])
 
     def on_grow(self, ev):
         growth = self.growth_by_id[ev["id"]] = Growth(ev["n"], ev["t"])
@@ -184,7 +184,7 @@ class Observations:
         growth.ok, growth.t1 = ev["ok"], ev["t"]
 
     def on_parts(self, ev):
-        self.counts_told[ev["topic"]].append((ev["t0"], ev["t"], ev["n"], ev["node"]))
+        self.partition_counts[ev["topic"]].append((ev["t0"], ev["t"], ev["n"], ev["node"]))
 
     def on_derived(self, ev):
         self.derived[ev["in"]] = ev["out"]

@@ -1,4 +1,4 @@
-"""What groups and pipelines must be: offsets registers, copies exactly once, derived topics f(input)."""
+"""Checks of groups and pipelines: committed offsets, exactly-once copies, and derived topics as f(input)."""
 
 import collections
 import zlib
@@ -7,12 +7,12 @@ from tests.torture.observation import FAIL, OK, Observations
 
 
 def kept(value):
-    """Whether the torture's filter keeps a value: it keeps records whose quantity is above five."""
+    """Whether the filter of the derived topic keeps a value: it keeps quantities greater than five."""
     return quantity(value) > 5
 
 
 def quantity(value):
-    """The number that a value carries into its payload for the filter to look at."""
+    """The quantity in the payload of a value, for the filter."""
     return zlib.crc32(value.encode()) % 10
 
 
@@ -91,7 +91,7 @@ class PipelineChecks(Observations):
                 self.err("G1c", txns=sorted(scc)[:6])
 
     def c_derived(self):
-        """A derived topic is its input, filtered: each record once, in order, partition by partition."""
+        """Each partition of a derived topic is the filtered input partition: each record once and in order."""
         for source, derived in self.derived.items():
             for (k, iso), f in self.finals.items():
                 topic, partition = k.rsplit(":", 1)
@@ -104,11 +104,11 @@ class PipelineChecks(Observations):
                 expected = [v for _, v in f["r"] if v and kept(v)]
                 self.compare(f"{derived}:{partition}", expected, [v for _, v in out["r"]])
 
-    def compare(self, k, expected, found):
-        """Name what is wrong with a derived partition; several names may fit."""
-        if expected == found:
+    def compare(self, k, expected, actual):
+        """Report the differences of a derived partition; one difference may have several names."""
+        if expected == actual:
             return
-        want, have = collections.Counter(expected), collections.Counter(found)
+        want, have = collections.Counter(expected), collections.Counter(actual)
         alien = [v for v in have if v not in want]
         missing = list((want - have).elements())
         extra = [v for v in (have - want).elements() if v in want]
@@ -116,8 +116,8 @@ class PipelineChecks(Observations):
             if values:
                 self.err(name, k=k, count=len(values), first=values[:3])
         if not (alien or missing or extra):
-            at = next(i for i, (a, b) in enumerate(zip(expected, found, strict=True)) if a != b)
-            self.err("derived-reordered", k=k, at=at, expected=expected[at : at + 3], found=found[at : at + 3])
+            at = next(i for i, (a, b) in enumerate(zip(expected, actual, strict=True)) if a != b)
+            self.err("derived-reordered", k=k, at=at, expected=expected[at : at + 3], actual=actual[at : at + 3])
 
 
 def sccs(g):

@@ -1,4 +1,4 @@
-"""The torture's consumers: assigned ones, members of a group, probes of watermarks, and the last read of everything."""
+"""The roles that read: assigned consumers, group members, probes of watermarks, and the final read of everything."""
 
 import random
 import time
@@ -9,7 +9,7 @@ from tests.torture.clients import Clients, decode
 
 REFUSALS = {"ILLEGAL_GENERATION", "UNKNOWN_MEMBER_ID", "REBALANCE_IN_PROGRESS", "FENCED_INSTANCE_ID"}
 SINGLE_TRY_NS = 50_000_000
-"""A commit that is refused later than this may have been tried before, and taken without an answer."""
+"""A commit that is refused after more than this may have been retried: an earlier attempt may have succeeded."""
 
 
 class Readers(Clients):
@@ -94,11 +94,11 @@ class Readers(Clients):
             co.close()
 
     def subscribed(self):
-        """What groups read: the topics that producers write."""
+        """The topics that groups read: those that producers write."""
         return [topic for topic in self.topics_read() if topic in (self.plain, self.txn, self.trimmed)]
 
     def prober(self):
-        """Watermarks and committed offsets, as seen from outside."""
+        """Watermarks and committed offsets, read by a separate client."""
         rng = random.Random(self.a.seed)
         co = Consumer(
             self.conf(

@@ -1,10 +1,11 @@
-"""The whole torture in one command: brokers killed and stopped, a store that may misbehave, clients, a verdict.
+"""The complete torture test in one command: brokers that are killed and stopped, a faulty store, clients, and checks.
 
 usage: python -m tests.torture.run [--seconds 60] [--store DIR|directory|s3] [--chaos] [--nodes 1]
        [--kill 6] [--stop 20] [--roll 30]
 
-With `s3` a versitygw is started over a scratch folder, and with --chaos a proxy before it loses answers, cuts and
-delays. Everything is started here, and nothing else is ever signalled. Exit status 0 means no anomaly.
+With `s3` a versitygw is started on a temporary directory, and with --chaos a proxy in front of it drops responses,
+closes connections and delays requests. Only processes that this command started are signalled. Exit status 0: no
+anomaly.
 """
 
 import argparse
@@ -26,13 +27,13 @@ BROKER_SETTINGS = (
     "num.partitions=4",
 )
 CHAOS = ("--lose", "0.02", "--reset", "0.02", "--hole", "0.002", "--hole-seconds", "5", "--delay", "0:0.02")
-WORDS_LINES = 15
-START_PATIENCE_S = 30
+LOG_LINES_BEFORE_EXIT = 15
+START_TIMEOUT_S = 30
 
 
 @contextmanager
 def running(command: list[str], log: Path, env: dict[str, str] | None = None) -> Iterator["subprocess.Popen[bytes]"]:
-    """A process of ours, ended on the way out."""
+    """A child process that is stopped when the block ends."""
     with log.open("ab") as out:
         process = subprocess.Popen(command, stdout=out, stderr=out, env=env)
         try:
@@ -49,7 +50,7 @@ def module(name: str, *arguments: str) -> list[str]:
 
 
 def store_of(options: argparse.Namespace, scratch: Path, stack: ExitStack) -> tuple[str, dict[str, str]]:
-    """The store's URL, and what the environment must say for it."""
+    """The store's URL, and the environment variables that it needs."""
     if options.store != "s3":
         return (str(scratch / "store") if options.store == "directory" else options.store), {}
     endpoint = stack.enter_context(versitygw(scratch))
@@ -68,7 +69,7 @@ def store_of(options: argparse.Namespace, scratch: Path, stack: ExitStack) -> tu
 
 
 def broker(options: argparse.Namespace, node: int, port: int, url: str) -> list[str]:
-    """A broker under its nemesis, which lets it be when the clients have stopped writing."""
+    """The command of a broker under the nemesis, which stops injecting faults when the clients stop writing."""
     sets = [word for setting in BROKER_SETTINGS for word in ("--set", setting)]
     up = module("higgins", "up", "--store", url, "--listen", f"127.0.0.1:{port}", *sets)
     nemesis = module(
@@ -81,8 +82,8 @@ def broker(options: argparse.Namespace, node: int, port: int, url: str) -> list[
 
 
 def answers(address: str) -> bool:
-    """Whether a broker answers in time."""
-    deadline = time.monotonic() + START_PATIENCE_S
+    """Whether a broker answers within START_TIMEOUT_S."""
+    deadline = time.monotonic() + START_TIMEOUT_S
     while time.monotonic() < deadline:
         if subprocess.run(module("higgins", "ping", "-b", address), capture_output=True, check=False).returncode == 0:
             return True
@@ -100,7 +101,7 @@ def torture(options: argparse.Namespace, scratch: Path) -> int:
             stack.enter_context(running(command, log, {**os.environ, **environment}))
         addresses = [f"127.0.0.1:{port}" for port in ports]
         if not any(answers(address) for address in addresses):
-            print(f"no broker answers; see {scratch}/node-0.log")
+            print(f"No broker answered within {START_TIMEOUT_S:g} s. Its log is {scratch}/node-0.log")
             return 2
         history = scratch / "history.jsonl"
         command = module(
@@ -112,42 +113,43 @@ def torture(options: argparse.Namespace, scratch: Path) -> int:
         )
         status = subprocess.run(command, check=False).returncode
         deaths = [line for node in range(options.nodes) for line in nemesis_lines(scratch / f"node-{node}.log")]
-        kinds = {"kill": "kills", "stop": "stops", "rolled": "restarts in good order"}
-        print(", ".join(f"{sum(f' {kind} ' in line for line in deaths)} {told}" for kind, told in kinds.items()))
-        by_itself = [words for node in range(options.nodes) for words in last_words(scratch / f"node-{node}.log")]
-        if by_itself:
-            print("brokers ended by themselves:", *by_itself, sep="\n  ")
+        kinds = {"kill": "kills", "stop": "stops", "rolled": "graceful restarts"}
+        print(", ".join(f"{sum(f' {kind} ' in line for line in deaths)} {label}" for kind, label in kinds.items()))
+        exits = [line for node in range(options.nodes) for line in unexpected_exits(scratch / f"node-{node}.log")]
+        if exits:
+            print("Brokers exited unexpectedly:", *exits, sep="\n  ")
         print(f"history and logs: {scratch}" if options.keep or status else "")
         return status
 
 
 def nemesis_lines(log: Path) -> list[str]:
-    """What the nemesis did: lines that begin with seconds."""
+    """The lines of the nemesis, which begin with seconds."""
     lines = log.read_text(errors="replace").splitlines()
     return [line for line in lines if line.split(" ", 1)[0].replace(".", "", 1).isdigit()]
 
 
-def last_words(log: Path) -> list[str]:
-    """Each end that was nobody's doing, behind what the broker said before."""
-    lines, told = log.read_text(errors="replace").splitlines(), nemesis_lines(log)
-    deaths = {line for line in told if " died " in line}
-    return [line for i, each in enumerate(lines) if each in deaths for line in lines[max(i - WORDS_LINES, 0) : i + 1]]
+def unexpected_exits(log: Path) -> list[str]:
+    """Each unexpected exit, after the last lines that the broker logged."""
+    lines, actions = log.read_text(errors="replace").splitlines(), nemesis_lines(log)
+    deaths = {line for line in actions if " died " in line}
+    before = LOG_LINES_BEFORE_EXIT
+    return [line for i, last in enumerate(lines) if last in deaths for line in lines[max(i - before, 0) : i + 1]]
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
     parser.add_argument("--seconds", type=float, default=60)
-    parser.add_argument("--store", default="directory", help="a folder, 'directory' for a scratch one, or 's3'")
-    parser.add_argument("--chaos", action="store_true", help="a proxy before the S3 service that breaks things")
+    parser.add_argument("--store", default="directory", help="a directory, 'directory' for a temporary one, or 's3'")
+    parser.add_argument("--chaos", action="store_true", help="put a faulty proxy in front of the S3 service")
     parser.add_argument("--nodes", type=int, default=1)
     parser.add_argument("--kill", type=float, default=6, help="mean seconds between kills")
     parser.add_argument("--stop", type=float, default=20, help="mean seconds between stops")
-    parser.add_argument("--roll", type=float, default=30, help="mean seconds between restarts in good order")
+    parser.add_argument("--roll", type=float, default=30, help="mean seconds between graceful restarts")
     parser.add_argument("--pause", type=float, default=8, help="the longest stop in seconds")
-    parser.add_argument("--rate", type=float, default=200, help="records a second for each writer")
+    parser.add_argument("--rate", type=float, default=200, help="records per second of each writer")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--no-derived", action="store_true")
-    parser.add_argument("--keep", action="store_true", help="keep history and logs of a good run too")
+    parser.add_argument("--keep", action="store_true", help="keep the history and logs also without anomalies")
     options = parser.parse_args()
     scratch = Path(tempfile.mkdtemp(prefix="higgins-torture-"))
     status = torture(options, scratch)

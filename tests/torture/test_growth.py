@@ -1,14 +1,13 @@
-"""The checker of added partitions: what was promised is there for good, keys lie where some count of partitions puts
-them, and clients come to use what is new."""
+"""The checks of added partitions: acknowledged ones stay, keys follow a requested count, clients use new ones."""
 
 import pytest
 
 from tests.torture.growth_checks import NOTICE_S, RECORDS_PER_PARTITION, partition_of
-from tests.torture.story import Story
+from tests.torture.scripted_history import ScriptedHistory
 
 
 def key_for(before, after, partitions):
-    """A key that lies at `before` among fewer partitions and at `after` among one more."""
+    """A key whose partition is `before` with fewer partitions and `after` with one more."""
     return next(
         key
         for key in map(str, range(10_000))
@@ -19,89 +18,89 @@ def key_for(before, after, partitions):
 def end_all(story, partitions):
     for q in range(partitions):
         story.end(k=f"t:{q}")
-    return story.verdict()
+    return story.violations()
 
 
 @pytest.fixture
 def story():
-    """A topic of two partitions that is given a third."""
-    s = Story()
+    """A topic with two partitions that gets a third."""
+    s = ScriptedHistory()
     s.grow(2)
-    s.tell(2)
+    s.report_partitions(2)
     s.write(3, "t:0")
     s.write(3, "t:1")
     s.grow(3)
-    s.tell(3)
+    s.report_partitions(3)
     s.write(3, "t:2")
     return s
 
 
-def test_a_topic_that_grows_and_stays_so_raises_no_alarm(story):
-    story.begin("m", k="t:2", g="g")
+def test_a_topic_that_grows_once_has_no_violations(story):
+    story.assign("m", k="t:2", g="g")
     story.read("m", range(3), k="t:2")
     assert end_all(story, 3) == set()
 
 
-def test_growth_without_an_answer_may_have_happened_or_not(story):
+def test_growth_without_a_response_may_have_happened_or_not(story):
     story.grow(5, ok=-1)
-    story.tell(3)
-    story.tell(5)
+    story.report_partitions(3)
+    story.report_partitions(5)
     assert end_all(story, 5) == set()
 
 
-def test_another_node_may_lag_for_a_while_but_not_for_long(story):
-    story.tell(2, node="b")
+def test_another_node_may_lag_for_a_limited_time(story):
+    story.report_partitions(2, node="b")
     assert end_all(story, 3) == set()
     story.wait(NOTICE_S + 1)
-    story.tell(2, node="c")
-    assert story.verdict() == {"partition-vanished"}
+    story.report_partitions(2, node="c")
+    assert story.violations() == {"partition-vanished"}
 
 
-def test_a_node_that_tells_of_fewer_than_it_did_is_convicted(story):
-    story.tell(2, node="b")
-    story.tell(3, node="b")
+def test_a_node_whose_partition_count_decreases_is_reported(story):
+    story.report_partitions(2, node="b")
+    story.report_partitions(3, node="b")
     assert end_all(story, 3) == set()
-    story.tell(2, node="b")
-    assert story.verdict() == {"partition-vanished"}
+    story.report_partitions(2, node="b")
+    assert story.violations() == {"partition-vanished"}
 
 
-def test_the_only_node_must_tell_of_what_was_promised_at_once():
-    s = Story()
+def test_a_single_node_must_return_acknowledged_partitions_at_once():
+    s = ScriptedHistory()
     s.grow(2)
     s.grow(3)
-    s.tell(2)
+    s.report_partitions(2)
     assert end_all(s, 3) == {"partition-vanished"}
 
 
-def test_more_partitions_than_were_asked_for_are_convicted(story):
-    story.tell(4)
-    assert end_all(story, 4) == {"growth-unasked"}
+def test_more_partitions_than_requested_are_reported(story):
+    story.report_partitions(4)
+    assert end_all(story, 4) == {"growth-unrequested"}
 
 
-def test_a_promised_partition_that_nobody_can_read_in_the_end_is_convicted(story):
+def test_an_acknowledged_partition_that_cannot_be_read_at_the_end_is_reported(story):
     assert end_all(story, 2) == {"partition-vanished", "unseen"}
 
 
-def test_a_promised_partition_that_cannot_be_read_to_its_end_is_convicted(story):
+def test_an_acknowledged_partition_that_cannot_be_read_completely_is_reported(story):
     story.end(k="t:2", complete=False)
     assert end_all(story, 2) == {"partition-vanished"}
 
 
-def test_a_partition_may_be_unknown_at_first_but_not_for_long(story):
+def test_a_new_partition_may_be_unknown_for_a_limited_time(story):
     story.refuse("t:2", "_UNKNOWN_PARTITION")
     assert end_all(story, 3) == set()
     story.wait(NOTICE_S + 1)
     story.refuse("t:2", "UNKNOWN_TOPIC_OR_PART")
-    assert story.verdict() == {"partition-vanished"}
+    assert story.violations() == {"partition-vanished"}
 
 
-def test_a_refusal_for_another_reason_is_not_about_partitions(story):
+def test_a_refusal_for_another_reason_is_no_growth_violation(story):
     story.wait(NOTICE_S + 1)
     story.refuse("t:2", "_MSG_TIMED_OUT")
     assert end_all(story, 3) == set()
 
 
-def test_a_record_that_is_lost_from_a_new_partition_is_convicted(story):
+def test_a_record_that_is_lost_from_a_new_partition_is_reported(story):
     story.end(k="t:2", offsets=(0, 2))
     assert end_all(story, 2) == {"lost-write", "offset-gap"}
 
@@ -113,20 +112,20 @@ def test_keys_move_when_partitions_are_added(story):
     assert end_all(story, 3) == set()
 
 
-def test_a_key_that_moves_back_is_convicted(story):
+def test_a_key_that_moves_back_is_reported(story):
     key = key_for(0, 2, 2)
     story.write(1, "t:2", key=key)
     story.write(1, "t:0", key=key)
     assert end_all(story, 3) == {"misplaced-key"}
 
 
-def test_a_key_where_no_count_puts_it_is_convicted(story):
+def test_a_key_in_a_partition_of_no_requested_count_is_reported(story):
     key = next(k for k in map(str, range(10_000)) if 2 not in {partition_of(k, n) for n in (1, 2, 3)})
     story.write(1, "t:2", key=key)
     assert end_all(story, 3) == {"misplaced-key"}
 
 
-def test_records_of_one_key_out_of_order_are_convicted(story):
+def test_records_of_one_key_out_of_order_are_reported(story):
     key = key_for(0, 2, 2)
     story.write(2, "t:2", key=key)
     log = story.log["t:2"]
@@ -139,25 +138,25 @@ def test_records_of_one_key_out_of_order_are_convicted(story):
 
 
 def write_for_long(story, counts):
-    """Many records by key, after everybody should have noticed, shared out among so many partitions."""
+    """Many records with keys, after the time within which clients must notice, over this many partitions."""
     story.wait(NOTICE_S + 1)
     for n in range(4 * RECORDS_PER_PARTITION):
         story.write(1, f"t:{partition_of(str(n), counts)}", key=str(n))
 
 
-def test_producers_that_use_what_is_new_raise_no_alarm(story):
+def test_producers_that_use_new_partitions_have_no_violations(story):
     write_for_long(story, 3)
     assert end_all(story, 3) == set()
 
 
-def test_producers_that_never_use_what_is_new_are_convicted(story):
+def test_producers_that_never_use_new_partitions_are_reported(story):
     write_for_long(story, 2)
     assert end_all(story, 3) == {"growth-unnoticed"}
 
 
-@pytest.mark.parametrize(("waits_s", "verdict"), [(1, set()), (NOTICE_S + 1, {"growth-unnoticed"})])
-def test_a_group_that_never_reads_what_is_new_is_convicted_in_the_end(story, waits_s, verdict):
-    story.begin("m", k="t:0", g="g")
-    story.wait(waits_s)
+@pytest.mark.parametrize(("wait_s", "expected"), [(1, set()), (NOTICE_S + 1, {"growth-unnoticed"})])
+def test_a_group_that_never_reads_new_partitions_is_reported_at_the_end(story, wait_s, expected):
+    story.assign("m", k="t:0", g="g")
+    story.wait(wait_s)
     story.read("m", range(3), k="t:0")
-    assert end_all(story, 3) == verdict
+    assert end_all(story, 3) == expected

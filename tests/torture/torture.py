@@ -1,14 +1,14 @@
-"""Black-box torture of any Kafka-protocol broker with confluent-kafka (librdkafka) clients; writes a history for
-checker.py and, unless --no-check, checks it. Faults come from outside (nemesis.py, run.py, your shell).
+"""Black-box test of any Kafka-compatible broker with confluent-kafka (librdkafka) clients. It writes a history and,
+unless --no-check, checks it with checker.py. Faults are injected by other programs: nemesis.py, run.py, your shell.
 
 usage: python -m tests.torture.torture --bootstrap HOST:PORT[,...] [--seconds 30] [--out history.jsonl] [--derived]
        [--configs] [--grow] [--trim] [--plain 1] [--idem 2] [--txn 2] [--eos 2] [--assign 2] [--group 2] [--rate 200]
        [--crash-every 5]
 
-Topics (made here if missing): PREFIX-plain (plain and idempotent producers: no transactions, so its offsets must have
-no holes), PREFIX-txn (transactional producers), PREFIX-eos (what the copiers write from PREFIX-plain), and with
---derived PREFIX-derived (what a filter inside the broker makes of PREFIX-plain). With --grow PREFIX-plain is given more
-partitions while all of them work on it; with --trim there is PREFIX-trimmed, the only topic whose records are deleted.
+Topics (created if missing): PREFIX-plain (plain and idempotent producers: no transactions, so its offsets must have no
+gaps), PREFIX-txn (transactional producers), PREFIX-eos (written by the copiers from PREFIX-plain), and with --derived
+PREFIX-derived (the output of a filter in the broker on PREFIX-plain). With --grow, partitions are added to PREFIX-plain
+while it is in use; with --trim, records are deleted from PREFIX-trimmed and from no other topic.
 """
 
 import argparse
@@ -35,10 +35,10 @@ TOPICS_PATIENCE_S = 60
 
 
 class Run(Writers, Readers, Configurer, Grower, Deleter):
-    """One run: topics, roles, the calm afterwards, and the last read of everything."""
+    """One run: create topics, run the roles, let the cluster recover, and read everything at the end."""
 
     def topics(self):
-        """Make the topics, and ask until each is there: brokers may be dying already."""
+        """Create the topics, with retries until each exists: brokers may already be killed."""
         if self.a.grow:
             self.h.add("grow", id=0, topic=self.plain, n=self.a.partitions)
         ad, deadline = AdminClient(self.conf()), time.time() + TOPICS_PATIENCE_S
@@ -60,7 +60,7 @@ class Run(Writers, Readers, Configurer, Grower, Deleter):
             self.h.add("grown", id=0, ok=1)
 
     def apply(self):
-        """Derive PREFIX-derived from PREFIX-plain, through the command line, until it has been applied."""
+        """Apply a topography that derives PREFIX-derived from PREFIX-plain, with retries until it succeeds."""
         text = f"""
 [streams.{self.plain}]
 partitions = {self.a.partitions}
@@ -98,7 +98,7 @@ where = "qty > 5"
         return not behind
 
     def run(self):
-        """All of it; what went wrong with the run itself."""
+        """Run everything. Returns the failures of the run itself, such as stuck clients."""
         a = self.a
         self.topics()
         if self.derived:
@@ -119,12 +119,12 @@ where = "qty > 5"
         if a.trim:
             writers += [self.spawn(self.writer, f"d{i}", bool(i), self.trimmed) for i in range(2)]
             administrators += [self.spawn(self.deleter, f"x{i}") for i in range(2)]
-            readers += [self.spawn(self.looker, f"l{i}") for i in range(2)]
+            readers += [self.spawn(self.trimmed_reader, f"l{i}") for i in range(2)]
         time.sleep(a.seconds)
         self.writers_on = False
         for t in writers + copiers + administrators:
             t.join(60)
-        for i in range(a.txn + a.eos):  # take over every transactional id: its open transaction ends
+        for i in range(a.txn + a.eos):  # a new producer with the same id ends its open transaction
             tid = f"t{i}" if i < a.txn else f"e{i - a.txn}"
             for _ in range(5):
                 try:
@@ -144,9 +144,9 @@ where = "qty > 5"
             self.failed.append(f"final offset fetch: {e!r}")
         co.close()
         if a.grow:
-            self.count_at_last()
+            self.count_finally()
         if self.derived and not self.caught_up():
-            self.failed.append("the operator did not come to the end of its input")
+            self.failed.append("the operator did not reach the end of its input")
         done = [
             self.final(t, q, iso)
             for t in self.topics_read()
@@ -169,17 +169,17 @@ def main():
     p.add_argument("--final-timeout", type=float, default=30)
     p.add_argument("--partitions", type=int, default=3)
     p.add_argument("--replication", type=int, default=1)
-    p.add_argument("--rate", type=float, default=200, help="records a second for each writer")
-    p.add_argument("--crash-every", type=float, default=5, help="mean seconds until a client is thrown away")
+    p.add_argument("--rate", type=float, default=200, help="records per second of each writer")
+    p.add_argument("--crash-every", type=float, default=5, help="mean seconds until a client crashes")
     p.add_argument("--strategy", default="cooperative-sticky")
     p.add_argument("--seed", type=int, default=1)
     p.add_argument("--set", action="append", default=[], help="client setting, name=value (TLS, SASL, ...)")
     for role, n in (("plain", 1), ("idem", 2), ("txn", 2), ("eos", 2), ("assign", 2), ("group", 2)):
         p.add_argument("--" + role, type=int, default=n)
-    p.add_argument("--derived", action="store_true", help="derive a topic by an operator, and check it")
-    p.add_argument("--configs", action="store_true", help="change a config entry all the while, and look at it")
-    p.add_argument("--grow", action="store_true", help="add partitions to the plain topic while all work on it")
-    p.add_argument("--trim", action="store_true", help="delete records of a topic of its own while it is written")
+    p.add_argument("--derived", action="store_true", help="derive a topic with an operator, and check it")
+    p.add_argument("--configs", action="store_true", help="change a config entry during the run, and read it")
+    p.add_argument("--grow", action="store_true", help="add partitions to the plain topic while it is in use")
+    p.add_argument("--trim", action="store_true", help="delete records of a separate topic while it is written")
     p.add_argument("--no-check", action="store_true")
     p.add_argument("--allow", default="")
     a = p.parse_args()

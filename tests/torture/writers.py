@@ -1,4 +1,4 @@
-"""The torture's producers: plain, idempotent and transactional ones that die and return, and exactly-once copiers."""
+"""The roles that write: plain, idempotent and transactional producers that crash, and exactly-once copiers."""
 
 import contextlib
 import random
@@ -10,15 +10,15 @@ from tests.torture.clients import Clients
 
 KEYS = 1000
 IDEMPOTENT_PATIENCE_MS = 120_000
-"""Longer than any trouble: when a record times out, librdkafka takes a new epoch by itself and sends what comes behind
-it once more, be it written already or not, which no broker can know for the same."""
+"""Longer than any fault. When a record times out, librdkafka bumps its epoch and sends the following records again,
+even if they were written already, and no broker can recognise these as duplicates."""
 
 
 class Writers(Clients):
     """Roles that write."""
 
     def writer(self, base, idem, topic=None, keyed=False):
-        """Writes to any partition, or by keys for the client to share out; to the plain topic if none is named."""
+        """Write to random partitions, or with keys for the client to partition; by default to the plain topic."""
         topic = topic or self.plain
         rng = random.Random(f"{self.a.seed}{base}")
         while self.writers_on:
@@ -74,7 +74,7 @@ class Writers(Clients):
                         seq += 1
                         time.sleep(rng.expovariate(self.a.rate))
                     if rng.random() < 0.1:
-                        break  # leave it open: the next session's init must abort it
+                        break  # leave it open: InitProducerId of the next session must abort it
                     self.finish(pr, x, abort=rng.random() < 0.25)
             except KafkaException as e:
                 self.h.add("nemesis", p=p, error=e.args[0].name())
@@ -85,7 +85,7 @@ class Writers(Clients):
             del pr
 
     def finish(self, pr, x, abort):
-        """Commits (True) or aborts (False); unknown is said to the history. Raises when the producer is done for."""
+        """Commit (True) or abort (False), and log the outcome. Raises when the producer cannot be used again."""
         if not abort:
             pr.flush(20)
             self.h.add("txn", x=x, r="commit?")
@@ -117,7 +117,7 @@ class Writers(Clients):
         raise KafkaException(KafkaError(KafkaError._TIMED_OUT))
 
     def copier(self, tid):
-        """consume PREFIX-plain, produce PREFIX-eos, offsets in the transaction: exactly once or it is a bug."""
+        """Consume PREFIX-plain and produce PREFIX-eos with the offsets in the transaction: exactly once."""
         rng, n, g = random.Random(f"{self.a.seed}{tid}"), 0, self.a.prefix + "-eos-group"
         while self.writers_on:
             p, c, seq, s = self.name(tid), self.name("c" + tid), 0, [0]
@@ -156,7 +156,7 @@ class Writers(Clients):
                     pos = {}
                     for m in ms:
                         src = f"{m.topic()}:{m.partition()}@{m.offset()}"
-                        # The output does not grow with the input.
+                        # no partitions are added to the output
                         self.send(pr, p, seq, self.eos, m.partition() % self.a.partitions, rng, tx=x, src=src)
                         seq += 1
                         pos[m.topic(), m.partition()] = m.offset() + 1

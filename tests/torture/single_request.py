@@ -1,6 +1,6 @@
-"""One request over a connection of its own, and its answer or none.
+"""One request on its own connection, without retries.
 
-A client that asks again by itself cannot tell which node answered, nor what a late first attempt has done.
+A client that retries hides which node answered, and whether an earlier attempt took effect.
 """
 
 import socket
@@ -8,14 +8,14 @@ import socket
 from higgins_protocol.errors import ProtocolError
 from higgins_protocol.registry import decode_response, encode_request
 
-PATIENCE_S = 5.0
+TIMEOUT_S = 5.0
 
 
-def ask_once(address, api, request):
-    """What the broker at an address answers; None where it does not."""
+def call_once(address, api, request):
+    """The response of the broker at an address; None without one."""
     host, _, port = address.rpartition(":")
     try:
-        with socket.create_connection((host, int(port)), PATIENCE_S) as sock:
+        with socket.create_connection((host, int(port)), TIMEOUT_S) as sock:
             sock.sendall(b"".join(encode_request(*api, 1, "torture", request)))
             size = int.from_bytes(_read(sock, 4), "big")
             return decode_response(*api, memoryview(_read(sock, size)))[1]
@@ -26,8 +26,8 @@ def ask_once(address, api, request):
 def _read(sock, length):
     data = b""
     while len(data) < length:
-        piece = sock.recv(length - len(data))
-        if not piece:
+        chunk = sock.recv(length - len(data))
+        if not chunk:
             raise ConnectionError("the broker closed the connection")
-        data += piece
+        data += chunk
     return data
