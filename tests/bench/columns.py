@@ -1,4 +1,4 @@
-"""What a filter costs a record, in microseconds: batch to columns, JSON, predicate, batch out. Run by hand."""
+"""Microseconds per record of a filter: batch to columns, JSON, predicate, output batch. Run by hand."""
 
 import json
 import statistics
@@ -41,7 +41,7 @@ def main() -> None:
     batch = memoryview(some_batch())
     for expression in EXPRESSIONS:
         operator = FilterSpecification(where=expression, format="json").open()
-        took = []
+        elapsed_us = []
         for _ in range(30):
             start = time.perf_counter()
             output = Output()
@@ -50,8 +50,8 @@ def main() -> None:
                 for columns in rows(block, 0, Tally()):
                     operator.process(0, columns, output)
             output.finish()
-            took.append((time.perf_counter() - start) / RECORDS * 1e6)
-        print(f"{statistics.median(took):6.2f} us a record  (best {min(took):.2f})  {expression}")
+            elapsed_us.append((time.perf_counter() - start) / RECORDS * 1e6)
+        print(f"{statistics.median(elapsed_us):6.2f} us per record  (best {min(elapsed_us):.2f})  {expression}")
 
 
 if __name__ == "__main__":

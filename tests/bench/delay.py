@@ -1,8 +1,8 @@
-"""A proxy that makes a store on this machine answer as late as one far away.
+"""A proxy that adds latency, so that a local store behaves like a remote one.
 
 usage: python -m tests.bench.delay LISTEN_PORT HOST:PORT SECONDS
 
-An answer is passed on no sooner than SECONDS after the last byte of its request came in; bytes are not slowed down.
+A response is forwarded no sooner than SECONDS after the last byte of its request. The throughput is not limited.
 """
 
 import sys

@@ -1,8 +1,8 @@
-"""How fast an operator derives: records written first, then a filter applied, timed to its last derived record.
+"""The throughput of an operator: records are produced, then a filter is applied, timed until its last output record.
 
 usage: python -m tests.bench.derive [--store memory] [--records 2000000] [--partitions 1] [--rounds 3]
 
-One process on one core reads, filters and writes. The values are the driver's JSON orders; `qty > 5` keeps four in ten.
+One process on one core reads, filters and writes. The values are the driver's JSON orders; `qty > 5` keeps four of ten.
 """
 
 import argparse
@@ -47,7 +47,7 @@ def apply(address: str, partitions: int) -> None:
 
 
 def wait_until_caught_up(address: str, partitions: int) -> None:
-    """By the committed offsets of the operator, which move in one commit with what it derives."""
+    """Wait until the operator has committed the end of its input. Its output is in the same commits."""
     consumer = Consumer({"bootstrap.servers": address, "group.id": "higgins.op.large"})
     wanted = [TopicPartition("orders", i) for i in range(partitions)]
     ends = [consumer.get_watermark_offsets(one, 10, cached=False)[1] for one in wanted]
@@ -76,7 +76,7 @@ def main() -> None:
             took_s = time.monotonic() - begun_s
             rates.append(options.records / took_s)
             spent_us = (cpu_seconds(peer.pid) - before) / options.records * 1e6
-            print(f"{rates[-1]:,.0f} input records/s, {spent_us:.2f} us of CPU a record, {took_s:.2f} s", flush=True)
+            print(f"{rates[-1]:,.0f} input records/s, {spent_us:.2f} us of CPU per record, {took_s:.2f} s", flush=True)
     print(f"median {statistics.median(rates):,.0f} input records/s")
 
 

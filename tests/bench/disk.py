@@ -1,11 +1,11 @@
-"""The floor under the directory store: what the disk alone does with the same creates.
+"""The lower bound of the directory store's latency: the same creates on the disk, without a broker.
 
 usage: python -m tests.bench.disk [FOLDER] [--seconds 10] [--rate 1000]
 
 Prints one fsync (append 1 KiB and sync), one durable create (write, sync, link, sync the folder), and the latency of
-records that arrive at `rate` and share a create with whatever arrived while the one before was under way: no broker
-can be faster than that on this disk. Run it in the same sitting as what it is compared with, and after it: this deletes
-thousands of files, and where ext4 has no journal that slows creates down for a minute or more.
+records that arrive at `rate`, where each create takes all records that arrived during the previous one: no broker can
+be faster than that on this disk. Run it after the measurement that it is compared with, not before: it deletes
+thousands of files, and on ext4 without a journal that slows creates down for a minute or more.
 """
 
 import argparse
@@ -27,12 +27,12 @@ def quantiles(name: str, seconds: list[float]) -> None:
 
 
 def timed(count: int, function: Callable[[], None]) -> list[float]:
-    taken = []
+    latencies = []
     for _ in range(count):
-        begun = time.perf_counter()
+        started_at = time.perf_counter()
         function()
-        taken.append(time.perf_counter() - begun)
-    return taken
+        latencies.append(time.perf_counter() - started_at)
+    return latencies
 
 
 class Disk:
@@ -59,19 +59,19 @@ class Disk:
         os.unlink(temporary)
 
     def shared(self, rate: int, seconds: float) -> list[float]:
-        """Latencies of records arriving evenly, all that wait going into the next create."""
-        begun = time.perf_counter()
-        taken: list[float] = []
-        while len(taken) < rate * seconds:
+        """Latencies of records that arrive evenly; each create takes all that are waiting."""
+        started_at = time.perf_counter()
+        latencies: list[float] = []
+        while len(latencies) < rate * seconds:
             now = time.perf_counter()
-            due = int((now - begun) * rate) + 1 - len(taken)
+            due = int((now - started_at) * rate) + 1 - len(latencies)
             if due <= 0:
-                time.sleep(begun + len(taken) / rate - now)
+                time.sleep(started_at + len(latencies) / rate - now)
                 continue
             self.create(due)
             done = time.perf_counter()
-            taken += [done - begun - (len(taken) + i) / rate for i in range(due)]
-        return taken
+            latencies += [done - started_at - (len(latencies) + i) / rate for i in range(due)]
+        return latencies
 
 
 def main() -> None:
@@ -79,13 +79,13 @@ def main() -> None:
     parser.add_argument("folder", nargs="?", default=None)
     parser.add_argument("--seconds", type=float, default=10)
     parser.add_argument("--rate", type=int, default=1000)
-    asked = parser.parse_args()
-    folder = Path(tempfile.mkdtemp(prefix="higgins-disk-", dir=asked.folder))
+    options = parser.parse_args()
+    folder = Path(tempfile.mkdtemp(prefix="higgins-disk-", dir=options.folder))
     try:
         disk = Disk(folder)
         quantiles("one fsync", timed(2000, disk.append))
         quantiles("one durable create", timed(2000, disk.create))
-        quantiles(f"records at {asked.rate}/s, creates shared", disk.shared(asked.rate, asked.seconds))
+        quantiles(f"records at {options.rate}/s, creates shared", disk.shared(options.rate, options.seconds))
     finally:
         shutil.rmtree(folder)
 

@@ -1,4 +1,7 @@
-"""How long a broker in a test's own process takes to start and to end: `python -m tests.bench.in_process [ROUNDS]`."""
+"""The time that a broker in a test's process takes to start and to stop.
+
+usage: python -m tests.bench.in_process [ROUNDS]
+"""
 
 import statistics
 import sys
@@ -7,26 +10,26 @@ import time
 ROUNDS = 50
 
 
-def milliseconds_since(begun: float) -> float:
-    return (time.perf_counter() - begun) * 1000
+def milliseconds_since(started_at: float) -> float:
+    return (time.perf_counter() - started_at) * 1000
 
 
 def main(rounds: int) -> None:
-    """Import it, then start and stop one after another; each is asked once, so that none is counted half awake."""
-    begun = time.perf_counter()
+    """Import it, then start and stop brokers one after another. A start counts until the first request is answered."""
+    started_at = time.perf_counter()
     from higgins.testing import broker  # noqa: PLC0415 - the import is what is measured
 
-    print(f"import  {milliseconds_since(begun):.0f} ms")
+    print(f"import  {milliseconds_since(started_at):.0f} ms")
     starts, ends = [], []
     for _ in range(rounds):
-        begun = time.perf_counter()
+        started_at = time.perf_counter()
         with broker() as running:
-            starts.append(milliseconds_since(begun))
+            starts.append(milliseconds_since(started_at))
             running.create_topic("t")
-            begun = time.perf_counter()
-        ends.append(milliseconds_since(begun))
+            started_at = time.perf_counter()
+        ends.append(milliseconds_since(started_at))
     for name, figures in (("start", starts), ("stop", ends)):
-        print(f"{name:6}  median {statistics.median(figures):.1f} ms, greatest of {rounds} {max(figures):.1f} ms")
+        print(f"{name:6}  median {statistics.median(figures):.1f} ms, maximum of {rounds} {max(figures):.1f} ms")
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-"""A large cluster: how long Metadata and a scrape of many partitions take, and how long the loop is held.
+"""A large cluster: how long Metadata and a metrics scrape of many partitions take and block the event loop.
 
     python -m tests.bench.large [--partitions 10000] [--topics 100] [--rounds 9] [--nodes 2]
 
-In one process, on a store in memory; nothing is sent over a socket. Medians, and the longest of all.
+In one process, on a store in memory; nothing is sent over a socket. Prints medians and maxima.
 """
 
 import argparse
@@ -69,7 +69,7 @@ async def main(partitions: int, topics: int, rounds: int, nodes: int) -> None:
 
 
 async def fill(broker: Broker, partitions: int, topics: int) -> list[TopicId]:
-    """Topics of equal size, and a group with an offset in each of their partitions."""
+    """Create topics of equal size, and a group with a committed offset in each partition."""
     assert broker.node is not None
     ledger, each = broker.node.ledger, partitions // topics
     ids = [TopicId(broker.node.runtime.token(16)) for _ in range(topics)]
@@ -84,12 +84,12 @@ async def fill(broker: Broker, partitions: int, topics: int) -> list[TopicId]:
 
 
 async def measured(job: Callable[[], Awaitable[None]], rounds: int) -> tuple[list[float], list[float]]:
-    """Milliseconds that each round took, and those between two turns that another task had meanwhile."""
+    """Milliseconds of each round, and between two runs of another task meanwhile: how long the loop was blocked."""
     took: list[float] = []
     held: list[float] = []
 
     async def watch() -> None:
-        # Processor time: a neighbour on the same machine does not lengthen it.
+        # CPU time: other processes on the machine do not lengthen it.
         last = thread_time()
         while True:
             await trio.lowlevel.checkpoint()

@@ -1,14 +1,14 @@
 #!/usr/bin/env python3
-"""Measures one running Kafka-wire broker with the load driver beside this file, and prints a table or JSON lines.
+"""Measures a running Kafka-compatible broker with the load driver drive.c, and prints a table or JSON lines.
 
     cc -O2 -o drive drive.c -lrdkafka -lpthread
     measure.py HOST:PORT --pid BROKER_PID [--name kafka] [--json] [--only produce-1,tail]
                [--megabytes 1000] [--driver ./drive]
 
-What the broker spent (CPU seconds of its whole process tree, resident memory) is read from /proc around each run, so a
-figure is a cost and not only a rate. Pin the broker to core 0 (`taskset -c 0 ...`); the driver is pinned to core 1.
-Two brokers are compared by running this on each in one sitting, alternately, and dividing: absolute figures on a shared
-machine are not stable.
+The broker's CPU seconds (of its whole process tree) and resident memory are read from /proc around each run, so that
+the cost is measured as well as the rate. Pin the broker to core 0 (`taskset -c 0 ...`); the driver is pinned to core 1.
+To compare two brokers, measure them alternately in one session and compare ratios: absolute figures on a shared machine
+are not stable.
 """
 
 import argparse
@@ -33,10 +33,10 @@ def tree(pid):
                 parents[int(p.name)] = int((p / "stat").read_text().rsplit(")", 1)[1].split()[1])
             except (OSError, IndexError):
                 continue
-    found = [pid]
-    for one in found:
-        found += [child for child, parent in parents.items() if parent == one]
-    return found
+    pids = [pid]
+    for ancestor in pids:  # grows while it is iterated, so that grandchildren are included
+        pids += [child for child, parent in parents.items() if parent == ancestor]
+    return pids
 
 
 def cpu_seconds(pid):
@@ -70,15 +70,15 @@ def run(options, mode, topic, *rest):
         text=True,
         timeout=options.timeout,
     )
-    wall, spent = time.monotonic() - started, cpu_seconds(options.pid) - before
+    wall, cpu_s = time.monotonic() - started, cpu_seconds(options.pid) - before
     if done.returncode or not done.stdout.strip():
         return {"error": (done.stderr.strip().splitlines() or [f"exit {done.returncode}"])[-1]}
     result = json.loads(done.stdout.strip().splitlines()[-1])
     gigabytes = result["mb_s"] * result["seconds"] / 1000
-    result["broker_cpu_s"] = round(spent, 2)
-    result["broker_cpu_s_per_gb"] = round(spent / gigabytes, 3) if gigabytes else None
-    result["broker_cpu_us_per_record"] = round(spent / result["records"] * 1e6, 2) if result["records"] else None
-    result["broker_busy"] = round(spent / wall, 2)
+    result["broker_cpu_s"] = round(cpu_s, 2)
+    result["broker_cpu_s_per_gb"] = round(cpu_s / gigabytes, 3) if gigabytes else None
+    result["broker_cpu_us_per_record"] = round(cpu_s / result["records"] * 1e6, 2) if result["records"] else None
+    result["broker_busy"] = round(cpu_s / wall, 2)
     result["rss_mb"] = round(resident_mb(options.pid))
     return result
 

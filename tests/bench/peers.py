@@ -1,4 +1,4 @@
-"""Brokers to measure, each started alone, pinned to one core, and gone afterwards."""
+"""Starts the brokers to measure, one at a time, each pinned to one core, and removes their data afterwards."""
 
 import atexit
 import os
@@ -19,11 +19,11 @@ CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "higg
 BROKER_CORE, DRIVER_CORE = "0", "1"
 START_PATIENCE_S = 60
 PUT_DELAY_S = 0.04
-"""What a put to a cloud store takes; the proxy in front of the local one adds it."""
+"""The latency of a put to a cloud store, which a proxy in front of the local one adds."""
 
 
 class Peer(NamedTuple):
-    """A broker that runs: its process, its address, and the folder of its store, if it has one."""
+    """A running broker: its process, its address, and the folder of its store, if it has one."""
 
     pid: int
     address: str
@@ -31,7 +31,7 @@ class Peer(NamedTuple):
 
 
 def driver() -> Path:
-    """The load driver, built when its source is newer. Needs a C compiler and librdkafka's headers."""
+    """The load driver, compiled if its source is newer. Needs a C compiler and librdkafka's headers."""
     source, binary = HERE / "drive.c", CACHE / "drive"
     if not binary.exists() or binary.stat().st_mtime < source.stat().st_mtime:
         CACHE.mkdir(parents=True, exist_ok=True)
@@ -41,7 +41,7 @@ def driver() -> Path:
 
 @contextmanager
 def higgins(store: str, environment: dict[str, str] | None = None, folder: Path | None = None) -> Iterator[Peer]:
-    """A node over a store."""
+    """A Higgins node on a store."""
     address = f"127.0.0.1:{free_port()}"
     command = ["taskset", "-c", BROKER_CORE, sys.executable, "-m", "higgins", "up", "--store", store]
     command += ["--listen", address, "--log-level", "error"]
@@ -61,7 +61,7 @@ def higgins(store: str, environment: dict[str, str] | None = None, folder: Path 
 
 @contextmanager
 def kafka() -> Iterator[Peer]:
-    """Apache Kafka, by the script that the compat suite compares with."""
+    """Apache Kafka, started by the script of the compat suite."""
     script = HERE.parents[1] / "compat" / "kafka.sh"
     environment = {**os.environ, "KAFKA_CORE": BROKER_CORE}
     said = subprocess.run([script, "start"], env=environment, stdout=subprocess.PIPE, text=True, check=True).stdout
@@ -74,7 +74,7 @@ def kafka() -> Iterator[Peer]:
 
 @contextmanager
 def started(name: str) -> Iterator[Peer]:
-    """A peer by name: kafka, memory, directory, directory-os, s3 or s3-slow (with the delay of a cloud's put)."""
+    """A peer by name: kafka, memory, directory, directory-os, s3 or s3-slow (with the latency of a cloud store)."""
     with ExitStack() as stack:
         if name == "kafka":
             yield stack.enter_context(kafka())
@@ -83,8 +83,8 @@ def started(name: str) -> Iterator[Peer]:
             yield stack.enter_context(higgins("memory://"))
             return
         folder = Path(tempfile.mkdtemp(prefix="higgins-bench-"))
-        # At the very end: where ext4 has no journal, an inode deleted within the last minute or so makes each create
-        # after it several times as dear, so a round that tidies up would slow down the next.
+        # Deleted only at the end of the process: on ext4 without a journal, each create is several times slower while
+        # inodes were deleted within the last minute or so, and one round would slow down the next.
         atexit.register(shutil.rmtree, folder, ignore_errors=True)
         if name.startswith("directory"):
             durability = {"HIGGINS_STORE_DURABILITY": "os"} if name.endswith("-os") else {}
@@ -115,7 +115,7 @@ def _delayed(endpoint: str) -> Iterator[str]:
 
 
 def objects_in(folder: Path | None) -> int:
-    """How many objects a store's folder holds; each was one put."""
+    """The number of objects in a store's folder; each was one put."""
     if folder is None:
         return 0
     return sum(1 for path in folder.rglob("*") if path.is_file() and "temporary" not in path.parts)

@@ -1,11 +1,11 @@
-"""One sitting: peers measured alternately on the same machine, and the ratios between them.
+"""Measures several brokers alternately on the same machine, and prints their ratios.
 
 usage: python -m tests.bench.sitting [--peers memory,kafka] [--only produce-1,consume-1] [--rounds 3] [--keep]
 
-Every round starts each peer afresh, one at a time, measures it with measure.py and ends it; with --keep all run from
-beginning to end, which favours those that get faster as they go. A figure is the median of
-its rounds; a ratio is the first peer's figure over each other's. Peers: kafka, memory, directory, directory-os, s3,
-s3-slow (every request to the store takes 40 ms more). Needs two cores, a C compiler and librdkafka's headers.
+Every round starts each peer, one at a time, measures it with measure.py and stops it. With --keep they run for all
+rounds, which favours brokers that get faster after a while, such as a JVM. A figure is the median of its rounds; a
+ratio is the first peer's figure divided by each other's. Peers: kafka, memory, directory, directory-os, s3, s3-slow
+(each request to the store takes 40 ms more). Needs two cores, a C compiler and librdkafka's headers.
 """
 
 import argparse
@@ -29,7 +29,7 @@ Figures = dict[tuple[str, str], dict[str, list[float]]]
 
 
 def measure(name: str, peer: Peer, case: str, megabytes: int) -> dict[str, float]:
-    """One case on one running peer; consuming needs its producing before it, so cases may be pairs joined by +."""
+    """Measure one case on one running peer. A case that consumes is joined by + to the one that produces its input."""
     before, begun_s = objects_in(peer.folder), time.monotonic()
     command = [sys.executable, str(HERE / "measure.py"), peer.address, "--pid", str(peer.pid), "--name", name, "--json"]
     command += ["--only", case, "--driver", str(driver()), "--core", DRIVER_CORE, "--megabytes", str(megabytes)]
@@ -43,8 +43,8 @@ def measure(name: str, peer: Peer, case: str, megabytes: int) -> dict[str, float
     return result
 
 
-def with_what_it_needs(case: str) -> str:
-    """Whoever consumes must have produced in the same run of measure.py."""
+def with_dependencies(case: str) -> str:
+    """A case that consumes needs its producing case in the same run of measure.py."""
     return f"{case.replace('consume', 'produce')},{case}" if case.startswith("consume") else case
 
 
@@ -88,7 +88,7 @@ def warmed(name: str, stack: ExitStack, megabytes: int) -> Peer:
 
 def take_round(name: str, peer: Peer, cases: list[str], number: int, megabytes: int, figures: Figures) -> None:
     for case in cases:
-        result = measure(name, peer, with_what_it_needs(case), megabytes)
+        result = measure(name, peer, with_dependencies(case), megabytes)
         for figure in FIGURES:
             if result.get(figure) is not None:
                 figures[name, case][figure].append(result[figure])

@@ -1,4 +1,4 @@
-"""What the product's modules import, read from their sources."""
+"""The imports of the product's modules, read from their source code."""
 
 import ast
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ PACKAGES = {"higgins": ROOT / "higgins", "higgins_protocol": ROOT / "protocol" /
 
 @dataclass(frozen=True)
 class Import:
-    """One import: who, on which line, and the module that is imported (with the name taken from it, if any)."""
+    """One import: the importing module, the line, the imported module, and the imported name if there is one."""
 
     importer: str
     path: Path
@@ -28,42 +28,42 @@ class Import:
 
 @cache
 def modules() -> dict[str, Path]:
-    """Every module of the product, by its dotted name."""
-    found: dict[str, Path] = {}
+    """The paths of the product's modules, by dotted name."""
+    paths: dict[str, Path] = {}
     for package, folder in PACKAGES.items():
         for path in sorted(folder.rglob("*.py")):
             parts = [package, *path.relative_to(folder).with_suffix("").parts]
             if parts[-1] == "__init__":
                 parts.pop()
-            found[".".join(parts)] = path
-    return found
+            paths[".".join(parts)] = path
+    return paths
 
 
 def imports() -> list[Import]:
-    """Every import of the product."""
-    found: list[Import] = []
+    """All imports of the product."""
+    collected: list[Import] = []
     for module, path in modules().items():
-        _collect(ast.parse(path.read_text()), module, path, found, in_function=False, for_types_only=False)
-    return found
+        _collect(ast.parse(path.read_text()), module, path, collected, in_function=False, for_types_only=False)
+    return collected
 
 
 def _collect(
-    node: ast.AST, module: str, path: Path, found: list[Import], *, in_function: bool, for_types_only: bool
+    node: ast.AST, module: str, path: Path, collected: list[Import], *, in_function: bool, for_types_only: bool
 ) -> None:
     for child in ast.iter_child_nodes(node):
         if isinstance(child, ast.Import):
             for alias in child.names:
-                found.append(Import(module, path, child.lineno, alias.name, "", in_function, for_types_only))
+                collected.append(Import(module, path, child.lineno, alias.name, "", in_function, for_types_only))
         elif isinstance(child, ast.ImportFrom):
             source = "." * child.level + (child.module or "")
             for alias in child.names:
-                found.append(Import(module, path, child.lineno, source, alias.name, in_function, for_types_only))
+                collected.append(Import(module, path, child.lineno, source, alias.name, in_function, for_types_only))
         else:
             _collect(
                 child,
                 module,
                 path,
-                found,
+                collected,
                 in_function=in_function or isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda),
                 for_types_only=for_types_only or _guards_types(child),
             )

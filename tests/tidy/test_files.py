@@ -1,4 +1,4 @@
-"""Files a reader can hold in mind: each says what it is, none is long, no folder is crowded."""
+"""Limits on files: each has a module docstring, none is too long, no folder has too many."""
 
 import ast
 from pathlib import Path
@@ -21,21 +21,21 @@ def name_of(path: Path) -> str:
     return str(path.relative_to(ROOT))
 
 
-def test_no_file_is_much_past_four_hundred_lines() -> None:
+def test_no_file_is_too_long() -> None:
     product = set(modules().values())
     long = [
-        f"{name_of(path)} has {lines} lines; split it by noun."
+        f"{name_of(path)} has {lines} lines, more than the limit; split it."
         for path in FILES
         if (lines := path.read_text().count("\n")) > (LINES_MAX if path in product else TEST_LINES_MAX)
     ]
     assert not long, "\n".join(long)
 
 
-def test_no_folder_is_crowded() -> None:
-    # Of messages there is one module each, side by side, like the entries of a catalogue.
+def test_no_folder_has_too_many_files() -> None:
+    # The folder of messages has one module for each Kafka API, however many there are.
     folders = {path.parent for path in modules().values()} - {ROOT / "protocol/higgins_protocol/messages"}
     crowded = [
-        f"{name_of(folder)} holds {count} modules; split it by noun."
+        f"{name_of(folder)} holds {count} modules, more than the limit; split it."
         for folder in sorted(folders)
         if (count := len(list(folder.glob("*.py")))) > FILES_PER_FOLDER_MAX
     ]
@@ -43,13 +43,13 @@ def test_no_folder_is_crowded() -> None:
 
 
 @pytest.mark.parametrize("path", FILES, ids=name_of)
-def test_every_module_opens_with_what_it_is(path: Path) -> None:
+def test_every_module_has_a_docstring(path: Path) -> None:
     tree = ast.parse(path.read_text())
     if tree.body:
-        assert ast.get_docstring(tree), f"{name_of(path)} does not say what it is"
+        assert ast.get_docstring(tree), f"{name_of(path)} has no module docstring"
 
 
-def test_nothing_is_left_to_be_done_later() -> None:
+def test_no_file_contains_a_note_of_unfinished_work() -> None:
     words = ("TO" + "DO", "FIX" + "ME", "X" + "XX")
     found = [f"{name_of(path)}: {word}" for path in FILES for word in words if word in path.read_text()]
     assert not found, "\n".join(found)
