@@ -89,7 +89,8 @@ def test_the_protocol_does_not_import_the_broker() -> None:
 
 
 def test_imports_are_absolute() -> None:
-    fail_with([f"{one.where}: relative import; write the full module name." for one in ALL if one.module.startswith(".")])
+    relative = [one for one in ALL if one.module.startswith(".")]
+    fail_with([f"{one.where}: relative import; write the full module name." for one in relative])
 
 
 def test_the_protocol_is_imported_by_its_package_name() -> None:
