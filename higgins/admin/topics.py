@@ -18,7 +18,7 @@ from higgins.ledger.state.state import State
 from higgins.ledger.state.topics import PARTITIONS_MAX, CreateTopic, DeleteTopic, Topic
 from higgins.model.errors import Refused
 from higgins.model.future import Future, completed
-from higgins.model.names import INTERNAL_PARTITIONS, INTERNAL_TOPICS, OFFSETS_TOPIC, TopicId, fault_in_topic_name
+from higgins.model.names import INTERNAL_PARTITIONS, INTERNAL_TOPICS, OFFSETS_TOPIC, TopicId, error_in_topic_name
 from higgins.operators.growth import growth_of
 from higgins.runtime import Runtime
 from higgins_protocol.errors import ErrorCode
@@ -120,7 +120,7 @@ class TopicAdmin:
         try:
             if count > 1:
                 raise _repeated(topic.name, count)
-            error_message = fault_in_topic_name(topic.name)
+            error_message = error_in_topic_name(topic.name)
             if error_message:
                 raise Refused(ErrorCode.INVALID_TOPIC_EXCEPTION, error_message)
             if topic.name in self._state.topics.by_name:
@@ -203,7 +203,7 @@ class TopicAdmin:
         is_allowed = is_allowed and self._configs.broker.auto_create_topics
         missing = [name for name in dict.fromkeys(names) if name and name not in self._state.topics.by_name]
         creatable = [
-            name for name in missing if name == OFFSETS_TOPIC or (is_allowed and fault_in_topic_name(name) is None)
+            name for name in missing if name == OFFSETS_TOPIC or (is_allowed and error_in_topic_name(name) is None)
         ]
         results = await propose_all(self._ledger, [self._default_topic(name) for name in creatable])
         return {

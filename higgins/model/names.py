@@ -23,7 +23,7 @@ INTERNAL_PARTITIONS = 1
 _TOPIC_NAME = re.compile(r"[a-zA-Z0-9._-]+")
 
 
-def fault_in_topic_name(name: str) -> str | None:
+def error_in_topic_name(name: str) -> str | None:
     """What is wrong with a topic name, as a sentence; None for a valid name. The rules are Kafka's."""
     if not name:
         return "A topic name must not be empty."

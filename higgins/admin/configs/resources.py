@@ -18,7 +18,7 @@ from higgins.ledger.state.configs import ConfigureResource
 from higgins.ledger.state.state import State
 from higgins.ledger.state.topics import ConfigureTopic
 from higgins.model.errors import Refused
-from higgins.model.names import TopicId, fault_in_topic_name
+from higgins.model.names import TopicId, error_in_topic_name
 from higgins_protocol.errors import ErrorCode
 
 NAME_CHARACTERS_MAX = 1_024
@@ -120,7 +120,7 @@ def resource_names(state: State, kind: ResourceType) -> Sequence[str]:
 
 
 def _topic_resource(state: State, live: LiveConfigs, name: str) -> Resource:
-    error_message = fault_in_topic_name(name)
+    error_message = error_in_topic_name(name)
     if error_message:
         raise Refused(ErrorCode.INVALID_TOPIC_EXCEPTION, error_message)
     topic = state.topics.by_name.get(name)

@@ -14,7 +14,7 @@ from higgins.kafka.context import Call, reach_tip
 from higgins.ledger.state.sessions import Session
 from higgins.ledger.state.topics import Topic
 from higgins.model.future import Future, completed
-from higgins.model.names import INTERNAL_TOPICS, LEADER_EPOCH, fault_in_topic_name
+from higgins.model.names import INTERNAL_TOPICS, LEADER_EPOCH, error_in_topic_name
 from higgins_protocol.errors import ErrorCode
 from higgins_protocol.messages.describe_topic_partitions import (
     Cursor,
@@ -68,7 +68,7 @@ def _page(call: Call, request: Request, names: list[str]) -> Response:
             return Response(topics=rows, next_cursor=Cursor(name, first))
         topic = call.node.state.topics.by_name.get(name)
         if topic is None:
-            invalid = fault_in_topic_name(name) is not None
+            invalid = error_in_topic_name(name) is not None
             code = ErrorCode.INVALID_TOPIC_EXCEPTION if invalid else ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
             rows.append(_failed(name, code, TOPIC_OPERATIONS))
             continue

@@ -30,7 +30,7 @@ from higgins.model.names import (
     INTERNAL_TOPICS,
     LEADER_EPOCH,
     TopicId,
-    fault_in_topic_name,
+    error_in_topic_name,
 )
 from higgins_protocol.errors import ErrorCode
 from higgins_protocol.messages.metadata import (
@@ -87,7 +87,7 @@ def _look_up(call: Call, requested: MetadataRequestTopic) -> Topic | ErrorCode:
         topic = topics.by_name.get(requested.name)
         if topic is not None:
             return topic
-        invalid = fault_in_topic_name(requested.name) is not None
+        invalid = error_in_topic_name(requested.name) is not None
         return ErrorCode.INVALID_TOPIC_EXCEPTION if invalid else ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
     if call.version < BY_ID_SINCE:
         return ErrorCode.INVALID_REQUEST

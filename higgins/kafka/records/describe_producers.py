@@ -12,7 +12,7 @@ from higgins.admin.records import ProducerState
 from higgins.kafka.acl import AclOperation, AclResourceType, Permission
 from higgins.kafka.api_row import ApiRow, State, in_task
 from higgins.kafka.context import Call, reach_tip
-from higgins.model.names import fault_in_topic_name
+from higgins.model.names import error_in_topic_name
 from higgins_protocol.errors import ErrorCode
 from higgins_protocol.messages import describe_producers as wire
 from higgins_protocol.messages.describe_producers import (
@@ -44,7 +44,7 @@ async def handle(call: Call, request: DescribeProducersRequest) -> DescribeProdu
     rows = []
     for topic in request.topics:
         known = by_name.get(topic.name)
-        invalid = ErrorCode.INVALID_TOPIC_EXCEPTION if fault_in_topic_name(topic.name) else ErrorCode.NONE
+        invalid = ErrorCode.INVALID_TOPIC_EXCEPTION if error_in_topic_name(topic.name) else ErrorCode.NONE
         partitions = [
             _row(partition, invalid or failure, producers.get((known.id, partition)) if known is not None else None)
             for partition in topic.partition_indexes

@@ -19,7 +19,7 @@ from higgins.kafka.context import Call, Deadline, code_of
 from higgins.ledger.state.topics import Topic
 from higgins.model.errors import HigginsError, StorageUnavailable
 from higgins.model.future import Future, completed
-from higgins.model.names import INTERNAL_TOPICS, TopicId, fault_in_topic_name
+from higgins.model.names import INTERNAL_TOPICS, TopicId, error_in_topic_name
 from higgins_protocol.errors import ErrorCode, RecordError
 from higgins_protocol.messages.produce import (
     BatchIndexAndErrorMessage,
@@ -179,7 +179,7 @@ class _Produce:
     def _refuse_unknown(self, t: int, p: int, index: int, name: str) -> None:
         # Kafka's clients expect this code for an invalid name, too; the message says more.
         code = ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
-        self._refuse(t, p, index, code, fault_in_topic_name(name) or MESSAGES[code])
+        self._refuse(t, p, index, code, error_in_topic_name(name) or MESSAGES[code])
 
     def _refuse(
         self,

@@ -7,7 +7,7 @@ import msgspec
 from higgins.ledger.state.base import Draft, Facet, Facets, Fact, Moment, Proposal, folds, slices
 from higgins.ledger.state.overlay import Overlay
 from higgins.model.errors import Refused
-from higgins.model.names import TopicId, fault_in_topic_name
+from higgins.model.names import TopicId, error_in_topic_name
 from higgins_protocol.errors import ErrorCode
 
 PARTITIONS_MAX = 100_000
@@ -78,7 +78,7 @@ class CreateTopic(Proposal[None], frozen=True, tag=10):
 
     def created(self, topics: "Topics") -> TopicCreated:
         """The fact of the creation. Raises: Refused."""
-        error_message = fault_in_topic_name(self.name)
+        error_message = error_in_topic_name(self.name)
         if error_message:
             raise Refused(ErrorCode.INVALID_TOPIC_EXCEPTION, error_message)
         if self.name in topics.by_name or self.topic_id in topics.by_id:

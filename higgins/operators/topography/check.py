@@ -9,7 +9,7 @@ import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
-from higgins.model.names import fault_in_topic_name
+from higgins.model.names import error_in_topic_name
 from higgins.model.suggest import did_you_mean
 from higgins.operators.kind import FORMATS, Base, DerivedStream, Format, OperatorKind, Stream
 from higgins.operators.kinds import KINDS
@@ -122,7 +122,7 @@ class _Checker:
     # One stream by itself.
 
     def _read_stream(self, name: str, values: Any) -> None:
-        error_message = fault_in_topic_name(name)
+        error_message = error_in_topic_name(name)
         if error_message:
             message = f"Stream '{name}' has an invalid name; the rules are those for topics. {error_message}"
             self._report(message, "streams", name)
@@ -159,7 +159,7 @@ class _Checker:
 
     def _topic(self, table: StreamTable) -> str:
         topic = table.text("topic", table.name)
-        error_message = fault_in_topic_name(topic)
+        error_message = error_in_topic_name(topic)
         if topic != table.name and error_message:
             table.report(error_message, "topic")
         return topic
