@@ -152,7 +152,7 @@ class Cluster:
         return await self.connection(node_id, name)
 
     async def find_coordinator(self, group_id: str) -> int:
-        """The node id of a group's coordinator, asked of any node.
+        """The node id of a group's coordinator, which any node knows.
 
         Raises: BrokerRefused, Unreachable, OutcomeUnknown.
         """

@@ -201,7 +201,8 @@ class GroupMember:
         )
         response = await self._call(request, JoinGroupResponse, lambda response: response.error_code, joining=True)
         if response.error_code == ErrorCode.MEMBER_ID_REQUIRED:
-            # KIP-394: a new member is told its id first, so that one whose response is lost cannot become a ghost.
+            # KIP-394: a new member gets its id first and then joins with it. Without that, every retry after a lost
+            # response would add another member, which the others would wait for.
             self.member_id = response.member_id
             return None
         self._raise_for_error(response.error_code)

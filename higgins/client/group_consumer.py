@@ -59,7 +59,7 @@ class GroupConsumer:
             records = await self.consumer.poll(max(0.0, min(POLL_SLICE_S, remaining_s)), records_max=records_max)
             if records and not self.member.joined:
                 # A heartbeat has said meanwhile that the group is rebalancing, so another member may own these
-                # partitions already. The records are dropped; whoever owns them reads them from the last commit.
+                # partitions already. The records are dropped; the new owner reads them from the last commit.
                 continue
             if records or remaining_s <= 0:
                 return records

@@ -1,4 +1,4 @@
-"""ListOffsets: the first and last offsets of partitions, and offsets by timestamp, asked of each partition's leader."""
+"""ListOffsets: the first and last offsets of partitions, and offsets by timestamp, from each partition's leader."""
 
 from collections.abc import Iterable, Mapping
 
@@ -52,7 +52,7 @@ async def list_offsets(
 ) -> dict[TopicPartition, OffsetAndTimestamp]:
     """The offset of each partition at a timestamp, or at EARLIEST or LATEST. Retries while leaders move.
 
-    A partition that was answered is not asked again when another one has to be retried.
+    A retry asks only for the partitions without a response so far.
 
     Raises: the last ClientError.
     """

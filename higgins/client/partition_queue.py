@@ -246,8 +246,9 @@ class PartitionQueue:
             (-1, None),
         )
         if batch is None or len(in_flight) > index:
-            # The second condition: this batch was refused and a later one is still in flight. Sent now, it could
-            # overtake its own successors' refusals and be refused again; the order is certain once they are answered.
+            # The second condition: this batch was refused, and a later one is still in flight. Sent now, this one could
+            # be stored before the later one's OUT_OF_ORDER_SEQUENCE_NUMBER arrives. The later batch would then be the
+            # first in the queue, and its refusal would count as final.
             return None
         if any(other.producer is not self._producer for other in in_flight):
             # Batches of the previous producer id may still be stored. A batch with the new one must not overtake them.

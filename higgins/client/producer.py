@@ -117,13 +117,13 @@ class Producer:
 
         def release_buffer(_: Future[SendResult]) -> None:
             self._buffered_bytes -= size
-            self._progress.unpark_all()
+            _wake(self._progress)
 
         result: Future[SendResult] = Future()
         result.add_done_callback(release_buffer)
         timestamp_ms = self._cluster.runtime.now_ms() if timestamp_ms is None else timestamp_ms
         sender.queue.append(PendingRecord(timestamp_ms, key, value, headers, result), self._monotonic_ms())
-        sender.wakeup.unpark_all()
+        _wake(sender.wakeup)
         return result
 
     async def produce(
@@ -136,7 +136,7 @@ class Producer:
         """Send everything without lingering, and wait until every record sent so far has its result."""
         for sender in self._senders.values():
             sender.queue.flushing = True
-            sender.wakeup.unpark_all()
+            _wake(sender.wakeup)
         while not all(sender.queue.empty for sender in self._senders.values()):
             await self._progress.park()
         for sender in self._senders.values():
@@ -177,7 +177,7 @@ class Producer:
             batch = queue.take(self._monotonic_ms())
             if batch is None:
                 # Batches may have expired in `take`, so a flush may be complete.
-                self._progress.unpark_all()
+                _wake(self._progress)
                 await self._wait_for_work(sender)
                 continue
             await self._send_batch(sender, batch)
@@ -240,8 +240,8 @@ class Producer:
             else:
                 code, message = error_code(partition.error_code), partition.error_message or ""
                 queue.on_response(batch, code, partition.base_offset, message, now_ms)
-        sender.wakeup.unpark_all()
-        self._progress.unpark_all()
+        _wake(sender.wakeup)
+        _wake(self._progress)
 
     async def _init_producer_id(self, queue: PartitionQueue) -> bool:
         """Give the queue a producer id; false when that failed and the queue should look again.
@@ -263,7 +263,7 @@ class Producer:
                 return False
             queue.on_no_producer_id(str(error), self._monotonic_ms())
             await trio.sleep(self._cluster.settings.backoff_ms_max / 1000)
-        self._progress.unpark_all()
+        _wake(self._progress)
         return False
 
     async def _request_producer_id(self) -> ProducerIdAndEpoch:
@@ -279,12 +279,18 @@ class Producer:
         return int(self._cluster.runtime.monotonic() * 1000)
 
 
+def _wake(lot: trio.lowlevel.ParkingLot) -> None:
+    # Called several times per record, mostly with no task waiting; unpark_all alone costs 0.7 µs even then.
+    if lot:
+        lot.unpark_all()
+
+
 _ACKS_0 = PartitionProduceResponse(base_offset=-1)
 """Stands for the response that a request with acks = 0 does not have."""
 
 
 def _partition_response(response: object) -> PartitionProduceResponse | None:
-    """The part of the one partition that the request wrote to, or None when the broker left it out."""
+    """The part of the one partition that the request wrote to, or None when the response does not contain it."""
     if response is None:
         return _ACKS_0
     assert isinstance(response, ProduceResponse)

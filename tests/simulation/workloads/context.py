@@ -6,7 +6,7 @@ from contextlib import AbstractAsyncContextManager, contextmanager
 
 import trio
 
-from higgins.client import ClientSettings, Cluster, open_cluster
+from higgins.client import ClientSettings, Cluster, NotStored, SendResult, Stored, Unresolved, open_cluster
 from tests.simulation.event_log import EventLog
 from tests.simulation.network import Network
 from tests.simulation.runtime import SimulatedRuntime
@@ -66,6 +66,18 @@ class WorkloadContext:
         self.crashes_stopped = True
         for scope in self._life_scopes:
             scope.deadline = float("inf")
+
+    def log_result(self, number: int, result: SendResult) -> bool:
+        """Add the result of the send with this id to the event log; false when its outcome is unknown."""
+        match result:
+            case Stored(offset=offset):
+                self.event_log.add("sent", id=number, ok=1, o=offset)
+            case NotStored():
+                self.event_log.add("sent", id=number, ok=0, o=None)
+            case Unresolved():
+                self.event_log.add("sent", id=number, ok=-1, o=None)
+                return False
+        return True
 
     async def connect(self, host: str, port: int) -> trio.abc.Stream:
         return await self.network.connect(host, port)

@@ -5,7 +5,7 @@ from functools import partial
 
 import trio
 
-from higgins.client import Admin, NotStored, ProducerSettings, Stored, open_producer
+from higgins.client import Admin, ProducerSettings, open_producer
 from higgins.client.cluster import Cluster
 from higgins.client.errors import BrokerRefused, ClientError
 from higgins_protocol.errors import ErrorCode
@@ -23,20 +23,11 @@ from tests.simulation.workloads.context import (
 )
 
 TOPOGRAPHY = """
-[streams.{orders}]
+[streams.{base}]
 format = "json"
 
-[streams.{large}]
-base = "{orders}"
-type = "filter"
-where = "qty > {least}"
-"""
-GROWING = """
-[streams.{grown}]
-format = "json"
-
-[streams.{large}]
-base = "{grown}"
+[streams.{derived}]
+base = "{base}"
 type = "filter"
 where = "qty > {least}"
 """
@@ -44,9 +35,9 @@ LEAST_FIRST = 4
 SET_UP_UNTIL_S = 10.0
 
 
-def topography(least: int) -> str:
-    """The topography whose operator keeps the orders with `qty` greater than `least`."""
-    return TOPOGRAPHY.format(orders=ORDERS, large=LARGE, least=least)
+def topography(base: str, derived: str, least: int) -> str:
+    """A topography with one operator, which keeps the records with `qty` greater than `least`."""
+    return TOPOGRAPHY.format(base=base, derived=derived, least=least)
 
 
 async def set_up(context: WorkloadContext) -> None:
@@ -55,8 +46,8 @@ async def set_up(context: WorkloadContext) -> None:
         admin = Admin(cluster)
         for topic, partitions in ((ORDERS, PARTITIONS), (PLAIN, PARTITIONS), (TRIMMED, 1), (GROWN, 1)):
             await retry_until(partial(admin.create_topic, topic, partitions=partitions), SET_UP_UNTIL_S)
-        growing = GROWING.format(grown=GROWN, large=GROWN_LARGE, least=LEAST_FIRST)
-        for document in (topography(LEAST_FIRST), growing):
+        for base, derived in ((ORDERS, LARGE), (GROWN, GROWN_LARGE)):
+            document = topography(base, derived, LEAST_FIRST)
             await retry_until(partial(admin.private, "apply", {"document": document}), SET_UP_UNTIL_S)
 
 
@@ -69,7 +60,7 @@ async def steer(context: WorkloadContext, role: str) -> None:
             least = rng.randrange(2, 7)
             context.event_log.add("admin", what=f"apply {least}")
             try:
-                document = {"document": topography(least)}
+                document = {"document": topography(ORDERS, LARGE, least)}
                 await retry_until(partial(Admin(cluster).private, "apply", document), trio.current_time() + 15)
                 context.event_log.succeeded(role)
             except ClientError as error:
@@ -118,14 +109,8 @@ async def _one_incarnation(
             except ClientError:
                 event_log.add("sent", id=number, ok=0, o=None)
                 return False
-            match result:
-                case Stored(offset=offset):
-                    event_log.add("sent", id=number, ok=1, o=offset)
-                case NotStored():
-                    event_log.add("sent", id=number, ok=0, o=None)
-                case _:
-                    event_log.add("sent", id=number, ok=-1, o=None)
-                    return False
+            if not context.log_result(number, result):
+                return False
     try:
         client = rng.choice(clients)
         low, high = await client.bounds(name, 0)

@@ -4,7 +4,7 @@ import random
 
 import trio
 
-from higgins.client import NotStored, ProducerSettings, Stored, open_producer
+from higgins.client import ProducerSettings, Stored, open_producer
 from higgins.client.errors import ClientError
 from higgins.client.producer import Producer
 from higgins.client.results import SendResult
@@ -71,11 +71,7 @@ async def _send(
 
 
 async def _await_result(context: WorkloadContext, role: str, number: int, result: Future[SendResult]) -> None:
-    match await result.wait():
-        case Stored(offset=offset):
-            context.event_log.add("sent", id=number, ok=1, o=offset)
-            context.event_log.succeeded(role)
-        case NotStored():
-            context.event_log.add("sent", id=number, ok=0, o=None)
-        case _:
-            context.event_log.add("sent", id=number, ok=-1, o=None)
+    outcome = await result.wait()
+    context.log_result(number, outcome)
+    if isinstance(outcome, Stored):
+        context.event_log.succeeded(role)
