@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from enum import Enum, auto
+from typing import assert_never
 
 import msgspec
 
@@ -26,6 +27,8 @@ class Position(Enum):
     """The log start offset."""
     LATEST = auto()
     """The high watermark."""
+    LAST_STABLE = auto()
+    """The last stable offset: the end of a partition for consumers that read committed transactions only."""
     MAX_TIMESTAMP = auto()
     """The record with the greatest timestamp."""
 
@@ -73,7 +76,7 @@ class RecordAdmin:
     async def offset_at(self, topic: Topic, partition: int, target: Position | AtTime) -> TimedRecord | None:
         """The offset at a position or time.
 
-        None where there is no such record. The timestamp is -1 for EARLIEST and LATEST, which may lie at no record.
+        None where there is no such record. EARLIEST, LATEST and LAST_STABLE may lie at no record: timestamp -1.
 
         Raises: StorageUnavailable, ObjectMissing, Corrupt.
         """
@@ -83,10 +86,14 @@ class RecordAdmin:
                 return TimedRecord(runs.log_start(topic.id, partition), -1)
             case Position.LATEST:
                 return TimedRecord(runs.high_watermark(topic.id, partition), -1)
+            case Position.LAST_STABLE:
+                return TimedRecord(runs.last_stable_offset(topic.id, partition), -1)
             case Position.MAX_TIMESTAMP:
                 return await self._reader.find_newest(topic.id, partition)
             case AtTime():
                 return await self._reader.find_by_time(topic.id, partition, target.timestamp_ms)
+            case _:
+                assert_never(target)
 
     async def delete(self, deletions: Sequence[Deletion]) -> list[int | Refused]:
         """Move log start offsets up; for each deletion, in order, the log start offset after it, or the refusal.

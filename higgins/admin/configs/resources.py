@@ -4,6 +4,7 @@ A resource knows its table, its own values, where each value in effect comes fro
 """
 
 from collections.abc import Mapping, Sequence
+from typing import assert_never
 
 import msgspec
 
@@ -55,7 +56,15 @@ class Resource(msgspec.Struct, frozen=True):
                 return self.live.group_sources(entry, self.own)
             case ResourceType.BROKER if not self.is_cluster_default:
                 return self.live.broker_sources(entry)
-        kind = SourceKind.DYNAMIC_DEFAULT_BROKER if self.is_cluster_default else SourceKind.CLIENT_METRICS
+            case ResourceType.BROKER:
+                return self._own_source(entry, SourceKind.DYNAMIC_DEFAULT_BROKER)
+            case ResourceType.BROKER_LOGGER | ResourceType.CLIENT_METRICS:
+                return self._own_source(entry, SourceKind.CLIENT_METRICS)
+            case _:
+                assert_never(self.kind)
+
+    def _own_source(self, entry: Entry, kind: SourceKind) -> list[ConfigSource]:
+        """The value that the resource itself has, if any."""
         return [ConfigSource(entry.name, self.own[entry.name], kind)] if entry.name in self.own else []
 
     def value(self, entry: Entry) -> str | None:
@@ -81,6 +90,10 @@ class Resource(msgspec.Struct, frozen=True):
             case ResourceType.BROKER:
                 _check_read_only(self.own, after)
                 _check_broker(self.live, after)
+            case ResourceType.BROKER_LOGGER | ResourceType.CLIENT_METRICS:
+                pass  # their entries limit nothing
+            case _:
+                assert_never(self.kind)
 
 
 def resource_type(code: int) -> ResourceType:

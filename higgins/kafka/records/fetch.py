@@ -235,11 +235,10 @@ class _Fetch:
         if row.read is not None and row.read.length:
             self._node.traffic.of(row.topic.id).bytes_out += row.read.length
         runs = self._node.state.runs
-        high_watermark = runs.high_watermark(row.topic.id, index)
         return PartitionData(
             partition_index=index,
-            high_watermark=high_watermark,
-            last_stable_offset=high_watermark,
+            high_watermark=runs.high_watermark(row.topic.id, index),
+            last_stable_offset=runs.last_stable_offset(row.topic.id, index),
             log_start_offset=runs.log_start(row.topic.id, index),
             aborted_transactions=[] if self._request.isolation_level == READ_COMMITTED else None,
             records=row.read.pieces if row.read is not None else b"",

@@ -28,7 +28,9 @@ from higgins_protocol.messages.list_offsets import (
 
 MAX_TIMESTAMP = -3
 MAX_TIMESTAMP_SINCE = 7
-POSITIONS = {-1: Position.LATEST, -2: Position.EARLIEST, MAX_TIMESTAMP: Position.MAX_TIMESTAMP}
+LATEST = -1
+READ_COMMITTED = 1
+POSITIONS = {LATEST: Position.LATEST, -2: Position.EARLIEST, MAX_TIMESTAMP: Position.MAX_TIMESTAMP}
 NO_EPOCH = -1
 """The client does not know the leader epoch; an epoch below this one is older than every leader."""
 LEADER_EPOCH_SINCE = 4
@@ -41,12 +43,13 @@ async def handle(call: Call, request: ListOffsetsRequest) -> ListOffsetsResponse
         failure = ErrorCode.NONE
     except StorageUnavailable:
         failure = ErrorCode.NOT_LEADER_OR_FOLLOWER
+    committed_only = request.isolation_level == READ_COMMITTED
     topics = []
     for topic in request.topics:
         known = call.node.state.topics.by_name.get(topic.name)
         counts = Counter(partition.partition_index for partition in topic.partitions)
         rows = [
-            await _row(call, known, partition, failure)
+            await _row(call, known, partition, failure, committed_only=committed_only)
             if counts[partition.partition_index] == 1
             else ListOffsetsPartitionResponse(partition.partition_index, ErrorCode.INVALID_REQUEST)
             for partition in {partition.partition_index: partition for partition in topic.partitions}.values()
@@ -56,7 +59,7 @@ async def handle(call: Call, request: ListOffsetsRequest) -> ListOffsetsResponse
 
 
 async def _row(
-    call: Call, topic: Topic | None, partition: ListOffsetsPartition, failure: ErrorCode
+    call: Call, topic: Topic | None, partition: ListOffsetsPartition, failure: ErrorCode, *, committed_only: bool
 ) -> ListOffsetsPartitionResponse:
     index = partition.partition_index
     if failure:
@@ -67,7 +70,7 @@ async def _row(
         return ListOffsetsPartitionResponse(index, ErrorCode.UNKNOWN_LEADER_EPOCH)
     if partition.current_leader_epoch < NO_EPOCH:
         return ListOffsetsPartitionResponse(index, ErrorCode.FENCED_LEADER_EPOCH)
-    target = _target(call, partition.timestamp)
+    target = _target(call, partition.timestamp, committed_only=committed_only)
     if target is None:
         return ListOffsetsPartitionResponse(index, ErrorCode.UNSUPPORTED_VERSION)
     try:
@@ -78,8 +81,10 @@ async def _row(
         return ListOffsetsPartitionResponse(index, ErrorCode.CORRUPT_MESSAGE)
 
 
-def _target(call: Call, timestamp: int) -> Position | AtTime | None:
+def _target(call: Call, timestamp: int, *, committed_only: bool) -> Position | AtTime | None:
     """What a timestamp stands for; None where this version does not have it."""
+    if timestamp == LATEST and committed_only:
+        return Position.LAST_STABLE
     if timestamp >= 0:
         return AtTime(timestamp)
     if timestamp == MAX_TIMESTAMP and call.version < MAX_TIMESTAMP_SINCE:
