@@ -1,6 +1,6 @@
 """The composition root: builds a node from its settings, owns every nursery, defines the order of shutdown.
 
-From the inside out: doors close first, then requests in flight end, then groups and operators, then the log is drained
+At shutdown, listeners close first, then requests in flight end, then groups and operators, then the log is drained
 and the session left, and the ledger stops last.
 """
 
@@ -52,7 +52,7 @@ log = structlog.get_logger("higgins")
 DEADLINES_TICK_S = 0.25
 HAND_OVER_COMMITS_S = 1.0
 HAND_OVER_S = 3.0
-"""As long as it takes most clients to say something: what heartbeats are apart by default."""
+"""Most clients send a heartbeat within this time: what heartbeats are apart by default."""
 LAST_ANSWERS_S = 0.2
 CLUSTER_ID_BYTES = 16
 
@@ -90,7 +90,7 @@ class Broker:
         return f"<Broker {', '.join(f'{one.host}:{one.port}' for one in self.listeners)}>"
 
     def stop(self) -> None:
-        """Ask `run` to end in good order; it returns once everything taken is committed."""
+        """Ask `run` to end in an orderly way; it returns once everything taken is committed."""
         self._stopping.set()
 
     def connect(self, listener: str | None = None) -> trio.abc.Stream:
@@ -143,7 +143,7 @@ class Broker:
         return opened[0]
 
     def _ledger_settings(self) -> LedgerSettings:
-        """Those of the ledger; offset commits linger as long as records do, unless the settings say otherwise."""
+        """The settings of the ledger: offset commits linger as long as records do, unless they say otherwise."""
         ledger, log_settings = self._settings.ledger, self._settings.log
         if ledger.linger_ms is not None:
             return ledger

@@ -88,7 +88,7 @@ class Leases:
         """The group's driver, as of the newest commit; takes the lease and restores the group if need be.
 
         A group that does not exist is created only for a request that opens one. Otherwise the answer is
-        UNKNOWN_MEMBER_ID and no lease is taken: clients that ask for groups that are gone shall cost no commits.
+        UNKNOWN_MEMBER_ID and no lease is taken: requests for deleted groups must not cause commits.
         """
         if not await reach_tip(self._ledger, self.settings.commit_timeout_ms):
             return ErrorCode.NOT_COORDINATOR

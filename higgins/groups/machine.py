@@ -89,7 +89,7 @@ class Tick(msgspec.Struct, frozen=True):
 
 
 class Stalled(msgspec.Struct, frozen=True):
-    """For `lost_ms` members could not reach this node: it was stopped or the store was slow. They are not to blame.
+    """For `lost_ms` members could not reach this node: it was stopped or the store was slow.
 
     The machine extends its deadlines accordingly.
     """
@@ -120,7 +120,7 @@ class Forget(msgspec.Struct, frozen=True):
     """Remove the group and its members from the ledger, together with its committed offsets if `with_offsets`.
 
     The driver discards the machine once this is committed. Until then the machine refuses requests with
-    COORDINATOR_NOT_AVAILABLE, upon which clients try again.
+    COORDINATOR_NOT_AVAILABLE, so that clients retry.
     """
 
     with_offsets: bool = False

@@ -30,7 +30,7 @@ class Queries:
         self._protocols = protocols
 
     async def committed(self, group_ids: Sequence[str]) -> list[CommittedOffsets] | ErrorCode:
-        """The committed offsets of each group as of now; none for a group that does not exist. Any node can tell.
+        """The committed offsets of each group as of now; none for a group that does not exist. Works on every node.
 
         Commits that this node received before are waited for: a connection's requests seem to be done one by one.
         """

@@ -97,10 +97,10 @@ class ApiRow(Generic[Request]):
     ) -> None:
         """`requires` is the permission that decides about the whole request, None where none is needed.
 
-        Permissions for the single topics and groups that a request names are the handler's affair; they come with the
-        authorizer. `overtaken_by` names the requests that need not wait until a request of this API is finished though
-        they read what it writes; say why where you name them. `access_of` is for an API whose requests differ in what
-        they read and write; `reads` and `writes` are then what any of them does.
+        Permissions for the single topics and groups that a request names will be checked by the handler, once there is
+        an authorizer. `overtaken_by` names the requests that need not wait until a request of this API is finished
+        though they read what it writes; say why where you name them. `access_of` is for an API whose requests differ in
+        what they read and write; `reads` and `writes` are then what any of them does.
         """
         self.api: Api = _API_OF_REQUEST[request]
         self.handle = handle

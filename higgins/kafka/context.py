@@ -99,7 +99,7 @@ class Deadline:
 
 
 class Call(msgspec.Struct, frozen=True):
-    """One request's circumstances."""
+    """The context of one request."""
 
     node: Node
     connection: Connection
@@ -158,7 +158,7 @@ class Call(msgspec.Struct, frozen=True):
         self.connection.close()
 
     def fail(self, error: BaseException) -> None:
-        """Log an error that nobody expected, and close the connection, so that the client tries again."""
+        """Log an unexpected error, and close the connection, so that the client tries again."""
         log.error("handler.failed", api=self.api.name, version=self.version, exc_info=error)
         self.connection.close()
 

@@ -1,7 +1,7 @@
 """The barrier: after it, State holds everything that was committed before the call.
 
-Everything that says no, none or unknown, or names a frontier or a committed offset, passes the barrier first. Calls
-that arrive while a check of the tip is under way share the next one, since that check may have read too early.
+A negative answer, a frontier or a committed offset is sent only after the barrier, so that it is true now. Calls that
+arrive while a check of the tip is under way share the next one, since that check may have read too early.
 """
 
 import structlog
@@ -40,7 +40,7 @@ class Barrier:
             raise StorageUnavailable(message) from error
 
     async def run(self) -> None:
-        """Check the tip for those who wait, until cancelled. Raises: Corrupt."""
+        """Check the tip for all waiting callers, until cancelled. Raises: Corrupt."""
         while True:
             await self._arrived.wait()
             self._arrived = trio.Event()

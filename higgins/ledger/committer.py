@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
 import msgspec
+import structlog
 import trio
 
 from higgins.ledger.commit import (
@@ -37,6 +38,8 @@ from higgins.model.pointer import Buffer
 from higgins.runtime import Backoff, Runtime
 from higgins.storage.store import Store
 from higgins.telemetry.metrics import CommitCounts
+
+log = structlog.get_logger("higgins.ledger")
 
 NONCE_PREFIX_BYTES = 10
 ERA = 1
@@ -198,7 +201,7 @@ class Committer:
             self._busy = False
 
     async def _linger(self) -> bool:
-        """Wait for company, if all queued proposals may; whether something arrived meanwhile.
+        """Wait for more proposals, if every queued one may linger; whether one arrived.
 
         The linger counts from the last commit of this node, so that a lone consumer's commit never waits.
         """
@@ -331,9 +334,11 @@ class Committer:
             begun = self._runtime.monotonic()
             try:
                 await self._store.create(key, pieces)
-            except (ObjectExists, StorageUnavailable):
+            except (ObjectExists, StorageUnavailable) as error:
                 winner = await self._read_back(commit)
                 if winner is None:
+                    # The back-off keeps this to a line every two seconds while the store is away or full.
+                    log.warning("commit.create_failed", number=commit.head.number, why=str(error))
                     await backoff.wait()
                     continue
                 await self._tip.fold(winner)

@@ -27,12 +27,12 @@ class Follower:
         self._watched = trio.Event()
 
     def watch(self) -> None:
-        """Something begins to wait for what another node may commit; `unwatch` ends it."""
+        """Register a waiter for commits of other nodes, so that the follower polls faster; `unwatch` removes it."""
         self.watchers += 1
         self._watched.set()
 
     def unwatch(self) -> None:
-        """Something has stopped waiting."""
+        """Remove a waiter."""
         self.watchers -= 1
 
     async def run(self) -> None:

@@ -94,11 +94,11 @@ class Ledger:
         return self._follower.watchers
 
     def watch(self) -> None:
-        """Something begins to wait for what another node may commit; `unwatch` ends it."""
+        """Register a waiter for commits of other nodes, so that the follower polls faster; `unwatch` removes it."""
         self._follower.watch()
 
     def unwatch(self) -> None:
-        """Something has stopped waiting."""
+        """Remove a waiter."""
         self._follower.unwatch()
 
     # ---- proposing ----------------------------------------------------------------------------------------------
@@ -140,7 +140,7 @@ class Ledger:
         return await self._keeper.join(endpoints, cluster_id)
 
     async def leave(self) -> None:
-        """End the session in good order, so that other nodes take over at once."""
+        """End the session in an orderly way, so that other nodes take over at once."""
         await self._keeper.leave()
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:

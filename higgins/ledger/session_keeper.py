@@ -64,7 +64,7 @@ class SessionKeeper:
         return await self._join(self._settings.node_id)
 
     async def leave(self) -> None:
-        """End the session in good order, so that other nodes take over at once."""
+        """End the session in an orderly way, so that other nodes take over at once."""
         if self._proposer.session is not None:
             try:
                 await self._proposer.propose(LeaveSession())
@@ -116,7 +116,7 @@ class SessionKeeper:
                 self._signs.pop(fact.epoch, None)
                 if own is not None and fact.epoch == own.epoch:
                     self._proposer.session = None
-                    # A node that leaves in good order does not join again.
+                    # A node that leaves in an orderly way does not join again.
                     self._ended = None if fact.reason == LEFT else fact
         head, own_epoch = commit.head, 0 if own is None else own.epoch
         if head.writer and head.writer != own_epoch:

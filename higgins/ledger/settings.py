@@ -7,13 +7,13 @@ class LedgerSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Timings and limits of commits, sessions and snapshots."""
 
     node_id: int | None = None
-    """The id of the node; none: the id that this address had before, or else the first free id."""
+    """The id of the node; none: the id of the live session at this address, or else the first free id."""
     session_timeout_ms: int = 10_000
     """A node whose session shows no activity for this long is fenced by the other nodes."""
     sign_interval_ms: int = 3_000
     """How often an idle node signals liveness while other nodes are alive."""
     linger_ms: int | None = None
-    """How long offset commits wait to share a commit; none: the default of the store."""
+    """How long offset commits wait to share a commit; none: as long as records do (`store.linger_ms`)."""
     proposals_per_commit_max: int = 1_000
     """Largest number of proposals in one commit."""
     queue_max: int = 100_000

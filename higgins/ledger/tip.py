@@ -1,4 +1,4 @@
-"""The newest commit this node knows, and the only two ways past it: read the next one, or create it.
+"""The newest commit this node knows, and how it advances: by reading or by creating the next one.
 
 All folding happens here, one commit at a time, by the task that holds the turn. Reading needs no turn: if N+1 is
 missing, the tip was N at that moment.
@@ -62,7 +62,7 @@ class Tip:
         Raises: Corrupt when it does not follow the commit before (the node must stop).
         """
         with trio.CancelScope(shield=True):
-            # A State folded by half would be worth nothing, so cancellation waits until the end.
+            # A half-folded State is unusable, so cancellation waits until the end.
             self._check_chain(commit)
             head = commit.head
             moment = Moment(head.number, head.time_ms)

@@ -6,7 +6,7 @@ sleep takes about as long to wake, and a trip through the event loop costs about
 which the handling is 20). So after a response the socket of that connection is polled for up to `busy_poll_us` before
 the event loop is entered. That takes a third off the time of a single record.
 
-It must never cost anybody else anything, which is what the rules here are about:
+It must not slow down other connections, which is what the rules here are about:
 - Only the connection that was served last is polled for, and only while no request of it is being handled. With a
   second client the loop has work to do, and polling would delay it.
 - A connection must have shown that polling for it pays. Each poll in vain doubles the number of requests that are

@@ -1,4 +1,4 @@
-"""Listeners: accept connections within limits, close those that are overdue, stop in good order."""
+"""Listeners: accept connections within limits, close those that are overdue, stop in an orderly way."""
 
 import errno
 import socket

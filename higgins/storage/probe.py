@@ -45,7 +45,7 @@ async def _probe(store: Store, key: ObjectKey) -> None:
     try:
         await store.get(key)
         raise Unfit(
-            f"The store returned an object that nobody put ({key}), so its answers cannot be trusted. "
+            f"The store returned an object that was never stored ({key}), so its answers cannot be trusted. "
             "Check that the address is that of an object store."
         )
     except ObjectMissing:

@@ -89,14 +89,14 @@ class Identities(Facet, name="identities"):
         for resolved in part.resolved:
             by_counter[resolved.counter] = resolved.result
         while len(by_counter) > RESULTS_MAX:
-            # What is forgotten must not be taken for new.
+            # A proposal whose result was dropped must not be committed again.
             oldest = next(iter(by_counter))
             results.floor = max(results.floor, oldest + 1)
             del by_counter[oldest]
 
     @folds(SessionEnded)
     def _forget(self, fact: SessionEnded, moment: Moment, state: Facets) -> None:
-        """Nothing of an ended session will be proposed again."""
+        """Drop the results of a session that ended: its proposals are never repeated."""
         self._sessions.pop(fact.epoch, None)
 
     def freeze(self) -> Iterator[Sequence[SessionResults]]:

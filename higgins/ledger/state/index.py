@@ -34,7 +34,7 @@ class Run(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     base_offset: int
     last_offset: int
-    """Inclusive. With STORED_OFFSETS it may lie behind the last record: what is between was compacted away."""
+    """Inclusive. With STORED_OFFSETS it may lie after the last record: what is between was compacted away."""
     object_id: ObjectId
     position: int
     length: int
@@ -111,7 +111,7 @@ class RunIndex:
         return sum(len(chunk.base) for chunk in self._chunks)
 
     def append(self, run: Run) -> None:
-        """Add a run behind all others."""
+        """Add a run at the end."""
         assert 0 < run.length <= _LENGTH_MASK and 0 <= run.flags <= _FLAG_MASK, run
         chunk = self._chunks[-1]
         if len(chunk.base) == CHUNK_RUNS:
@@ -125,7 +125,7 @@ class RunIndex:
         self.bytes += run.length
 
     def find(self, offset: int, runs_max: int, bytes_max: int) -> list[Run]:
-        """The run holding `offset` (or the first behind it) and those that follow.
+        """The run holding `offset` (or the first after it) and those that follow.
 
         Stops at `runs_max` runs, or once `bytes_max` bytes are reached; the first run is always there if any is.
         """
@@ -162,7 +162,7 @@ class RunIndex:
         return runs
 
     def first_not_before(self, timestamp: int, from_offset: int) -> list[Run]:
-        """The first run at or behind `from_offset` whose greatest timestamp is not before `timestamp`; [] if none."""
+        """The first run at or after `from_offset` whose greatest timestamp is not before `timestamp`; [] if none."""
         for chunk in self._chunks:
             if not chunk.base or chunk.last[-1] < from_offset or chunk.greatest < timestamp:
                 continue
@@ -172,7 +172,7 @@ class RunIndex:
         return []
 
     def newest(self, from_offset: int) -> list[Run]:
-        """The first run that holds the greatest timestamp of all at or behind `from_offset`; [] if there is none."""
+        """The first run that holds the greatest timestamp of all at or after `from_offset`; [] if there is none."""
         best: list[Run] = []
         for chunk in self._chunks:
             if not chunk.base or chunk.last[-1] < from_offset or (best and chunk.greatest <= best[0].max_timestamp):
@@ -248,7 +248,7 @@ class RunIndex:
             yield [memoryview(column.tobytes()) for column in last.columns()]
 
     def restore(self, columns: Sequence[memoryview]) -> None:
-        """Add a chunk behind those that are there. Raises: ValueError when its columns differ in length."""
+        """Add a chunk at the end. Raises: ValueError when its columns differ in length."""
         if len(columns) != COLUMNS or len({len(column) for column in columns}) != 1 or not columns[0]:
             raise ValueError("the columns of an index differ in length")
         chunk = _Chunk()

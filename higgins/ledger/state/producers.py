@@ -157,9 +157,9 @@ class Producers(Facet, name="producers"):
             skipped = (sequence - batch.first_sequence) % SEQUENCE_MODULUS
             if skipped + count - 1 <= (batch.last_sequence - batch.first_sequence) % SEQUENCE_MODULUS:
                 return batch.base_offset + skipped
-        # Sequences wrap: one that lies less than half the circle behind is old, the others are ahead. A batch that ends
-        # ahead holds new records, wherever it begins; it must not be answered as a duplicate, which clients take for
-        # written.
+        # Sequences wrap: one that lies less than half the range before the last is old, the others are ahead. A batch
+        # that ends ahead holds new records, wherever it begins; it must not be answered as a duplicate, which clients
+        # take for written.
         final = (sequence + count - 1) % SEQUENCE_MODULUS
         behind = (last - final) % SEQUENCE_MODULUS < SEQUENCE_MODULUS // 2
         return -ErrorCode.DUPLICATE_SEQUENCE_NUMBER if behind else -ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER

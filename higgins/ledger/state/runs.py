@@ -427,6 +427,6 @@ def partition_of(draft: Draft, topic_id: TopicId, partition: int) -> Topic:
 
 
 def _release(objects: Objects, dropped: Counter[ObjectId]) -> None:
-    """So many runs fewer point into each object."""
+    """Decrease the pointer count of each object by the number of its runs that were removed."""
     for object_id, count in dropped.items():
         objects.count(object_id, -count)

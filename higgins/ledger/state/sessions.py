@@ -19,11 +19,11 @@ NODES_MAX = 1000
 OWNERS_CACHED_MAX = 100_000
 
 LEFT, EXPIRED, REPLACED = "left", "expired", "replaced"
-"""Why a session ended: in good order; without a sign of life; because its id or address joined again."""
+"""Why a session ended: its node left; it committed nothing for its timeout; its id or address joined again."""
 
 
 class Endpoint(msgspec.Struct, frozen=True, array_like=True):
-    """An address that clients are told to use, for one listener."""
+    """An address that clients use, for one listener."""
 
     listener: str
     host: str
@@ -198,7 +198,7 @@ class Sessions(Facet, name="sessions"):
         return Sessions(Overlay(self.live), Overlay(self.signs), Overlay(self.leases), self.next_epoch)
 
     def controller(self) -> Session | None:
-        """The live session that began first: the node that clients are told is the controller.
+        """The live session that began first: the node that Metadata names as controller.
 
         It changes only when that session ends. A client that knows the cluster from before a node joined could not
         resolve the id of the new node, so a new node must not become the controller by joining.

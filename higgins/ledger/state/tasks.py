@@ -87,7 +87,7 @@ class TopographyApplied(Fact, frozen=True, tag=70):
 
 
 class TasksAttached(Fact, frozen=True, tag=71):
-    """An operator begins with these positions, one entry for each task; none mean that it goes on where it is."""
+    """An operator begins with these positions, one entry for each task; empty: the existing positions are kept."""
 
     tasks: TaskSet
     positions: tuple[tuple[InputPosition, ...], ...]
@@ -168,7 +168,7 @@ class TaskStep(Proposal[list[list[int]]], frozen=True, tag=71):
     counters: tuple[tuple[str, int], ...] = ()
     progress: bytes | None = None
     state_added: tuple[Pointer, ...] = ()
-    """New state, in the data object of the appends or (object id INLINE) in the proposal's payload, behind them."""
+    """New state, in the data object of the appends or (object id INLINE) in the proposal's payload, after them."""
     state_released: tuple[Pointer, ...] = ()
     """State that the new state replaces."""
     object_length: int = 0

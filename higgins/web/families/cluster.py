@@ -70,7 +70,11 @@ def groups(state: State) -> Iterator[Family]:
         yield members
     by_partition = ["consumergroup", "topic", "partition"]
     offsets = gauges("kafka_consumergroup_current_offset", "The committed offset.", by_partition)
-    lags = gauges("kafka_consumergroup_lag", "Records behind the committed offset.", by_partition)
+    lags = gauges(
+        "kafka_consumergroup_lag",
+        "Records from the committed offset to the high watermark: not consumed yet.",
+        by_partition,
+    )
     yield offsets
     yield lags
     sums: dict[tuple[str, str], int] = {}
@@ -85,7 +89,9 @@ def groups(state: State) -> Iterator[Family]:
                 sums[key] = sums.get(key, 0) + one.lag
             yield lags
     totals = gauges(
-        "kafka_consumergroup_lag_sum", "The same, over all partitions of a topic.", ["consumergroup", "topic"]
+        "kafka_consumergroup_lag_sum",
+        "Records not consumed yet, over all partitions of a topic.",
+        ["consumergroup", "topic"],
     )
     yield totals
     unread_sums = iter(sums.items())

@@ -30,7 +30,7 @@ def requests(counts: RequestCounts) -> Iterator[Family]:
     )
     yield counters(
         "kafka_network_requestmetrics_errors_total",
-        "Errors that clients were told.",
+        "Error codes sent to clients.",
         ["request", "error"],
         [(name, error_name(code), n) for name, api in used for code, n in api.errors.items()],
     )

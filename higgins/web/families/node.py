@@ -39,7 +39,7 @@ def requests(counts: RequestCounts) -> Iterator[Family]:
     )
     yield counters(
         "higgins_request_errors_total",
-        "Errors that clients were told, by Kafka's name; a request for many partitions may have many.",
+        "Error codes sent to clients, by Kafka's name; a request for many partitions may have many.",
         ["request", "error"],
         [(name, error_name(code), n) for name, api in used for code, n in api.errors.items()],
     )

@@ -25,7 +25,7 @@ def progress(state: State, engine: Engine) -> Iterator[Family]:
     )
     yield gauges(
         "higgins_operator_tasks",
-        "Tasks by state; what ails a task is known on the node that runs it.",
+        "Tasks by state; degraded and stopped are reported only by the node that runs the task.",
         ["operator", "state"],
         [(one.name, state, n) for one in views for state, n in _states(one).items()],
     )
