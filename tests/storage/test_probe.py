@@ -81,7 +81,7 @@ async def test_a_correct_store_passes_and_no_probe_object_remains() -> None:
         (OverwritesAndReportsConflict(), "overwrote"),
         (CachesNotFound(), "right after it was created"),
         (ListsLate(), "does not list"),
-        (AnswersEveryRead(), "nobody put"),
+        (AnswersEveryRead(), "never stored"),
         (AlwaysReportsConflict(), "nobody created"),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, FakeStore) else "",
