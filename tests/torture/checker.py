@@ -49,6 +49,7 @@ class Checker(LogChecks, PipelineChecks, DeletionChecks, GrowthChecks):
             self.c_refused_sends,
             self.c_placement,
             self.c_notice,
+            self.c_stalls,
             self.c_groups,
             self.c_eos,
             self.c_derived,
@@ -71,6 +72,7 @@ class Checker(LogChecks, PipelineChecks, DeletionChecks, GrowthChecks):
             "examples": {k: v for k, v in self.errors.items() if v},
             "stats": dict(self.stats),
             "visible_ms": {"p50": q(0.5), "p99": q(0.99), "max": q(1)},
+            "longest_rebalance_s": round(self.longest_stall_ns / 1e9, 3),
             "sends": len(self.sends),
             "txns": len(self.txns),
         }
@@ -100,6 +102,7 @@ def main():
     else:
         print("valid" if r["valid"] else "INVALID: " + ", ".join(r["violations"]))
         print(f"sends {r['sends']}  txns {r['txns']}  visible_ms {r['visible_ms']}")
+        print(f"longest rebalance {r['longest_rebalance_s']} s")
         print("stats", r["stats"])
         for k, n in sorted(r["counts"].items()):
             print(f"{k:<22} {n:>6}{'' if k in r['violations'] else '  (allowed)'}")

@@ -11,6 +11,10 @@ NOTICE_S = 30
 """The time within which every client must use a new partition: clients refresh metadata every two seconds, and brokers
 may be stopped or restarting meanwhile."""
 NOTICE_NS = NOTICE_S * 1_000_000_000
+STALL_S = 60
+"""The longest time in which a group with members may have no new assignment: a session timeout (6 s here) several times
+over, since a broker that restarts cannot know how long a silent member has been silent."""
+STALL_NS = STALL_S * 1_000_000_000
 RECORDS_PER_PARTITION = 50
 """With this many keyed records per partition, the probability that one partition gets none is e^-50."""
 UNKNOWN_PARTITION = re.compile("UNKNOWN_PARTITION|UNKNOWN_TOPIC")
@@ -23,6 +27,8 @@ def partition_of(key, partitions):
 
 class GrowthChecks(Observations):
     """Checks of the partition counts of brokers, and of where clients write and read."""
+
+    longest_stall_ns = 0
 
     def acknowledged_count(self, topic, t):
         """The number of partitions acknowledged before t."""
@@ -114,7 +120,19 @@ class GrowthChecks(Observations):
                     self.notice_of(group, k)
 
     def notice_of(self, group, k):
+        """Only settled time counts. A rebalance that does not end, for example because each restart of a broker
+        restarts the session timers of dead members, says nothing about the growth; `c_stalls` judges it."""
         last = self.group_polls.get(group, 0)
         written = [s.t1 for s in self.sends.values() if s.k == k and s.ok == OK]
-        if written and min(written) + NOTICE_NS < last and not self.group_seen[group, k]:
+        if not written or self.group_seen[group, k]:
+            return
+        if self.group_times[group].settled_ns(min(written), last) > NOTICE_NS:
             self.err("growth-unnoticed", k=k, by=group, records=len(written))
+
+    def c_stalls(self):
+        """A rebalance ends within STALL_S, whatever happens to the brokers and to other members."""
+        for group, times in self.group_times.items():
+            stalled = times.stalled_ns(self.last_t)
+            self.longest_stall_ns = max(self.longest_stall_ns, stalled)
+            if stalled > STALL_NS:
+                self.err("group-stalled", g=group, seconds=round(stalled / 1e9, 1))

@@ -8,6 +8,9 @@ Every event has "e" (kind) and "t" (monotonic nanoseconds; virtual time in a sim
  sent      id, ok: 1 written | 0 certainly not | -1 unknown, o, k completion; o = offset when ok is 1, k = the partition
  txn       x, r: begin|commit?|commit|abort?|abort|unknown     commit? and abort? are invocations
  assign    c, s, g|null, k: {k: start|null}                    a new session s of consumer c (assign, seek or rebalance)
+ revoke    c, s, g, k                                          the same, when a rebalance takes partitions from a member
+ member    c, g                                                a group member starts
+ left      c, g                                                it closes, whether or not a broker hears of it
  poll      c, s, iso: rc|ru, t0, r: [[k, offset, v], ...]      invoked at t0, completed at t
  ocommit   g, c, k: {k: offset}, ok: 1|0|-1, t0
  ofetch    g, k: {k: offset}, t0

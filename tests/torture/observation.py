@@ -5,6 +5,7 @@ import math
 from itertools import pairwise
 
 from tests.torture.deletions import FAIL, INFO, OK, Deletions
+from tests.torture.group_times import GroupTimes
 
 __all__ = ["FAIL", "INFO", "OK", "Growth", "Observations", "Send", "Txn"]
 
@@ -52,6 +53,8 @@ class Observations:
         self.polls = collections.defaultdict(list)  # (c, s) -> [(k, offset, completion time)] in order
         self.sessions, self.iso_of = {}, {}
         self.group_polls = {}  # g -> completion time of its last poll
+        self.group_times = collections.defaultdict(GroupTimes)
+        self.last_t = 0
         self.group_seen = collections.defaultdict(set)  # (g, k) -> offsets delivered
         self.ocommits, self.ofetches = collections.defaultdict(list), collections.defaultdict(list)
         self.wms = collections.defaultdict(list)
@@ -81,6 +84,7 @@ class Observations:
     def feed(self, ev):
         e = ev["e"]
         self.stats[e] += 1
+        self.last_t = max(self.last_t, ev["t"])
         f = getattr(self, "on_" + e, None)
         if f:
             f(ev)
@@ -117,6 +121,18 @@ class Observations:
 
     def on_assign(self, ev):
         self.sessions[ev["c"], ev["s"]] = ev
+        if ev["g"]:
+            self.group_times[ev["g"]].assign(ev["c"], ev["t"])
+
+    def on_revoke(self, ev):
+        self.sessions[ev["c"], ev["s"]] = ev
+        self.group_times[ev["g"]].start(ev["c"], ev["t"])
+
+    def on_member(self, ev):
+        self.group_times[ev["g"]].start(ev["c"], ev["t"])
+
+    def on_left(self, ev):
+        self.group_times[ev["g"]].leave(ev["c"], ev["t"])
 
     def on_poll(self, ev):
         c, rc, t = ev["c"], ev["iso"] == "rc", ev["t"]

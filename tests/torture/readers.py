@@ -66,11 +66,16 @@ class Readers(Clients):
                 )
             )
 
-            def change(cons, tps, c=c, s=s):
+            def change(event, tps, c=c, s=s):
                 s[0] += 1
-                self.h.add("assign", c=c, s=s[0], g=g, k={f"{t.topic}:{t.partition}": None for t in tps})
+                self.h.add(event, c=c, s=s[0], g=g, k={f"{t.topic}:{t.partition}": None for t in tps})
 
-            co.subscribe(self.subscribed(), on_assign=change, on_revoke=change)
+            self.h.add("member", c=c, g=g)
+            co.subscribe(
+                self.subscribed(),
+                on_assign=lambda _, tps, change=change: change("assign", tps),
+                on_revoke=lambda _, tps, change=change: change("revoke", tps),
+            )
             end, pos = time.time() + rng.expovariate(1 / (2 * self.a.crash_every)) + 3, {}
             while self.readers_on and time.time() < end:
                 t0, before = self.h.now(), s[0]
@@ -91,7 +96,9 @@ class Readers(Clients):
                         ok = 0 if e.args[0].name() in REFUSALS and self.h.now() - t0 < SINGLE_TRY_NS else -1
                     self.h.add("ocommit", g=g, c=c, k=k, ok=ok, t0=t0)
                     pos.clear()
+            self.h.add("left", c=c, g=g)
             co.close()
+            self.h.add("left", c=c, g=g)  # again: closing may have called on_revoke
 
     def subscribed(self):
         """The topics that groups read: those that producers write."""

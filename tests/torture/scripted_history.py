@@ -71,6 +71,15 @@ class ScriptedHistory:
     def assign(self, c, start=None, k="t:0", s=1, g=None):
         self.add("assign", c=c, s=s, g=g, k={k: start})
 
+    def join(self, c, g):
+        self.add("member", c=c, g=g)
+
+    def revoke(self, c, g, k="t:0", s=1):
+        self.add("revoke", c=c, s=s, g=g, k={k: None})
+
+    def leave(self, c, g):
+        self.add("left", c=c, g=g)
+
     def read(self, c, offsets, k="t:0", s=1):
         rows = [[k, o, self.log[k][o]] for o in offsets]
         self.add("poll", c=c, s=s, iso="rc", t0=self.at + 1, r=rows)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.torture.growth_checks import NOTICE_S, RECORDS_PER_PARTITION, partition_of
+from tests.torture.growth_checks import NOTICE_S, RECORDS_PER_PARTITION, STALL_S, partition_of
 from tests.torture.scripted_history import ScriptedHistory
 
 
@@ -160,3 +160,60 @@ def test_a_group_that_never_reads_new_partitions_is_reported_at_the_end(story, w
     story.wait(wait_s)
     story.read("m", range(3), k="t:0")
     assert end_all(story, 3) == expected
+
+
+def test_time_in_which_a_group_rebalances_does_not_count(story):
+    story.assign("m", k="t:0", g="g")
+    story.revoke("m", g="g")
+    story.wait(NOTICE_S + 1)
+    story.assign("m", k="t:0", s=2, g="g")
+    story.read("m", range(3), k="t:0", s=2)
+    assert end_all(story, 3) == set()
+
+
+def test_settled_time_before_and_after_a_rebalance_counts_together(story):
+    for s in (1, 2):
+        story.assign("m", k="t:0", s=s, g="g")
+        story.wait(NOTICE_S / 2 + 1)
+        story.revoke("m", g="g", s=s)
+    story.assign("m", k="t:0", s=3, g="g")
+    story.read("m", range(3), k="t:0", s=3)
+    assert end_all(story, 3) == {"growth-unnoticed"}
+
+
+def test_a_member_that_waits_for_its_first_assignment_makes_the_group_unsettled(story):
+    story.assign("m", k="t:0", g="g")
+    story.join("n", g="g")
+    story.wait(NOTICE_S + 1)
+    story.read("m", range(3), k="t:0")
+    assert end_all(story, 3) == set()
+
+
+def test_a_member_that_left_does_not_make_the_group_unsettled(story):
+    story.join("n", g="g")
+    story.leave("n", g="g")
+    story.assign("m", k="t:0", g="g")
+    story.wait(NOTICE_S + 1)
+    story.read("m", range(3), k="t:0")
+    assert end_all(story, 3) == {"growth-unnoticed"}
+
+
+@pytest.mark.parametrize(("wait_s", "expected"), [(STALL_S - 1, set()), (STALL_S + 1, {"group-stalled"})])
+@pytest.mark.parametrize("ends", [True, False])
+def test_a_rebalance_that_does_not_end_is_reported(story, wait_s, expected, ends):
+    story.assign("m", k="t:2", g="g")
+    story.read("m", range(3), k="t:2")
+    story.join("n", g="g")
+    story.wait(wait_s)
+    if ends:
+        story.assign("n", k="t:1", g="g")
+    assert end_all(story, 3) == expected
+
+
+def test_members_that_come_one_after_another_are_no_stall(story):
+    for n in range(5):
+        story.join(f"n{n}", g="g")
+        story.wait(STALL_S / 2)
+        story.assign(f"n{n}", k="t:2", g="g")
+    story.read("n4", range(3), k="t:2")
+    assert end_all(story, 3) == set()
