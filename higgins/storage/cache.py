@@ -16,10 +16,12 @@ from higgins.model.pointer import Buffer, ObjectId
 class Blob:
     """The bytes of an object, in the pieces in which they were written or read. Joining them would cost a copy."""
 
-    __slots__ = ("_pieces", "_starts", "length")
+    __slots__ = ("_pieces", "_starts", "counted_bytes", "length")
 
     def __init__(self, pieces: Sequence[Buffer], length: int | None = None) -> None:
         """`length` is the total length of the pieces, for callers that know it already."""
+        self.counted_bytes = 0
+        """What the cache has counted for it."""
         self._pieces = pieces
         self._starts: list[int] | None = None
         self.length = sum(map(len, pieces)) if length is None else length
@@ -45,13 +47,36 @@ class Blob:
             i += 1
         return views
 
+    def kept(self) -> "Blob":
+        """The same bytes, in memory of which little else is kept alive: for a blob that is kept for long.
+
+        A piece is often a view of a buffer that is larger: of the request in which it arrived, of the commit around a
+        payload, or of what an HTTP client read at once, whose size nothing shows. Small blobs are therefore always
+        copied, large ones when the buffers that they are known to keep alive are more than twice as large.
+        """
+        if self.length <= COPIED_BYTES_MAX or self.held_bytes() > 2 * self.length:
+            return Blob([b"".join(self._pieces)], self.length)
+        return self
+
+    def held_bytes(self) -> int:
+        """The size of the buffers that the pieces keep alive, as far as Python shows it."""
+        owners = {id(owner): owner for owner in map(_owner, self._pieces)}
+        return sum(memoryview(owner).nbytes for owner in owners.values())
+
+
+def _owner(piece: Buffer) -> Buffer:
+    return piece.obj if isinstance(piece, memoryview) else piece  # type: ignore[return-value]  # typed as object
+
+
+COPIED_BYTES_MAX = 32 << 10
+"""Blobs up to this size are copied when they are cached, which takes a few microseconds."""
 
 BLOB_OVERHEAD_BYTES = 1024
 """Counted for each blob beside its bytes, so that a cache full of tiny payloads respects its bound too."""
 
 
 class Cache:
-    """Blobs by object id, at most `bytes_max` bytes in total, overhead included."""
+    """Blobs by object id, at most `bytes_max` bytes in total, overhead included. What is counted is what is held."""
 
     def __init__(self, bytes_max: int) -> None:
         self._blobs: OrderedDict[ObjectId, Blob] = OrderedDict()
@@ -64,11 +89,13 @@ class Cache:
         """Add a blob, unless it is larger than half the bound: it would evict nearly everything else."""
         if blob.length > self._bytes_max // 2 or object_id in self._blobs:
             return
+        blob = blob.kept()
+        blob.counted_bytes = max(blob.length, blob.held_bytes()) + BLOB_OVERHEAD_BYTES
         self._blobs[object_id] = blob
-        self.bytes += blob.length + BLOB_OVERHEAD_BYTES
+        self.bytes += blob.counted_bytes
         while self.bytes > self._bytes_max:
             _, evicted = self._blobs.popitem(last=False)
-            self.bytes -= evicted.length + BLOB_OVERHEAD_BYTES
+            self.bytes -= evicted.counted_bytes
 
     def get(self, object_id: ObjectId) -> Blob | None:
         """A blob, which becomes the most recently used; None when it is not cached."""

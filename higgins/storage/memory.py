@@ -93,7 +93,9 @@ class MemoryStore:
         length = sum(map(len, pieces))
         if length > REFERENCED_BYTES_MAX:
             return Blob([self._arena.append(pieces)], length)
-        return Blob([bytes(piece) if isinstance(piece, bytearray) else piece for piece in pieces], length)
+        blob = Blob([bytes(piece) if isinstance(piece, bytearray) else piece for piece in pieces], length)
+        # A small batch of a large request must not keep the whole request alive.
+        return blob.kept() if blob.held_bytes() > 2 * length else blob
 
     def _blob(self, key: ObjectKey) -> Blob:
         try:

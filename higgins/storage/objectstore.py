@@ -24,6 +24,7 @@ from obstore.store import from_url
 from higgins.model.errors import Corrupt, ObjectExists, ObjectMissing, StorageUnavailable, Unfit
 from higgins.model.pointer import Buffer, ObjectKey
 from higgins.runtime import Runtime
+from higgins.storage.cache import COPIED_BYTES_MAX
 from higgins.storage.settings import StoreSettings
 from higgins.storage.store import ListedObject, StoreTraits
 
@@ -67,12 +68,12 @@ class ObjectStore:
 
     async def get(self, key: ObjectKey, *, durable: bool = False) -> memoryview:
         # An object store makes an object visible only once it is durable, so `durable` needs nothing more.
-        return await self._call("read", key, lambda: memoryview(obstore.get(self._with_retries, key).bytes()))
+        return await self._call("read", key, lambda: _own(memoryview(obstore.get(self._with_retries, key).bytes())))
 
     async def get_range(self, key: ObjectKey, position: int, length: int) -> memoryview:
         def call() -> memoryview:
             try:
-                return memoryview(obstore.get_range(self._with_retries, key, start=position, length=length))
+                return _own(memoryview(obstore.get_range(self._with_retries, key, start=position, length=length)))
             except FileNotFoundError:
                 raise
             except BaseError:
@@ -122,6 +123,11 @@ class ObjectStore:
             ) from error
         except (BaseError, OSError) as error:
             raise StorageUnavailable(f"The request for {key} failed: {_first_line(error)}") from error
+
+
+def _own(body: memoryview) -> memoryview:
+    """The same bytes, of which nothing else is kept alive: a small body is a view of all that was read at once."""
+    return memoryview(bytes(body)) if len(body) <= COPIED_BYTES_MAX else body
 
 
 def _first_line(error: BaseException) -> str:
