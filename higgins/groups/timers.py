@@ -45,7 +45,9 @@ class Timers(Generic[T]):
         item.wake_ms = at_ms
         heapq.heappush(self._heap, (at_ms, next(self._order), item))
         if len(self._heap) > 2 * self._live + STALE_MAX:
-            self._heap = [entry for entry in self._heap if entry[2].wake_ms == entry[0]]
+            # One entry for each item: where a deadline was set to the same time again, several would count.
+            live = {id(entry[2]): entry for entry in self._heap if entry[2].wake_ms == entry[0]}
+            self._heap = list(live.values())
             heapq.heapify(self._heap)
         if earliest_ms is None or at_ms < earliest_ms:
             self.notify()

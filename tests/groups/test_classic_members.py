@@ -328,3 +328,50 @@ def test_a_stall_extends_no_rebalance_beyond_its_full_timeout() -> None:
             story >> Stalled(95_000)
         story >> heartbeat(7, "b", 2) << replied(7, code=ErrorCode.REBALANCE_IN_PROGRESS)
     assert story >> At(29_999 + REBALANCE_MS) << Saved(generation=3, members=["a"]) << replied(6, generation=3)
+
+
+def test_a_rebalance_ends_the_time_for_fetching_assignments() -> None:
+    """The members of a generation that another has replaced are no longer waited for, nor removed."""
+    long = {"session_timeout_ms": 300_000}
+    story = Playbook()
+    assert (
+        story
+        >> join(1, "a", **long)
+        << Saved(generation=1)
+        << replied(1)
+        >> join(2, "b", **long)
+        >> rejoin(3, "a", **long)
+        << Saved(generation=2)
+        << replied(3)
+        << replied(2)
+        >> At(30_000)
+        >> join(4, "c", **long)
+        >> rejoin(5, "a", **long)
+        >> heartbeat(6, "b", 2)
+        << replied(6, code=ErrorCode.REBALANCE_IN_PROGRESS)
+        # Generation 2 had until 60 s; generation 3 begins one rebalance timeout after c joined.
+        >> At(89_999)
+        >> heartbeat(7, "b", 2)
+        << replied(7, code=ErrorCode.REBALANCE_IN_PROGRESS)
+        >> At(90_000)
+        << Saved(generation=3, members=["a", "c"])
+        << replied(5, member_id="a", leader="a", generation=3)
+        << replied(4, member_id="c", leader="a", generation=3)
+    )
+
+
+def test_a_group_whose_members_have_all_fetched_their_assignments_stays_stable() -> None:
+    long = {"session_timeout_ms": 300_000}
+    story = Playbook()
+    assert (
+        story
+        >> join(1, "a", **long)
+        << Saved(generation=1)
+        << replied(1)
+        >> sync(2, "a", 1, assignments={"a": b"A"})
+        << Saved(generation=1, assignments={"a": b"A"})
+        << replied(2, assignment=b"A")
+        >> At(REBALANCE_MS + 1)
+        >> heartbeat(3, "a", 1)
+        << replied(3, code=ErrorCode.NONE)
+    )
