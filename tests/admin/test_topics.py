@@ -43,7 +43,8 @@ UNCREATABLE = {
     "invalid name": (NewTopic("a/b"), "INVALID_TOPIC_EXCEPTION"),
     "no partitions": (NewTopic("new", 0), "INVALID_PARTITIONS"),
     "negative partitions": (NewTopic("new", -2), "INVALID_PARTITIONS"),
-    "too many partitions": (NewTopic("new", 2_000_000_000), "POLICY_VIOLATION"),
+    "too many partitions": (NewTopic("new", 100_001), "POLICY_VIOLATION"),
+    "far too many partitions": (NewTopic("new", 2_000_000_000), "POLICY_VIOLATION"),
     "no replicas": (NewTopic("new", 1, 0), "INVALID_REPLICATION_FACTOR"),
     "too many replicas": (NewTopic("new", 1, 33), "INVALID_REPLICATION_FACTOR"),
     "unknown config": (NewTopic("new", configs={"no.such": "1"}), "INVALID_CONFIG"),
@@ -73,6 +74,11 @@ async def test_a_topic_that_cannot_be_created_is_refused_and_others_are_created(
     assert codes(results) == [expected, "NONE"]
     assert results[0].message.endswith((".", "?")), "a refusal says why"
     assert partitions(admin) == ({"t": 1} if validate_only else {"t": 1, "good": 1})
+
+
+async def test_a_topic_can_have_as_many_partitions_as_the_limit_says(autojump_clock, admin):
+    (created,) = await admin.topics.create([NewTopic("new", 100_000)], validate_only=True)
+    assert created.partitions == 100_000
 
 
 async def test_a_topic_has_the_brokers_defaults_where_it_says_nothing(autojump_clock, admin):

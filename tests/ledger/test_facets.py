@@ -60,6 +60,12 @@ def test_a_topic_needs_a_possible_number_of_partitions(chronicle: Chronicle, par
     assert chronicle.refusal(CreateTopic("t", OTHER, partitions)) == ErrorCode.INVALID_PARTITIONS
 
 
+@pytest.mark.parametrize("partitions", [1, PARTITIONS_MAX])
+def test_a_topic_can_have_as_many_partitions_as_the_limit_says(chronicle: Chronicle, partitions: int) -> None:
+    chronicle.one(CreateTopic("t", OTHER, partitions))
+    assert chronicle.state.topics.by_name["t"].partitions == partitions
+
+
 @pytest.mark.parametrize("name", ["", ".", "..", "a b", "é", "x" * 250])
 def test_a_topic_needs_a_legal_name(chronicle: Chronicle, name: str) -> None:
     assert chronicle.refusal(CreateTopic(name, OTHER, 1)) == ErrorCode.INVALID_TOPIC_EXCEPTION

@@ -34,6 +34,8 @@ def test_partitions_are_added_and_never_taken_away(chronicle: Chronicle) -> None
     assert chronicle.one(append(topic_id, plain(1), partition=4)) == [0]
     for partitions in (5, 4, 0, -1, PARTITIONS_MAX + 1):
         assert chronicle.refusal(AddPartitions(topic_id, partitions)) == ErrorCode.INVALID_PARTITIONS
+    chronicle.one(AddPartitions(topic_id, PARTITIONS_MAX))
+    assert chronicle.state.topics.by_name["t"].partitions == PARTITIONS_MAX
     assert chronicle.refusal(AddPartitions(OTHER, 9)) == ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
     assert digest(chronicle.restored().state) == digest(chronicle.state)
 
