@@ -21,15 +21,12 @@ from higgins.client import (
     ClientSettings,
     Cluster,
     ConsumedRecord,
-    Consumer,
-    Stored,
     open_cluster,
-    open_producer,
 )
-from higgins.client.offsets import EARLIEST
 from higgins.runtime import LoopThread, Ready, Runtime
 from higgins.settings import Flags, Settings, load
 from higgins.testing.events import Events, describe
+from higgins.testing.records import Headers, Value, read_records, to_bytes, wait_until_idle, write_records
 
 T = TypeVar("T")
 
@@ -77,57 +74,59 @@ class RunningBroker:
         self._run(lambda cluster: Admin(cluster).create_topic(name, partitions=partitions, configs=configs))
 
     def produce(
-        self, topic: str, *values: bytes | None, key: bytes | None = None, partition: int | None = None
+        self,
+        topic: str,
+        *values: Value,
+        key: Value = None,
+        partition: int | None = None,
+        headers: Headers | None = None,
     ) -> None:
         """Write records as input for the program under test. The topic is created if it does not exist.
 
-        Raises: ClientError unless every record is stored.
+        Text is stored as UTF-8, a dict or list as JSON.
+
+        Raises: ClientError unless every record is stored; TypeError for a value of another type.
         """
-
-        async def write(cluster: Cluster) -> None:
-            await cluster.topic(topic, create=True)
-            async with open_producer(cluster) as producer:
-                results = [await producer.send(topic, value, key=key, partition=partition) for value in values]
-                for future in results:
-                    result = await future.wait()
-                    if not isinstance(result, Stored):
-                        raise ClientError(f"A record for '{topic}' was not stored: {result.message}")
-
-        self._run(write)
+        encoded, encoded_key = [to_bytes(value) for value in values], to_bytes(key, "The key")
+        self._run(lambda cluster: write_records(cluster, topic, encoded, encoded_key, partition, headers or {}))
 
     def records(
-        self, topic: str, count: int = 1, *, timeout_s: float = RECORDS_TIMEOUT_S
+        self, topic: str, count: int | None = None, *, timeout_s: float = RECORDS_TIMEOUT_S
     ) -> list[ConsumedRecord]:
-        """Read a topic from its beginning until there are at least `count` records; ordered within each partition.
+        """All records of a topic, from its beginning; ordered within each partition.
+
+        Waits until the operators that derive the topic have processed all of their input. So without `count`, an
+        empty list means that nothing was written or derived. With `count`, waits also until there are at least that
+        many records: give it when the program under test writes in the background.
 
         Raises: AssertionError after `timeout_s`, with the records that were there.
         """
+        return self._run(lambda cluster: read_records(cluster, topic, count, timeout_s))
 
-        async def read(cluster: Cluster) -> list[ConsumedRecord]:
-            metadata = await cluster.topic(topic, create=False)
-            consumer = Consumer(cluster)
-            consumer.assign(dict.fromkeys([(topic, partition) for partition in metadata.leaders], EARLIEST))
-            records: list[ConsumedRecord] = []
+    def wait_until_idle(self, *, timeout_s: float = RECORDS_TIMEOUT_S) -> None:
+        """Wait until all operators have processed all of their input. Raises: AssertionError after `timeout_s`."""
+
+        async def wait(cluster: Cluster) -> None:
             with trio.move_on_after(timeout_s):
-                while len(records) < count:
-                    records += await consumer.poll(timeout_s)
-            if len(records) < count:
-                shown = [record.value for record in records[:10]]
-                raise AssertionError(
-                    f"Topic '{topic}' has {len(records)} records after {timeout_s:g} s, not {count}: {shown}"
-                )
-            return records
+                return await wait_until_idle(cluster)
+            raise AssertionError(f"The operators did not process all of their input within {timeout_s:g} s.")
 
-        return self._run(read)
+        self._run(wait)
 
-    def apply(self, topography: str) -> list[str]:
-        """Apply the text of a topography, as `higgins apply` does with a file, and return the changes.
+    def apply(self, topography: str | Path) -> list[str]:
+        """Apply a topography, given as text or as the path of a file, and return the changes.
 
         Raises: ClientError, with one line for each error in the text.
         """
 
+        text = topography.read_text("utf-8-sig") if isinstance(topography, Path) else topography
+        if not isinstance(text, str):
+            raise TypeError(f"A topography is a str or a Path, not {type(text).__name__}.")
+        if text.endswith(".toml"):
+            raise ValueError(f"'{text}' is the name of a file. Pass Path('{text}'), or the text of a topography.")
+
         async def apply(cluster: Cluster) -> list[str]:
-            response = await Admin(cluster).private("apply", {"document": topography})
+            response = await Admin(cluster).private("apply", {"document": text})
             result = msgspec.convert(response, _ApplyResult)
             if result.errors:
                 raise ClientError("\n".join(f"line {error.line}: {error.message}" for error in result.errors))

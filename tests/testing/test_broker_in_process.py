@@ -108,7 +108,7 @@ def test_records_in_a_directory_outlive_the_block(tmp_path: Path) -> None:
 def test_missing_records_raise_with_the_records_that_came() -> None:
     with higgins.testing.broker() as broker:
         broker.produce("t", b"only this")
-        with pytest.raises(AssertionError, match=r"has 1 records after 0.1 s, not 2: \[b'only this'\]"):
+        with pytest.raises(AssertionError, match=r"has 1 record after 0.1 s, not 2: \[b'only this'\]"):
             broker.records("t", 2, timeout_s=0.1)
 
 
@@ -122,6 +122,89 @@ def test_a_topography_is_applied() -> None:
             broker.apply(text.replace('"filter"', '"filtre"'))
         with pytest.raises(ClientError, match="is written by operator 'large'"):
             broker.produce("large", b"mine")
+
+
+CHAIN = """
+[streams.orders]
+format = "json"
+
+[streams.large]
+base = "orders"
+type = "filter"
+where = "qty > 5"
+
+[streams.huge]
+base = "large"
+type = "filter"
+where = "qty > 500"
+"""
+
+
+def test_records_waits_for_all_operators_above_a_topic() -> None:
+    with higgins.testing.broker(num_partitions=3) as broker:
+        broker.apply(CHAIN)
+        for round_number in range(1, 6):
+            broker.produce("orders", *({"qty": qty} for qty in range(1_000)), key=str(round_number))
+            assert len(broker.records("large")) == 994 * round_number
+            assert len(broker.records("huge")) == 499 * round_number
+        assert len(broker.records("orders", 1)) == 5_000, "all of them, not only as many as were waited for"
+
+
+def test_a_derived_topic_without_records_is_read_as_empty() -> None:
+    with higgins.testing.broker() as broker:
+        broker.apply(CHAIN)
+        broker.produce("orders", {"qty": 7})
+        assert broker.records("huge") == []
+        broker.wait_until_idle()
+        assert len(broker.records("large")) == 1
+
+
+def test_an_operator_that_does_not_finish_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def idle(_task: object) -> None:
+        await trio.sleep_forever()
+
+    with higgins.testing.broker() as broker:
+        broker.apply(CHAIN)
+        monkeypatch.setattr("higgins.operators.task.Task.run", idle)
+        broker.apply(CHAIN.replace("qty > 500", "qty > 400"))
+        broker.produce("orders", {"qty": 7})
+        with pytest.raises(AssertionError, match=r": \[\]\. Operator 'huge' is 1 record behind in partition 0"):
+            broker.records("huge", timeout_s=0.3)
+        with pytest.raises(AssertionError, match=r"did not process all of their input within 0\.3 s"):
+            broker.wait_until_idle(timeout_s=0.3)
+
+
+def test_text_and_documents_become_bytes() -> None:
+    with higgins.testing.broker() as broker:
+        headers = {"text": "caf\u00e9", "bytes": b"\xff", "none": None}
+        broker.produce("t", "caf\u00e9", {"qty": 1}, [1, "a"], b"\xff", bytearray(b"b"), None, key="k", headers=headers)
+        records = broker.records("t")
+        assert [one.value for one in records] == ["caf\u00e9".encode(), b'{"qty":1}', b'[1,"a"]', b"\xff", b"b", None]
+        assert {one.key for one in records} == {b"k"}
+        assert list(records[0].headers) == [("text", "caf\u00e9".encode()), ("bytes", b"\xff"), ("none", None)]
+
+
+@pytest.mark.parametrize("value", [7, 1.5, True, {1}, object()])
+def test_values_of_other_types_are_refused_before_anything_is_stored(value: object) -> None:
+    with higgins.testing.broker() as broker:
+        broker.create_topic("t")
+        for arguments in ({"key": value}, {"headers": {"h": value}}):
+            with pytest.raises(TypeError, match=f"of type {type(value).__name__}. Pass bytes, a str"):
+                broker.produce("t", b"v", **arguments)  # type: ignore[arg-type]
+        with pytest.raises(TypeError, match=f"of type {type(value).__name__}. Pass bytes, a str"):
+            broker.produce("t", b"v", value)  # type: ignore[arg-type]
+        assert broker.records("t") == []
+
+
+def test_a_topography_may_be_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "topography.toml"
+    file.write_bytes(b"\xef\xbb\xbf" + CHAIN.encode())
+    with higgins.testing.broker() as broker:
+        assert any("large" in change for change in broker.apply(file))
+        with pytest.raises(ValueError, match=r"Pass Path\('topography.toml'\)"):
+            broker.apply("topography.toml")
+        with pytest.raises(TypeError, match="not bytes"):
+            broker.apply(CHAIN.encode())  # type: ignore[arg-type]
 
 
 async def test_it_can_be_used_in_another_event_loop() -> None:
