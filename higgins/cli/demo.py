@@ -1,6 +1,7 @@
 """`higgins demo`: start a broker, write orders, and show them beside the stream that an operator derives."""
 
 import itertools
+import shlex
 import shutil
 import sys
 from collections.abc import Sequence
@@ -12,6 +13,7 @@ from cyclopts import Parameter
 
 from higgins.broker import Broker
 from higgins.cli.common import DEFAULT_BOOTSTRAP, Json, parse_duration, print_json, run_async
+from higgins.cli.own_command import own_command
 from higgins.cli.serving import bound_addresses, describe, serving, settings_from
 from higgins.cli.topography import apply_text
 from higgins.client import (
@@ -97,10 +99,14 @@ async def _demo(flags: Flags, lasts: str, rate: float, json: bool) -> None:
             print("\n".join(describe(settings)), flush=True)
         with trio.move_on_after(lasts_s):
             await _play(broker, rate, json)
-    where = settings.store.url
-    if json:
-        return
-    print(f"\nStopped. All records are in {where}. To continue: higgins up --store {where}")
+    if not json:
+        print(f"\n{_ending(settings.store.url)}")
+
+
+def _ending(store: str) -> str:
+    if store.startswith("memory:"):
+        return "Stopped. The records were in memory and are gone."
+    return f"Stopped. All records are in {store}. To continue: {own_command()} up --store {shlex.quote(store)}"
 
 
 async def _play(broker: Broker, rate: float, json: bool) -> None:
@@ -133,8 +139,8 @@ def _explain(bootstrap: str) -> None:
         f"{TOPOGRAPHY}\n"
         f"Meanwhile, from another terminal, with any Kafka client:\n"
         f"  kcat -C -b {bootstrap} -t {DERIVED}\n"
-        f"  higgins consume {DERIVED}{flag}\n"
-        f"  higgins operator list{flag}\n"
+        f"  {own_command()} consume {DERIVED}{flag}\n"
+        f"  {own_command()} operator list{flag}\n"
         "Ctrl-C stops it.\n",
         flush=True,
     )
