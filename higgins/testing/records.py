@@ -5,7 +5,7 @@ finished. So a read first waits until the operators that write the topic, direct
 processed all of their input. Then it reads up to the end.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TypeAlias, TypeVar
 
 import msgspec
@@ -15,7 +15,7 @@ import trio.testing
 from higgins.client import Admin, ClientError, Cluster, ConsumedRecord, Consumer, Stored, open_producer
 from higgins.client.offsets import EARLIEST, LATEST, list_offsets
 
-Value: TypeAlias = bytes | str | dict[str, object] | list[object] | None
+Value: TypeAlias = bytes | bytearray | memoryview | str | Mapping[str, object] | Sequence[object] | None
 """A key or value: bytes as they are, text as UTF-8, a dict or list as JSON, None for a null."""
 Headers: TypeAlias = Mapping[str, bytes | str | None]
 
@@ -50,7 +50,7 @@ def to_bytes(value: object, what: str = "A value") -> bytes | None:
             return bytes(value)
         case str():
             return value.encode()
-        case dict() | list():
+        case dict() | list() | tuple():
             return msgspec.json.encode(value)
     raise TypeError(
         f"{what} is of type {type(value).__name__}. Pass bytes, a str (stored as UTF-8), a dict or list (stored as "
