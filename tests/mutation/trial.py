@@ -20,6 +20,9 @@ SLOWER_MAX = 5
 
 START_S = 20.0
 
+ENOUGH = 0.5
+"""A mistake that survives this part of all tests, those that call its function, is not tried again with the others."""
+
 
 class Verdict(StrEnum):
     """What became of a mistake."""
@@ -123,7 +126,7 @@ class Trials:
         if tests:
             files = sorted({test.partition("::")[0] for test in tests})
             verdict = self._verdict(files, tests, sum(reach.seconds[test] for test in tests))
-        if tests is None or (tests and verdict.survives):
+        if tests is None or (tests and verdict.survives and len(tests) < ENOUGH * len(reach.calls)):
             verdict = self._verdict(self._tests, None, total)
         if self._then and verdict.survives:
             verdict = self._verdict(self._then, None, BASE_SECONDS_MAX)
