@@ -45,6 +45,8 @@ def metadata_corners(s: Script) -> None:
         look("unknown, to be created", named(s.name("new")), allow_auto_topic_creation=True)
         look("invalid, to be created", named("a/b"), allow_auto_topic_creation=True)
     look("as long as can be", named(name), named("y" * 250))
+    s.do(CreateTopicsRequest([CreatableTopic(s.name("o.p"), 1, 1)], 10_000, False))
+    look("unknown, but alike", named(s.name("o_p")), allow_auto_topic_creation=True)
     if 8 <= s.version <= 10:
         look("operations of the cluster", named(name), include_cluster_authorized_operations=True)
     if s.version >= 8:
@@ -93,6 +95,13 @@ def create_topics_corners(s: Script) -> None:
     create("good beside invalid", CreatableTopic(s.name("c"), 1, 1), CreatableTopic("a/b", 1, 1))
     create("as long as can be", CreatableTopic(s.name("l").ljust(249, "x"), 1, 1))
     create("a dot where an underscore is", CreatableTopic(s.name("d_e"), 1, 1))
+    create("an underscore where a dot is", CreatableTopic(s.name("d.e"), 1, 1))
+    create("alike, only checked", CreatableTopic(s.name("d.e"), 1, 1), validate_only=True)
+    create("alike, bad config", CreatableTopic(s.name("d.e"), 1, 1, [], [CreatableTopicConfig("x", "y")]))
+    create("alike, no partitions", CreatableTopic(s.name("d.e"), 0, 1))
+    create("good beside alike", CreatableTopic(s.name("d2"), 1, 1), CreatableTopic(s.name("d.e"), 1, 1))
+    s.do(DeleteTopicsRequest([DeleteTopicState(s.name("d_e"))], [s.name("d_e")], 10_000))
+    create("free again", CreatableTopic(s.name("d.e"), 1, 1))
     create("too many partitions", CreatableTopic(s.name("m"), MANY, 1), validate_only=True)
     create("far too many replicas", CreatableTopic(s.name("m"), 1, 30_000), validate_only=True)
     create("no time", CreatableTopic(s.name("n"), 1, 1), timeout_ms=0)

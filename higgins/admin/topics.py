@@ -125,6 +125,7 @@ class TopicAdmin:
                 raise Refused(ErrorCode.INVALID_TOPIC_EXCEPTION, error_message)
             if topic.name in self._state.topics.by_name:
                 raise Refused(ErrorCode.TOPIC_ALREADY_EXISTS, f"Topic '{topic.name}' already exists.")
+            self._state.topics.check_collision(topic.name)
             configs = new_topic_configs(topic.configs)
             partitions, replication = self._shape(topic)
         except Refused as refusal:

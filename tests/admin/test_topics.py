@@ -65,6 +65,18 @@ UNCREATABLE = {
 }
 
 
+async def test_a_name_that_differs_only_in_dots_and_underscores_is_free_after_deletion(autojump_clock, admin):
+    await admin.topics.create([NewTopic("metrics.cpu_load", 1)])
+    alike = NewTopic("metrics_cpu.load", 1)
+    for validate_only in (True, False):
+        (refusal,) = await admin.topics.create([alike], validate_only=validate_only)
+        assert refusal.code is ErrorCode.INVALID_TOPIC_EXCEPTION and "'metrics.cpu_load'" in refusal.message
+    refusals = await admin.topics.auto_create([alike.name], is_allowed=True)
+    assert refusals[alike.name].code is ErrorCode.INVALID_TOPIC_EXCEPTION
+    await admin.topics.delete([admin.topics.find("metrics.cpu_load")])
+    assert codes(await admin.topics.create([alike])) == ["NONE"]
+
+
 @pytest.mark.parametrize("topic, expected", UNCREATABLE.values(), ids=UNCREATABLE.keys())
 @pytest.mark.parametrize("validate_only", [False, True])
 async def test_a_topic_that_cannot_be_created_is_refused_and_others_are_created(

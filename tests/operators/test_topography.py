@@ -365,3 +365,18 @@ def test_a_source_of_an_earlier_file_that_was_deleted_is_made_again_when_needed(
     world.state.topics.by_id.clear()
     world.apply(LARGE)
     assert world.partitions() == {"orders": 2, "large": 2}
+
+
+def test_a_topic_that_collides_with_another_is_refused_with_its_line() -> None:
+    world = World()
+    world.create("metrics.cpu_load", 1)
+    source = '[streams.cpu]\ntopic = "metrics_cpu.load"\n'
+    derived = ORDERS + '[streams.large]\nbase = "orders"\nwhere = "qty > 1"\ntopic = "metrics_cpu_load"\n'
+    for text, line in ((source, 2), (derived, derived.count("\n"))):
+        (at, message), *others = world.problems(text).items()
+        assert at == line and "collides with topic 'metrics.cpu_load'" in message and not others
+
+
+def test_two_topics_of_one_file_that_collide_are_refused() -> None:
+    messages = World().problems('[streams."a.b"]\n[streams.a_b]\n')
+    assert messages.keys() == {2} and "'a_b' collides with topic 'a.b'" in messages[2]

@@ -126,6 +126,8 @@ async def _create(
     return {
         name: ErrorCode.LEADER_NOT_AVAILABLE if refusal.code in NOT_COMMITTED else refusal.code
         for name, refusal in refusals.items()
+        # The name is valid by itself, so it collides with another topic. Kafka says here that the topic is unknown.
+        if refusal.code is not ErrorCode.INVALID_TOPIC_EXCEPTION
     }
 
 

@@ -83,6 +83,7 @@ class CreateTopic(Proposal[None], frozen=True, tag=10):
             raise Refused(ErrorCode.INVALID_TOPIC_EXCEPTION, error_message)
         if self.name in topics.by_name or self.topic_id in topics.by_id:
             raise Refused(ErrorCode.TOPIC_ALREADY_EXISTS, f"Topic '{self.name}' already exists.")
+        topics.check_collision(self.name)
         if not 1 <= self.partitions <= PARTITIONS_MAX:
             raise Refused(
                 ErrorCode.INVALID_PARTITIONS,
@@ -145,13 +146,29 @@ class Topics(Facet, name="topics"):
     ROW = Topic
 
     def __init__(
-        self, by_id: MutableMapping[TopicId, Topic] | None = None, by_name: MutableMapping[str, Topic] | None = None
+        self,
+        by_id: MutableMapping[TopicId, Topic] | None = None,
+        by_name: MutableMapping[str, Topic] | None = None,
+        alike: MutableMapping[str, tuple[str, ...]] | None = None,
     ) -> None:
         self.by_id: MutableMapping[TopicId, Topic] = {} if by_id is None else by_id
         self.by_name: MutableMapping[str, Topic] = {} if by_name is None else by_name
+        # The names that are equal once each "." is a "_". Stores that were written before collisions were refused may
+        # have several.
+        self._alike: MutableMapping[str, tuple[str, ...]] = {} if alike is None else alike
 
     def draft(self) -> "Topics":
-        return Topics(Overlay(self.by_id), Overlay(self.by_name))
+        return Topics(Overlay(self.by_id), Overlay(self.by_name), Overlay(self._alike))
+
+    def colliding(self, name: str) -> str | None:
+        """Another topic whose name differs from this one only in "." and "_"."""
+        return next((other for other in self._alike.get(metric_name(name), ()) if other != name), None)
+
+    def check_collision(self, name: str) -> None:
+        """Raises: Refused(INVALID_TOPIC_EXCEPTION) if the name collides with that of another topic."""
+        other = self.colliding(name)
+        if other is not None:
+            raise Refused(ErrorCode.INVALID_TOPIC_EXCEPTION, collision_message(name, other))
 
     @folds(TopicCreated)
     def create(self, fact: TopicCreated, moment: Moment, state: Facets) -> None:
@@ -169,8 +186,15 @@ class Topics(Facet, name="topics"):
 
     @folds(TopicDeleted)
     def _delete(self, fact: TopicDeleted, moment: Moment, state: Facets) -> None:
-        del self.by_name[self.by_id[fact.topic_id].name]
+        name = self.by_id[fact.topic_id].name
+        del self.by_name[name]
         del self.by_id[fact.topic_id]
+        key = metric_name(name)
+        others = tuple(other for other in self._alike[key] if other != name)
+        if others:
+            self._alike[key] = others
+        else:
+            del self._alike[key]
 
     @folds(TopicOwned)
     def _own(self, fact: TopicOwned, moment: Moment, state: Facets) -> None:
@@ -192,5 +216,20 @@ class Topics(Facet, name="topics"):
             self._put(topic)
 
     def _put(self, topic: Topic) -> None:
+        if topic.name not in self.by_name:
+            key = metric_name(topic.name)
+            self._alike[key] = (*self._alike.get(key, ()), topic.name)
         self.by_id[topic.id] = topic
         self.by_name[topic.name] = topic
+
+
+def metric_name(name: str) -> str:
+    """A topic's name as metrics systems write it. Kafka refuses a topic whose metrics another topic has already."""
+    return name.replace(".", "_")
+
+
+def collision_message(name: str, other: str) -> str:
+    return (
+        f"Topic '{name}' collides with topic '{other}': their names differ only in '.' and '_', which metrics do not "
+        "tell apart. Choose another name."
+    )

@@ -12,7 +12,7 @@ from typing import Protocol
 import msgspec
 
 from higgins.ledger.state.tasks import ApplyTopography, AttachTasks, InputPosition, Tasks, TaskSet
-from higgins.ledger.state.topics import CreateTopic, Topic, Topics
+from higgins.ledger.state.topics import CreateTopic, Topic, Topics, collision_message, metric_name
 from higgins.model.errors import Refused
 from higgins.model.names import TopicId
 from higgins.operators.kind import (
@@ -257,6 +257,7 @@ class _Planner:
     def _create(self, topic: PlannedTopic, *, owner: str = "", hidden_for: str = "") -> None:
         if topic.name in self.creations:
             return
+        self._check_collision(topic.name, hidden_for)
         self.creations[topic.name] = CreateTopic(
             topic.name, self._new_topic_id(), topic.partitions, topic.config, owner
         )
@@ -265,6 +266,13 @@ class _Planner:
             self.changes.append(f"Topic '{topic.name}' is created between the stages of '{hidden_for}', with {count}.")
         else:
             self.changes.append(f"Topic '{topic.name}' is created, with {count}.")
+
+    def _check_collision(self, topic: str, hidden_for: str) -> None:
+        alike = [name for name in self.creations if metric_name(name) == metric_name(topic)]
+        other = self._state.topics.colliding(topic) or next(iter(alike), None)
+        if other is not None:
+            streams = (name for name, stream in self.merged.streams.items() if stream.topic == topic)
+            self._report(next(streams, hidden_for), "topic", collision_message(topic, other))
 
     def _topic_of(self, stream: Stream) -> tuple[str, int] | None:
         """The name and partition count of a stream's topic, which may have to be created."""
