@@ -9,7 +9,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from higgins.ledger.commit import commit_key, decode_commit
 from higgins.ledger.committer import Outcome
-from higgins.ledger.ledger import open_ledger
+from higgins.ledger.ledger import Ledger, open_ledger
 from higgins.ledger.settings import LedgerSettings
 from higgins.ledger.snapshot import (
     FOLDER,
@@ -340,7 +340,7 @@ async def test_a_snapshot_with_the_right_digest_and_wrong_contents_is_passed_ove
         "head": signed(body[:8] + b"\xc1" + body[9:]),
         "format": signed(body[:9] + b"\x63" + body[10:]),
         "block": signed(empty + (4).to_bytes(4, "big") + b"\xc1\xc1\xc1\xc1"),
-        "cut block": signed(empty + b"\x00\x00"),
+        "cut block": signed(empty + b"\x00\x00\x00"),
         "unknown facet": signed(empty + (8).to_bytes(4, "big") + b"\x93\xa4what\x01\x90"),
         "short": MAGIC,
     }[what]
@@ -433,3 +433,49 @@ async def test_an_outcome_is_reported_once_and_in_order(autojump_clock: MockCloc
         assert TOPIC in ledger.state.topics.by_id
         numbers = [decode_commit(memoryview(store.objects[commit_key(i + 1)])).head.number for i in range(3)]
         assert numbers == [1, 2, 3] and len(commits(store)) == ledger.state.number
+
+
+# ---- pauses ---------------------------------------------------------------------------------------------------------
+
+
+async def seconds_of(ledger: Ledger, count: int) -> float:
+    """How long a number of commits, one after another, takes."""
+    started_s = trio.current_time()
+    for _ in range(count):
+        await put(ledger)
+    return trio.current_time() - started_s
+
+
+async def test_a_node_pauses_after_its_commits_only_in_company(autojump_clock: MockClock) -> None:
+    store = FakeStore()
+    async with running(store) as ledger:
+        await make_topic(ledger)
+        await trio.sleep(10)
+        assert await seconds_of(ledger, 200) < 0.02, "now and then, in case a node wants to join"
+        async with running(beside(store), 9093):
+            await ledger.barrier()
+            await trio.sleep(1)
+            # As long as another node needs to see the commit and create the next, times 0.2 to 1.2.
+            seconds = await seconds_of(ledger, 100)
+            assert 100 * 0.2 * 0.005 < seconds < 100 * 1.2 * 0.005
+
+
+async def test_the_pause_grows_with_a_slow_store_up_to_its_bound(autojump_clock: MockClock) -> None:
+    store = FakeStore()
+    async with running(store) as ledger, running(beside(store), 9093):
+        await make_topic(ledger)
+
+        def slow(seconds: float) -> None:
+            async def wait(key: str) -> None:
+                await trio.sleep(seconds)
+
+            store.before_create = wait
+
+        for create_s, pause_s in ((0.1, 0.15), (1.0, 0.2)):
+            slow(create_s)
+            await put(ledger)
+            lost = ledger.counts.lost_races
+            seconds = await seconds_of(ledger, 40)
+            # A race that is lost to the other node's signs of life costs a create and no pause.
+            pauses = seconds - (40 + ledger.counts.lost_races - lost) * create_s
+            assert 40 * 0.4 * pause_s < pauses < 40 * 1.0 * pause_s, "random, 0.2 to 1.2 times this"
