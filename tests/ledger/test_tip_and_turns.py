@@ -3,6 +3,7 @@
 import hashlib
 from functools import partial
 
+import msgspec
 import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
@@ -22,7 +23,7 @@ from higgins.ledger.snapshot import (
     save,
     snapshot_key,
 )
-from higgins.ledger.state.runs import RunAppended
+from higgins.ledger.state.runs import IndexRow, RunAppended
 from higgins.ledger.state.sessions import SessionEnded, TakeLease
 from higgins.ledger.state.state import State
 from higgins.ledger.state.topics import CreateTopic, TopicCreated
@@ -324,7 +325,9 @@ def signed(body: bytes) -> bytes:
     return body + hashlib.sha256(body).digest()
 
 
-@pytest.mark.parametrize("what", ["magic", "head", "format", "block", "cut block", "unknown facet", "short"])
+@pytest.mark.parametrize(
+    "what", ["magic", "head", "format", "block", "cut block", "unknown facet", "index of nothing", "short"]
+)
 async def test_a_snapshot_with_the_right_digest_and_wrong_contents_is_passed_over(
     autojump_clock: MockClock, what: str
 ) -> None:
@@ -335,6 +338,8 @@ async def test_a_snapshot_with_the_right_digest_and_wrong_contents_is_passed_ove
     frozen = freeze(State())
     frozen.number = numbers[-1]
     empty = encode_snapshot(frozen, (), b"")[:-32]
+    # A row that belongs to a partition of which there is no row before it.
+    index = msgspec.msgpack.encode(("runs", 1, [IndexRow(TOPIC, 0, [memoryview(bytes(8))] * 6)]))
     store.objects[key] = {
         "magic": signed(b"HGX2" + body[4:]),
         "head": signed(body[:8] + b"\xc1" + body[9:]),
@@ -342,6 +347,7 @@ async def test_a_snapshot_with_the_right_digest_and_wrong_contents_is_passed_ove
         "block": signed(empty + (4).to_bytes(4, "big") + b"\xc1\xc1\xc1\xc1"),
         "cut block": signed(empty + b"\x00\x00\x00"),
         "unknown facet": signed(empty + (8).to_bytes(4, "big") + b"\x93\xa4what\x01\x90"),
+        "index of nothing": signed(empty + len(index).to_bytes(4, "big") + index),
         "short": MAGIC,
     }[what]
     assert (await load_newest(StillRuntime(), store)).number == numbers[0]
@@ -433,6 +439,7 @@ async def test_an_outcome_is_reported_once_and_in_order(autojump_clock: MockCloc
         assert TOPIC in ledger.state.topics.by_id
         numbers = [decode_commit(memoryview(store.objects[commit_key(i + 1)])).head.number for i in range(3)]
         assert numbers == [1, 2, 3] and len(commits(store)) == ledger.state.number
+        assert {commit.head.era for commit in commits(store)} == {1}
 
 
 # ---- pauses ---------------------------------------------------------------------------------------------------------
