@@ -3,6 +3,8 @@
 import msgspec
 import pytest
 
+from higgins.ledger.state import append as append_module
+from higgins.ledger.state import index as index_module
 from higgins.ledger.state import sessions as sessions_module
 from higgins.ledger.state.append import INLINE, RUN_BYTES_MAX, BatchEntry
 from higgins.ledger.state.index import CHUNK_RUNS, Run, RunIndex
@@ -186,7 +188,7 @@ def test_an_index_is_whole_around_the_bounds_of_its_chunks(count: int) -> None:
     assert [len(index.find(0, 100, most)) for most in (1, 10, 11, 20, 21)] == [1, 1, 2, 2, 3]
     assert index.between(2 * last - 1, 2 * last) == [run_at(last - 1), run_at(last)]
     assert index.between(1, 1) == [run_at(0)] and index.between(2, 3) == [run_at(1)]
-    assert index.newest(0) == [run_at(last)] and index.newest(2 * count) == []
+    assert index.newest(0) == index.newest(2 * last + 1) == [run_at(last)] and index.newest(2 * count) == []
     assert index.first_not_before(NOON_MS + last, 0) == [run_at(last)]
     assert index.first_not_before(NOON_MS + last + 1, 0) == []
     assert index.first_not_before(NOON_MS, 2 * last + 1) == [run_at(last)]
@@ -200,6 +202,16 @@ def test_of_equal_times_the_first_run_is_the_newest() -> None:
     assert index.newest(0)[0].base_offset == 4
     assert index.newest(5)[0].base_offset == 4 and index.newest(6)[0].base_offset == 6
     assert index.newest(2 * CHUNK_RUNS)[0].base_offset == 2 * CHUNK_RUNS
+    assert index.newest(2 * CHUNK_RUNS - 1)[0].base_offset == 2 * CHUNK_RUNS - 2
+
+
+def test_what_a_batch_is_and_what_a_run_holds_has_the_same_numbers_for_ever() -> None:
+    # They are stored in commits and snapshots.
+    kinds = (append_module.IDEMPOTENT, append_module.TRANSACTIONAL_DATA)
+    markers = (append_module.COMMIT_MARKER, append_module.ABORT_MARKER)
+    assert (*kinds, *markers) == (0, 1, 2, 3)
+    assert (index_module.TRANSACTIONAL, index_module.CONTROL, index_module.STORED_OFFSETS) == (1, 2, 4)
+    assert (INLINE, append_module.PRODUCER_COLUMNS, index_module.COLUMNS) == (0, 6, 6)
 
 
 # ---- sessions -------------------------------------------------------------------------------------------------------
