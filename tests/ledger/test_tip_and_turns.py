@@ -30,9 +30,10 @@ from higgins.ledger.state.topics import CreateTopic, TopicCreated
 from higgins.ledger.tip import READ_AHEAD, Tip
 from higgins.model.errors import Corrupt, Refused, StorageUnavailable
 from higgins.model.names import TopicId
+from higgins.model.pointer import inline_payload
 from higgins.storage.memory import memory_store
 from higgins.storage.settings import StoreSettings
-from tests.ledger.nodes import TOPIC, StillRuntime, beside, commits, facts, make_topic, put, running, until
+from tests.ledger.nodes import BATCH, TOPIC, StillRuntime, beside, commits, facts, make_topic, put, running, until
 from tests.storage.fakes import FakeStore
 
 
@@ -440,6 +441,9 @@ async def test_an_outcome_is_reported_once_and_in_order(autojump_clock: MockCloc
         numbers = [decode_commit(memoryview(store.objects[commit_key(i + 1)])).head.number for i in range(3)]
         assert numbers == [1, 2, 3] and len(commits(store)) == ledger.state.number
         assert {commit.head.era for commit in commits(store)} == {1}
+        await put(ledger)
+        payload = ledger.state.objects.get(inline_payload(ledger.state.number))
+        assert payload is not None and (payload.length, payload.live) == (len(BATCH), 1)
 
 
 # ---- pauses ---------------------------------------------------------------------------------------------------------

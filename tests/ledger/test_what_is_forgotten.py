@@ -98,6 +98,21 @@ def test_a_repeat_of_part_of_an_older_batch_has_its_offset(chronicle: Chronicle)
     assert send(8, 1) == 8
 
 
+def test_after_the_sequence_2147483647_comes_0(chronicle: Chronicle) -> None:
+    topic, unknown_id, last = chronicle.topic("t", 1), 77, 2_147_483_647
+    sequences = [last - 1, last, 0, 1]
+    for offset, sequence in enumerate(sequences):
+        assert chronicle.one(append(topic, idempotent(unknown_id, sequence))) == [offset]
+    for offset, sequence in enumerate(sequences):
+        assert chronicle.one(append(topic, idempotent(unknown_id, sequence))) == [offset]
+    # A batch may wrap inside, and the one after it continues there.
+    other_id = 78
+    assert chronicle.one(append(topic, idempotent(other_id, last - 1, 4))) == [4]
+    assert chronicle.one(append(topic, idempotent(other_id, 3))) == [GAP]
+    assert chronicle.one(append(topic, idempotent(other_id, 2))) == [8]
+    assert chronicle.one(append(topic, idempotent(other_id, 0, 2))) == [6]
+
+
 def test_sequences_continue_over_a_snapshot(chronicle: Chronicle) -> None:
     topic = chronicle.topic("t", 1)
     producer_id = chronicle.one(GrantProducerIds(1))
