@@ -9,6 +9,7 @@ from higgins.ledger.state import sessions as sessions_module
 from higgins.ledger.state.append import INLINE, RUN_BYTES_MAX, BatchEntry
 from higgins.ledger.state.index import CHUNK_RUNS, Run, RunIndex
 from higgins.ledger.state.offsets import CommitOffsets, DeleteOffsets, OffsetToCommit, group_resource
+from higgins.ledger.state.overlay import Overlay
 from higgins.ledger.state.partitions import AddPartitions, TaskGrowth
 from higgins.ledger.state.producers import GrantProducerIds
 from higgins.ledger.state.runs import HIGH_WATERMARK, Append, DeleteRecords, ReplaceRuns
@@ -348,3 +349,17 @@ def test_an_inline_append_beside_one_in_an_object_counts_only_its_own(chronicle:
     assert chronicle.state.objects.lowest_payload() == chronicle.state.number
     record = chronicle.state.objects.get(runs_of(chronicle, topic, 1)[0].object_id)
     assert record is not None and (record.length, record.live) == (200, 1)
+
+
+def test_what_is_deleted_in_an_overlay_is_there_below_only() -> None:
+    below = {"a": 1, "b": 2}
+    overlay: Overlay[str, int] = Overlay(below)
+    del overlay["a"]
+    with pytest.raises(KeyError):
+        overlay["a"]
+    with pytest.raises(KeyError):
+        overlay["nothing"]
+    assert "a" not in overlay and overlay.get("a") is None and overlay.get("a", 7) == 7
+    assert list(overlay.items()) == [("b", 2)] and len(overlay) == 1
+    overlay["a"] = 3
+    assert overlay["a"] == 3 and dict(overlay) == {"a": 3, "b": 2} and below == {"a": 1, "b": 2}
