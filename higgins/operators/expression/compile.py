@@ -9,6 +9,7 @@ from higgins.operators.expression.documents import DocumentReader
 from higgins.operators.expression.functions import text_of
 from higgins.operators.expression.generate import HELPERS, Program, condition_program
 from higgins.operators.expression.nodes import ExpressionError
+from higgins.operators.expression.parse import parse
 
 _GENERATED = re.compile(r"[\x20-\x7e\n]*")
 
@@ -56,10 +57,7 @@ class Condition:
 
 
 def compile_condition(text: str, *, fields_allowed: bool = True) -> Condition:
-    """Parse, check and compile. Takes milliseconds and imports sqlglot once: use a thread. Raises: ExpressionError."""
-    # Imported here because sqlglot costs 80 ms and 16 MB, which a node without operators should not pay.
-    from higgins.operators.expression.parse import parse  # noqa: PLC0415
-
+    """Parse, check and compile. Takes milliseconds: use a thread. Raises: ExpressionError."""
     program = condition_program(parse(text))
     if program.fields and not fields_allowed:
         raise ExpressionError(

@@ -1,346 +1,584 @@
-"""Text to nodes. sqlglot parses the SQL; its tree is copied into our nodes, by an allow-list of syntax.
+"""Text to nodes: a parser of SQL's scalar expressions, by precedence.
 
-Refused, by name and with line and column: every kind of syntax without a row in the table below, every argument of a
-kind that its row does not name (so that syntax which a later sqlglot adds is refused instead of being ignored), and
-expressions that are too long, too deep or too large. Importing sqlglot takes tens of milliseconds: call in a thread.
+Behaviour: the grammar and the precedence are PostgreSQL's, from loose to tight:
+
+    or | and | not | is | = <> < <= > >= | between, in, like | "||" | + - | * / % | sign | :: | [] and .
+
+A comparison cannot follow a comparison without brackets (`a < b < c`), nor `between`, `in` or `like` one another, also
+as in PostgreSQL. `not` and a sign may begin any operand, and reach as far as their own precedence lets them.
+A test compares all of this with PostgreSQL's own parser.
+
+Why it is written by hand: a general SQL parser accepts far more than is evaluated here, binds `is` and comparisons
+otherwise, joins texts that stand side by side, and loses the places of words, which messages need.
+
+Bounds: DEPTH_MAX levels and NODES_MAX terms, checked while parsing; the parser itself recurses once for each level.
+Refused by name and with line and column: syntax that SQL has and that is not evaluated here.
 """
 
-import re
 from collections.abc import Callable
-from typing import Any, cast
-
-from sqlglot import exp, parse_one
-from sqlglot.errors import ErrorLevel, SqlglotError
+from typing import Any, NamedTuple, cast
 
 from higgins.model.suggest import did_you_mean
 from higgins.operators.expression import nodes
-from higgins.operators.expression.functions import ARITY, DATE_PARTS
+from higgins.operators.expression.functions import ARITY, DATE_PARTS, INTEGER_MAX
 from higgins.operators.expression.nodes import ExpressionError, Node
+from higgins.operators.expression.tokens import Token, error_at, shown, tokenize
 
-TEXT_CHARACTERS_MAX = 8_192
 NODES_MAX = 1_000
 DEPTH_MAX = 32
-INTEGER_MAX = 2**63 - 1
-_TOO_DEEP = f"The expression is nested too deeply; at most {DEPTH_MAX} levels are allowed. Simplify it."
-_UNREADABLE_NAME = re.compile(r'["\\\x00-\x1f]')
+
+OR, AND, NOT, IS, COMPARISON, RANGE, JOIN, SUM, PRODUCT, SIGN, CAST = range(1, 12)
+"""Precedences of infix operators and of the two prefix operators, from loose to tight."""
+
+_COMPARISONS: dict[str, nodes.ComparisonSign] = {
+    "=": "=", "==": "=", "<>": "<>", "!=": "<>", "<": "<", "<=": "<=", ">": ">", ">=": ">=",
+}  # fmt: skip
+_ARITHMETIC: dict[str, int] = {"+": SUM, "-": SUM, "*": PRODUCT, "/": PRODUCT, "%": PRODUCT}
+_CASTS: dict[str, nodes.CastType] = {
+    "int": "bigint", "integer": "bigint", "int4": "bigint", "int8": "bigint", "bigint": "bigint", "long": "bigint",
+    "double": "double", "double precision": "double", "float": "double", "float4": "double", "float8": "double",
+    "real": "double",
+    "varchar": "varchar", "text": "varchar", "string": "varchar", "character varying": "varchar",
+    "boolean": "boolean", "bool": "boolean",
+}  # fmt: skip
+_SYNONYMS = {
+    "lcase": "lower", "ucase": "upper", "len": "length", "char_length": "length", "character_length": "length",
+    "substring": "substr", "ceiling": "ceil", "ifnull": "coalesce", "nvl": "coalesce",
+}  # fmt: skip
+_RESERVED = frozenset((
+    "and", "or", "not", "is", "isnull", "notnull", "between", "in", "like", "ilike", "case", "when", "then", "else",
+    "end", "as", "from", "select", "where", "having", "union", "null", "true", "false",
+))  # fmt: skip
+_FIELDS_TOO = frozenset(("end", "is", "in", "isnull"))
+_OPERATORS_NOT_HERE = frozenset((
+    "ilike", "similar", "rlike", "regexp", "glob", "as", "over", "within", "collate", "div", "xor", "at", "overlaps",
+    "where", "having", "union",
+))  # fmt: skip
+"""Words that SQL has behind an operand. Where an operand may stand, they are names of fields."""
+_NOT_HERE = frozenset((
+    "count", "sum", "avg", "min", "max", "first", "last", "array_agg", "string_agg", "stddev", "variance", "row_number",
+    "rank", "lag", "lead", "now", "current_date", "current_time", "current_timestamp", "localtimestamp", "random",
+    "date_trunc", "date_diff", "date_add", "to_timestamp", "strftime", "power", "pow", "sqrt", "exp", "ln", "log",
+    "sign",
+    "greatest", "least", "replace", "split_part", "position", "strpos", "left", "right", "lpad", "rpad", "reverse",
+    "regexp_matches", "regexp_replace", "regexp_like", "json_extract", "try_cast", "safe_cast", "if", "iif", "md5",
+    "sha256", "any", "all", "some", "exists", "concat_ws", "starts_with", "ends_with", "contains", "unnest", "trunc",
+    "initcap",
+))  # fmt: skip
+"""Functions of SQL that are not served, so that they are not called unknown."""
+_UNREADABLE = frozenset('"\\') | frozenset(map(chr, range(32)))
 _SUPPORTED = (
     "field paths (a.b, tags[0]), $key $timestamp $partition $offset $headers['x'], arithmetic, comparison, "
     "and, or, not, in, between, like, is null, case, cast and these functions: " + ", ".join(sorted(ARITY))
 )
 
 
+class _Part(NamedTuple):
+    """A node, where it begins, and how many levels it has."""
+
+    node: Node
+    start: int
+    depth: int
+
+
 def parse(text: str) -> Node:
     """The tree of an expression. Raises: ExpressionError."""
-    if len(text) > TEXT_CHARACTERS_MAX:
-        raise ExpressionError(
-            f"The expression has {len(text)} characters; at most {TEXT_CHARACTERS_MAX} are allowed. Shorten it."
-        )
-    if not text.strip():
+    tokens = tokenize(text)
+    if len(tokens) == 1:
         raise ExpressionError("The expression is empty. Write a condition, for example: qty > 5")
-    try:
-        tree = parse_one(text, error_level=ErrorLevel.IMMEDIATE)
-    except SqlglotError as error:
-        raise _syntax_error(text, error) from error
-    except RecursionError as error:
-        raise ExpressionError(_TOO_DEEP) from error
-    return _Reader(text).read(tree, 1)
+    parser = _Parser(text, tokens)
+    part = parser.expression()
+    parser.end()
+    return part.node
 
 
-def _syntax_error(text: str, error: SqlglotError) -> ExpressionError:
-    details: list[dict[str, Any]] = getattr(error, "errors", [])
-    if not details or not details[0].get("line"):
-        reason = str(error).splitlines()[0].rstrip(".")
-        return ExpressionError(f"This is not a valid expression ({reason}). Check quotes and brackets.")
-    first = details[0]
-    marked = str(first.get("highlight") or "")
-    description = str(first.get("description") or "unexpected text").rstrip(".")
-    if description.startswith("Required keyword"):
-        description = "something is missing"
-    column = max(1, int(first.get("col") or 1) - len(marked) + 1)
-    near = f" at '{marked}'" if marked else ""
-    return ExpressionError(
-        f"Syntax error{near}: {description[0].lower() + description[1:]}.", line=int(first["line"]), column=column
-    )
+class _Parser:
+    """Reads the tokens of one expression from left to right, and counts what it makes of them."""
 
-
-class _Reader:
-    """Copies one sqlglot tree, and counts its nodes to keep it bounded."""
-
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, tokens: list[Token]) -> None:
         self._text = text
+        self._tokens = tokens
+        self._position = 0
+        self._nesting = 0
         self._nodes = 0
 
-    def read(self, tree: exp.Expr, depth: int) -> Node:
+    # Tokens.
+
+    @property
+    def _next(self) -> Token:
+        return self._tokens[self._position]
+
+    def _take(self) -> Token:
+        token = self._tokens[self._position]
+        self._position += 1
+        return token
+
+    def _take_word(self, *words: str) -> Token | None:
+        return self._take() if self._next.word in words else None
+
+    def _take_sign(self, *signs: str) -> Token | None:
+        return self._take() if self._next.is_sign(*signs) else None
+
+    def _expect(self, sign: str) -> None:
+        if not self._take_sign(sign):
+            raise self._unexpected(f"expecting {sign}")
+
+    def _expect_word(self, word: str) -> None:
+        if not self._take_word(word):
+            raise self._unexpected(f"expecting {word}")
+
+    def end(self) -> None:
+        """Raises: ExpressionError, unless everything has been read."""
+        if self._next.kind != "end":
+            raise self._unexpected("")
+
+    # Errors.
+
+    def _error(self, start: int, message: str) -> ExpressionError:
+        return error_at(self._text, start, message)
+
+    def _unsupported(self, start: int, what: str) -> ExpressionError:
+        return self._error(start, f"{what} is not supported in expressions. Supported are {_SUPPORTED}.")
+
+    def _unexpected(self, why: str) -> ExpressionError:
+        """The next token cannot stand here. At the end of the text, the last token is named."""
+        token = self._next
+        if token.kind == "end":
+            last = self._tokens[self._position - 1]
+            return self._error(last.start, f"Syntax error at {shown(last.text)}: {why or 'something is missing'}.")
+        if token.word == "select":
+            return self._unsupported(token.start, "A subquery")
+        if token.word in _OPERATORS_NOT_HERE:
+            return self._unsupported(token.start, shown(token.text))
+        if token.kind == "sign" and token.text not in {"(", ")", "[", "]", ",", ".", *_COMPARISONS, *_ARITHMETIC}:
+            return self._unsupported(token.start, shown(token.text))
+        hint = why
+        before = self._tokens[self._position - 1] if self._position else None
+        if token.word in _RESERVED:
+            hint = hint or f"'{token.word}' is a keyword. Write a field of that name in double quotes: \"{token.text}\""
+        elif before is not None and {token.kind, before.kind} <= {"name", "quoted", "text", "number"}:
+            hint = hint or (
+                "an operator is missing before it. Write a name with spaces or dashes in double quotes, and a text in "
+                "single quotes"
+            )
+        return self._error(token.start, f"Syntax error at {shown(token.text)}: {hint or 'it is not expected here'}.")
+
+    def _made(self, node: Node, start: int, *children: _Part) -> _Part:
+        """A node over its children. Raises: ExpressionError where that is too much."""
         self._nodes += 1
         if self._nodes > NODES_MAX:
-            raise self._error(tree, f"The expression is too large; at most {NODES_MAX} terms are allowed. Shorten it.")
-        if depth > DEPTH_MAX:
-            raise self._error(tree, _TOO_DEEP)
-        row = _KINDS.get(type(tree))
-        if row is None:
-            raise self._unsupported(tree)
-        allowed, read = row
-        self._check_arguments(tree, allowed)
-        return read(self, tree, depth + 1)
+            raise self._error(start, f"The expression is too large; at most {NODES_MAX} terms are allowed. Shorten it.")
+        depth = 1 + max((child.depth for child in children), default=0)
+        return self._checked(_Part(node, start, depth))
 
-    def _check_arguments(self, tree: exp.Expr, allowed: tuple[str, ...]) -> None:
-        for name, value in tree.args.items():
-            if value not in (None, False, [], "") and name not in allowed:
-                raise self._error(tree, f"'{name}' of {_kind(tree)} is not supported in expressions. Remove it.")
+    def _checked(self, part: _Part) -> _Part:
+        if part.depth > DEPTH_MAX:
+            raise self._too_deep(part.start)
+        return part
 
-    def _unsupported(self, tree: exp.Expr) -> ExpressionError:
-        return self._error(tree, f"{_kind(tree)} is not supported in expressions. Supported are {_SUPPORTED}.")
+    def _too_deep(self, start: int) -> ExpressionError:
+        return self._error(
+            start, f"The expression is nested too deeply; at most {DEPTH_MAX} levels are allowed. Simplify it."
+        )
 
-    def _error(self, tree: exp.Expr, message: str) -> ExpressionError:
-        start = min((node.meta["start"] for node in tree.walk() if "start" in node.meta), default=0)
-        line = self._text.count("\n", 0, start) + 1
-        return ExpressionError(message, line=line, column=start - self._text.rfind("\n", 0, start))
+    # Precedence.
 
-    # Leaves.
+    def expression(self, tightness: int = OR, *, is_bound: bool = False) -> _Part:
+        """An expression whose operators bind at least as tightly as that.
 
-    def literal(self, tree: exp.Expr, depth: int) -> Node:
-        text = str(tree.this)
-        if tree.args["is_string"]:
-            return nodes.Literal(text)
-        return nodes.Literal(self._number(tree, text))
+        `is_bound`: the lower bound of `between`, which ends at its `and`. It has no words as operators.
+        """
+        self._nesting += 1
+        if self._nesting > DEPTH_MAX:
+            raise self._too_deep(self._next.start)
+        left, last = self._prefix(is_bound=is_bound), 0
+        while True:
+            found = self._infix(is_bound=is_bound)
+            if found < tightness:
+                break
+            if found == last and found in {COMPARISON, RANGE}:
+                raise self._unexpected("it follows another of its kind. Use brackets to say which comes first")
+            left, last = self._operation(left, found), found
+        self._nesting -= 1
+        return left
 
-    def _number(self, tree: exp.Expr, text: str, sign: int = 1) -> int | float:
-        digits = text.replace("_", "")
+    def _infix(self, *, is_bound: bool) -> int:
+        """The precedence of the next token as an infix or postfix operator; 0 if it is none."""
+        token = self._next
+        if token.kind == "sign":
+            if token.text in _COMPARISONS:
+                return COMPARISON
+            return {"||": JOIN, "::": CAST}.get(token.text) or _ARITHMETIC.get(token.text, 0)
+        if is_bound:
+            return 0
+        word = token.word
+        if word == "not":
+            # After an operand it belongs to the range operator behind it, and binds as that does.
+            return RANGE if self._tokens[self._position + 1].word in {"between", "in", "like"} else 0
+        return {
+            "or": OR, "and": AND, "is": IS, "isnull": IS, "notnull": IS, "between": RANGE, "in": RANGE, "like": RANGE,
+        }.get(word, 0)  # fmt: skip
+
+    def _prefix(self, *, is_bound: bool) -> _Part:
+        token = self._next
+        if token.word == "not" and not is_bound:
+            self._take()
+            operand = self.expression(NOT)
+            return self._made(nodes.Not(operand.node), token.start, operand)
+        if token.is_sign("-", "+"):
+            self._take()
+            number = self._next
+            if number.kind == "number" and not self._tokens[self._position + 1].is_sign("::", "["):
+                self._take()
+                return self._made(nodes.Literal(self._number(number, -1 if token.text == "-" else 1)), token.start)
+            operand = self.expression(SIGN, is_bound=is_bound)
+            if token.text == "+":
+                return operand
+            return self._made(nodes.Negative(operand.node), token.start, operand)
+        part = self._primary()
+        if self._next.is_sign("["):
+            raise self._error(part.start, "Only fields of the value have fields and elements themselves.")
+        return part
+
+    def _operation(self, left: _Part, precedence: int) -> _Part:
+        match precedence:
+            case 1 | 2:
+                return self._logic(left, precedence)
+            case 4:
+                return self._is(left)
+            case 5:
+                sign = _COMPARISONS[self._take().text]
+                right = self.expression(RANGE)
+                return self._made(nodes.Comparison(sign, left.node, right.node), left.start, left, right)
+            case 6:
+                return self._range(left)
+            case 7:
+                self._take()
+                right = self.expression(SUM)
+                return self._made(nodes.Call("concat", (left.node, right.node)), left.start, left, right)
+            case 11:
+                self._take()
+                return self._cast_to(left, left.start)
+            case _:
+                arithmetic = cast(nodes.ArithmeticSign, self._take().text)
+                right = self.expression(precedence + 1)
+                return self._made(nodes.Arithmetic(arithmetic, left.node, right.node), left.start, left, right)
+
+    def _logic(self, left: _Part, precedence: int) -> _Part:
+        # A chain is one node, so that its length does not count towards the depth.
+        word = self._next.word
+        operands = [left]
+        while self._take_word(word):
+            operands.append(self.expression(precedence + 1))
+        logic: Any = word
+        return self._made(nodes.Logic(logic, tuple(each.node for each in operands)), left.start, *operands)
+
+    def _is(self, left: _Part) -> _Part:
+        word = self._take().word
+        is_negated = word == "notnull" or (word == "is" and self._take_word("not") is not None)
+        what: bool | None = None
+        if word == "is":
+            if self._take_word("distinct"):
+                raise self._unsupported(left.start, "'is distinct from'")
+            found = self._take_word("null", "true", "false", "unknown")
+            if found is None:
+                if self._next.kind == "end":
+                    raise self._unexpected("")
+                raise self._error(left.start, "'is' must be followed by null, true or false. Use = to compare values.")
+            what = {"true": True, "false": False}.get(found.word)
+        part = self._made(nodes.Is(left.node, what), left.start, left)
+        return self._made(nodes.Not(part.node), left.start, part) if is_negated else part
+
+    def _range(self, left: _Part) -> _Part:
+        is_negated = self._take_word("not") is not None
+        word = self._take().word
+        if word == "between":
+            part = self._between(left)
+        elif word == "in":
+            part = self._in(left)
+        else:
+            part = self._like(left)
+        return self._made(nodes.Not(part.node), left.start, part) if is_negated else part
+
+    def _between(self, left: _Part) -> _Part:
+        if self._next.word in {"symmetric", "asymmetric"}:
+            raise self._unsupported(left.start, f"'between {self._next.word}'")
+        low = self.expression(COMPARISON, is_bound=True)
+        self._expect_word("and")
+        high = self.expression(JOIN)
+        return self._made(nodes.Between(left.node, low.node, high.node), left.start, left, low, high)
+
+    def _in(self, left: _Part) -> _Part:
+        self._expect("(")
+        if self._next.word == "select":
+            raise self._unsupported(left.start, "A query after 'in'")
+        if self._next.is_sign(")"):
+            raise self._error(left.start, "The list after 'in' is empty. Name at least one value.")
+        options = self._list()
+        return self._made(nodes.In(left.node, tuple(each.node for each in options)), left.start, left, *options)
+
+    def _like(self, left: _Part) -> _Part:
+        pattern = self.expression(JOIN)
+        escape = ""
+        if self._take_word("escape"):
+            character = self._take()
+            if character.kind != "text" or len(character.value) != 1:
+                raise self._error(
+                    left.start, "'escape' must follow a like and name one character: like '5!%' escape '!'"
+                )
+            escape = character.value
+        return self._made(nodes.Like(left.node, pattern.node, escape), left.start, left, pattern)
+
+    def _list(self) -> list[_Part]:
+        """Expressions with commas between them, up to the closing bracket, which is read too."""
+        parts = [self.expression()]
+        while self._take_sign(","):
+            parts.append(self.expression())
+        self._expect(")")
+        return parts
+
+    # Operands.
+
+    def _primary(self) -> _Part:
+        token = self._next
+        match token.kind:
+            case "text":
+                self._take()
+                return self._made(nodes.Literal(token.value), token.start)
+            case "number":
+                self._take()
+                return self._made(nodes.Literal(self._number(token)), token.start)
+            case "quoted":
+                return self._path()
+            case "sign" if token.text == "(":
+                self._take()
+                inner = self.expression()
+                self._expect(")")
+                return self._checked(inner._replace(start=token.start, depth=inner.depth + 1))
+            case "name":
+                return self._named()
+            case _:
+                raise self._unexpected("")
+
+    def _named(self) -> _Part:
+        token = self._next
+        if token.word in {"null", "true", "false"}:
+            self._take()
+            return self._made(nodes.Literal({"true": True, "false": False}.get(token.word)), token.start)
+        if token.word == "case":
+            return self._case()
+        following = self._tokens[self._position + 1]
+        if following.is_sign("(") and token.word not in _RESERVED:
+            return self._function()
+        if following.kind == "text":
+            raise self._unsupported(token.start, f"{shown(token.text)} before a text")
+        # `end` and other fields with such names can be told apart where an operator follows.
+        if token.word in _RESERVED and not (token.word in _FIELDS_TOO and following.is_sign(*_COMPARISONS, ".", "[")):
+            raise self._unexpected("")
+        return self._path()
+
+    def _number(self, token: Token, sign: int = 1) -> int | float:
+        digits = token.text.replace("_", "")
         value = sign * (int(digits) if digits.isdecimal() else float(digits))
         if isinstance(value, int) and not -INTEGER_MAX - 1 <= value <= INTEGER_MAX:
-            raise self._error(tree, f"{text} does not fit into 64 bits. Add a decimal point to make it a double.")
+            raise self._error(
+                token.start, f"{token.text} does not fit into 64 bits. Add a decimal point to make it a double."
+            )
         if value in (float("inf"), float("-inf")):
-            raise self._error(tree, f"{text} is too large for a double; the largest is about 1.8e308.")
+            raise self._error(token.start, f"{token.text} is too large for a double; the largest is about 1.8e308.")
         return value
 
-    def boolean(self, tree: exp.Expr, depth: int) -> Node:
-        return nodes.Literal(bool(tree.this))
-
-    def null(self, tree: exp.Expr, depth: int) -> Node:
-        return nodes.Literal(None)
-
-    def column(self, tree: exp.Expr, depth: int) -> Node:
-        parts = [tree.args.get(name) for name in ("catalog", "db", "table", "this")]
-        return self._path(tree, [part for part in parts if part is not None])
-
-    def dot(self, tree: exp.Expr, depth: int) -> Node:
-        if not isinstance(tree.expression, exp.Identifier):
-            raise self._unsupported(tree.expression)
-        return self._descend(tree, self.read(tree.this, depth), tree.expression.name)
-
-    def bracket(self, tree: exp.Expr, depth: int) -> Node:
-        if len(tree.expressions) != 1 or not isinstance(tree.expressions[0], exp.Literal):
-            raise self._error(tree, "Square brackets must hold one number from 0 on, or one name in single quotes.")
-        step = self.literal(tree.expressions[0], depth)
-        assert isinstance(step, nodes.Literal)
-        if isinstance(tree.this, exp.Column) and self._is_headers(tree.this):
-            if not isinstance(step.value, str):
-                raise self._error(tree, "A header is selected by its name: $headers['name']")
-            return nodes.HeaderOf(step.value)
-        if not isinstance(step.value, int | str):
-            raise self._error(tree, "An element is selected by a whole number from 0 on: tags[0]")
-        return self._descend(tree, self.read(tree.this, depth), step.value)
-
-    def _is_headers(self, tree: exp.Expr) -> bool:
-        identifier = tree.this
-        return tree.args.get("table") is None and identifier.name == "$headers" and not identifier.args.get("quoted")
-
-    def _path(self, tree: exp.Expr, parts: list[exp.Expr]) -> Node:
-        for part in parts:
-            if not isinstance(part, exp.Identifier):
-                raise self._unsupported(part)
-        first = parts[0].name
-        if _UNREADABLE_NAME.search(first):
+    def _cast_to(self, part: _Part, start: int) -> _Part:
+        name = self._take()
+        if name.kind != "name":
+            self._position -= 1
+            raise self._unexpected("expecting a type")
+        words = name.word
+        while f"{words} {self._next.word}" in _CASTS:
+            words += f" {self._take().word}"
+        to = _CASTS.get(words)
+        if to is None or self._next.is_sign("(", "["):
+            more = "(…)" if self._next.is_sign("(") else "[]" if self._next.is_sign("[") else ""
             raise self._error(
-                tree, "A field cannot be read if its name has a quote, a backslash or a control character."
+                start,
+                f"cast to {words.upper()}{more} is not supported. Cast to bigint, double, varchar or boolean.",
             )
-        if not first.startswith("$") or parts[0].args.get("quoted"):
-            return nodes.Field(tuple(part.name for part in parts))
-        if first == "$headers":
-            raise self._error(tree, "Headers are selected by name. Write: $headers['name']")
-        if first not in ("$key", "$timestamp", "$partition", "$offset"):
+        return self._made(nodes.Cast(part.node, to), start, part)
+
+    # Paths.
+
+    def _path(self) -> _Part:
+        token = self._take()
+        if token.kind == "name" and token.text.startswith("$"):
+            return self._property(token)
+        path: list[str | int] = [token.value if token.kind == "quoted" else token.text]
+        if not _UNREADABLE.isdisjoint(str(path[0])):
             raise self._error(
-                tree, f"There is no {first}. A record has $key, $timestamp, $partition, $offset and $headers['name']."
+                token.start, "A field cannot be read if its name has a quote, a backslash or a control character."
             )
-        if len(parts) > 1:
-            raise self._error(tree, f"{first} has no fields. Use it as it is: {first}")
-        return nodes.Meta(cast(nodes.MetaName, first[1:]))
+        while self._next.is_sign(".", "["):
+            if len(path) > DEPTH_MAX:
+                raise self._too_deep(token.start)
+            path.append(self._step(token))
+        return self._made(nodes.Field(tuple(path)), token.start)
 
-    def _descend(self, tree: exp.Expr, base: Node, step: str | int) -> Node:
-        if not isinstance(base, nodes.Field):
-            raise self._error(tree, "Only fields of the value have fields and elements themselves.")
-        return nodes.Field((*base.path, step))
+    def _step(self, first: Token) -> str | int:
+        if self._take_sign("."):
+            token = self._take()
+            if token.kind == "quoted":
+                return token.value
+            if token.kind == "name" and not token.text.startswith("$"):
+                return token.text
+            self._position -= 1
+            raise self._unexpected("a field's name must follow the dot")
+        step = self._bracket(first)
+        if not isinstance(step, int | str):
+            raise self._error(first.start, "An element is selected by a whole number from 0 on: tags[0]")
+        return step
 
-    # Operators.
-
-    def paren(self, tree: exp.Expr, depth: int) -> Node:
-        return self.read(tree.this, depth)
-
-    def negation(self, tree: exp.Expr, depth: int) -> Node:
-        return nodes.Not(self.read(tree.this, depth))
-
-    def negative(self, tree: exp.Expr, depth: int) -> Node:
-        if isinstance(tree.this, exp.Literal) and not tree.this.args["is_string"]:
-            return nodes.Literal(self._number(tree, str(tree.this.this), -1))
-        return nodes.Negative(self.read(tree.this, depth))
-
-    def logic(self, tree: exp.Expr, depth: int) -> Node:
-        word: Any = "and" if isinstance(tree, exp.And) else "or"
-        # sqlglot nests a chain of `or` as deep as it is long; flattened, it does not count towards the depth.
-        operands = tuple(self.read(operand, depth) for operand in cast(exp.Connector, tree).flatten())
-        return nodes.Logic(word, operands)
-
-    def comparison(self, tree: exp.Expr, depth: int) -> Node:
-        return nodes.Comparison(
-            _COMPARISONS[type(tree)], self.read(tree.this, depth), self.read(tree.expression, depth)
-        )
-
-    def arithmetic(self, tree: exp.Expr, depth: int) -> Node:
-        return nodes.Arithmetic(_ARITHMETIC[type(tree)], self.read(tree.this, depth), self.read(tree.expression, depth))
-
-    def is_(self, tree: exp.Expr, depth: int) -> Node:
-        what = self.read(tree.expression, depth)
-        if not isinstance(what, nodes.Literal) or not (what.value is None or isinstance(what.value, bool)):
-            raise self._error(tree, "'is' must be followed by null, true or false. Use = to compare values.")
-        return nodes.Is(self.read(tree.this, depth), what.value)
-
-    def between(self, tree: exp.Expr, depth: int) -> Node:
-        low, high = self.read(tree.args["low"], depth), self.read(tree.args["high"], depth)
-        return nodes.Between(self.read(tree.this, depth), low, high)
-
-    def in_(self, tree: exp.Expr, depth: int) -> Node:
-        if not tree.expressions:
-            raise self._error(tree, "The list after 'in' is empty. Name at least one value.")
-        options = tuple(self.read(option, depth) for option in tree.expressions)
-        return nodes.In(self.read(tree.this, depth), options)
-
-    def like(self, tree: exp.Expr, depth: int) -> Node:
-        return self._like(tree, "", depth)
-
-    def _like(self, tree: exp.Expr, escape: str, depth: int) -> Node:
-        like = nodes.Like(self.read(tree.this, depth), self.read(tree.expression, depth), escape)
-        return nodes.Not(like) if tree.args.get("negate") else like
-
-    def escape(self, tree: exp.Expr, depth: int) -> Node:
-        character = tree.expression
-        if not isinstance(tree.this, exp.Like) or not isinstance(character, exp.Literal) or len(character.name) != 1:
-            raise self._error(tree, "'escape' must follow a like and name one character: like '5!%' escape '!'")
-        self._check_arguments(tree.this, _KINDS[exp.Like][0])
-        return self._like(tree.this, character.name, depth)
-
-    def case(self, tree: exp.Expr, depth: int) -> Node:
-        subject = self.read(tree.this, depth) if tree.this is not None else None
-        branches = tuple(
-            (self.read(branch.this, depth), self.read(branch.args["true"], depth)) for branch in tree.args["ifs"]
-        )
-        default = tree.args.get("default")
-        return nodes.Case(subject, branches, self.read(default, depth) if default is not None else None)
-
-    def cast(self, tree: exp.Expr, depth: int) -> Node:
-        kind = tree.args["to"]
-        to = _CASTS.get(kind.this)
-        if to is None or kind.expressions:
+    def _bracket(self, first: Token) -> int | float | str:
+        self._expect("[")
+        token = self._take()
+        if token.kind not in {"number", "text"} or not self._take_sign("]"):
+            if token.kind == "end" or self._next.kind == "end":
+                self._position = len(self._tokens) - 1
+                raise self._unexpected("expecting ]")
             raise self._error(
-                tree, f"cast to {kind.sql()} is not supported. Cast to bigint, double, varchar or boolean."
+                first.start, "Square brackets must hold one number from 0 on, or one name in single quotes."
             )
-        return nodes.Cast(self.read(tree.this, depth), to)
+        return token.value if token.kind == "text" else self._number(token)
 
-    # Functions.
+    def _property(self, token: Token) -> _Part:
+        name = token.text
+        if name == "$headers":
+            header = self._bracket(token) if self._next.is_sign("[") else None
+            if header is None:
+                raise self._error(token.start, "Headers are selected by name. Write: $headers['name']")
+            if not isinstance(header, str):
+                raise self._error(token.start, "A header is selected by its name: $headers['name']")
+            if self._next.is_sign(".", "["):
+                raise self._error(token.start, "A header has no fields. Use it as it is: $headers['name']")
+            return self._made(nodes.HeaderOf(header), token.start)
+        if name not in ("$key", "$timestamp", "$partition", "$offset"):
+            raise self._error(
+                token.start,
+                f"There is no {name}. A record has $key, $timestamp, $partition, $offset and $headers['name'].",
+            )
+        if self._next.is_sign(".", "["):
+            raise self._error(token.start, f"{name} has no fields. Use it as it is: {name}")
+        return self._made(nodes.Meta(cast(nodes.MetaName, name[1:])), token.start)
 
-    def call(self, tree: exp.Expr, depth: int) -> Node:
-        names = ("this", "expression", "start", "length", "decimals")
-        arguments = [tree.args[name] for name in names if isinstance(tree.args.get(name), exp.Expr)]
-        return self._call(tree, _FUNCTIONS[type(tree)], [*arguments, *tree.expressions], depth)
+    # Case and functions.
 
-    def trim(self, tree: exp.Expr, depth: int) -> Node:
-        side = {"LEADING": "ltrim", "TRAILING": "rtrim"}.get(str(tree.args.get("position") or ""), "trim")
-        arguments = [tree.this, tree.expression] if tree.args.get("expression") is not None else [tree.this]
-        return self._call(tree, side, arguments, depth)
+    def _case(self) -> _Part:
+        token = self._take()
+        subject = None if self._next.word == "when" else self.expression()
+        parts = [subject] if subject is not None else []
+        branches: list[tuple[Node, Node]] = []
+        while self._take_word("when"):
+            when = self.expression()
+            self._expect_word("then")
+            then = self.expression()
+            parts += [when, then]
+            branches.append((when.node, then.node))
+        if not branches:
+            raise self._unexpected("expecting when")
+        default = self.expression() if self._take_word("else") else None
+        self._expect_word("end")
+        if default is not None:
+            parts.append(default)
+        node = nodes.Case(subject.node if subject else None, tuple(branches), default.node if default else None)
+        return self._made(node, token.start, *parts)
 
-    def extract(self, tree: exp.Expr, depth: int) -> Node:
-        part = tree.this.name.lower()
-        if part not in DATE_PARTS:
-            raise self._error(tree, f"extract has no date part {part}. Date parts are: {', '.join(DATE_PARTS)}.")
-        return self._call(tree, part, [tree.expression], depth)
+    def _function(self) -> _Part:
+        token = self._take()
+        self._expect("(")
+        special = _SPECIAL.get(token.word)
+        if special is not None:
+            return special(self, token)
+        name = _SYNONYMS.get(token.word, token.word)
+        if name not in ARITY:
+            if name in _NOT_HERE:
+                raise self._unsupported(token.start, f"The function {name}")
+            hint = did_you_mean(name, ARITY, otherwise=f"The functions are: {', '.join(sorted(ARITY))}.")
+            raise self._error(token.start, f"There is no function {shown(name)[1:-1]}. {hint}")
+        arguments = [] if self._take_sign(")") else self._list()
+        return self._call(token, name, arguments)
 
-    def anonymous(self, tree: exp.Expr, depth: int) -> Node:
-        name = str(tree.this).lower()
-        if name == "date_part" and len(tree.expressions) == 2 and isinstance(tree.expressions[0], exp.Literal):
-            part = tree.expressions[0].name.lower()
-            if part in DATE_PARTS:
-                return self._call(tree, part, [tree.expressions[1]], depth)
-            raise self._error(tree, f"date_part has no date part {part}. Date parts are: {', '.join(DATE_PARTS)}.")
-        hint = did_you_mean(name, ARITY, otherwise=f"The functions are: {', '.join(sorted(ARITY))}.")
-        raise self._error(tree, f"There is no function {name}. {hint}")
-
-    def _call(self, tree: exp.Expr, name: str, arguments: list[exp.Expr], depth: int) -> Node:
+    def _call(self, token: Token, name: str, arguments: list[_Part]) -> _Part:
         least, most = ARITY[name]
         if not least <= len(arguments) <= most:
             count = str(least) if least == most else f"{least} to {most}"
-            raise self._error(tree, f"{name} takes {count} arguments, and there are {len(arguments)}.")
-        return nodes.Call(name, tuple(self.read(argument, depth) for argument in arguments))
+            raise self._error(token.start, f"{name} takes {count} arguments, and there are {len(arguments)}.")
+        if self._next.word in {"over", "within"}:
+            raise self._unsupported(token.start, shown(self._next.text))
+        return self._made(nodes.Call(name, tuple(each.node for each in arguments)), token.start, *arguments)
+
+    def _cast(self, token: Token) -> _Part:
+        operand = self.expression()
+        self._expect_word("as")
+        part = self._cast_to(operand, operand.start)
+        self._expect(")")
+        return part
+
+    def _extract(self, token: Token) -> _Part:
+        part = self._take()
+        self._expect_word("from")
+        return self._date_part(token, (part.value or part.text).lower(), part.start, "extract", [self.expression()])
+
+    def _date_part_of(self, token: Token) -> _Part:
+        arguments = self._list()
+        name = arguments[0].node
+        if len(arguments) != 2 or not isinstance(name, nodes.Literal) or not isinstance(name.value, str):
+            raise self._error(token.start, "date_part takes the name of a part and a time: date_part('hour', at)")
+        self._position -= 1
+        return self._date_part(token, name.value.lower(), token.start, "date_part", arguments[1:])
+
+    def _date_part(self, token: Token, name: str, start: int, function: str, arguments: list[_Part]) -> _Part:
+        if name not in DATE_PARTS:
+            raise self._error(
+                start, f"{function} has no date part {shown(name)[1:-1]}. Date parts are: {', '.join(DATE_PARTS)}."
+            )
+        self._expect(")")
+        return self._call(token, name, arguments)
+
+    def _substring(self, token: Token) -> _Part:
+        arguments = [self.expression()]
+        is_worded = False
+        for word in ("from", "for"):
+            if self._take_word(word):
+                is_worded = True
+                arguments.append(self.expression())
+        if is_worded:
+            self._expect(")")
+        elif self._take_sign(","):
+            arguments += self._list()
+        else:
+            self._expect(")")
+        return self._call(token, "substr", arguments)
+
+    def _trim(self, token: Token) -> _Part:
+        side = self._take_word("both", "leading", "trailing")
+        name = {"leading": "ltrim", "trailing": "rtrim"}.get(side.word, "trim") if side else "trim"
+        first = None if self._next.word == "from" else self.expression()
+        if self._take_word("from"):
+            text = self.expression()
+            self._expect(")")
+            return self._call(token, name, [text] if first is None else [text, first])
+        if first is None:
+            raise self._unexpected("")
+        arguments = [first, *(self._list() if self._take_sign(",") else [])]
+        if len(arguments) == 1:
+            self._expect(")")
+        return self._call(token, name, arguments)
 
 
-def _kind(tree: exp.Expr) -> str:
-    """What a user calls this piece of syntax."""
-    if isinstance(tree, exp.Select | exp.Subquery):
-        return "A subquery"
-    if isinstance(tree, exp.Func):
-        return f"The function {tree.sql_name().lower()}"
-    return f"'{tree.key}'"
-
-
-_COMPARISONS: dict[type[exp.Expr], nodes.ComparisonSign] = {
-    exp.EQ: "=", exp.NEQ: "<>", exp.LT: "<", exp.LTE: "<=", exp.GT: ">", exp.GTE: ">=",
-}  # fmt: skip
-_ARITHMETIC: dict[type[exp.Expr], nodes.ArithmeticSign] = {
-    exp.Add: "+", exp.Sub: "-", exp.Mul: "*", exp.Div: "/", exp.Mod: "%",
-}  # fmt: skip
-_CASTS: dict[Any, nodes.CastType] = {
-    exp.DType.INT: "bigint", exp.DType.BIGINT: "bigint",
-    exp.DType.DOUBLE: "double", exp.DType.FLOAT: "double",
-    exp.DType.TEXT: "varchar", exp.DType.VARCHAR: "varchar",
-    exp.DType.BOOLEAN: "boolean",
-}  # fmt: skip
-_FUNCTIONS: dict[type[exp.Expr], str] = {
-    exp.Lower: "lower", exp.Upper: "upper", exp.Length: "length", exp.Substring: "substr",
-    exp.Concat: "concat", exp.DPipe: "concat", exp.Coalesce: "coalesce", exp.Nullif: "nullif",
-    exp.Abs: "abs", exp.Round: "round", exp.Floor: "floor", exp.Ceil: "ceil",
-    exp.Year: "year", exp.Quarter: "quarter", exp.Month: "month", exp.Day: "day",
-    exp.Hour: "hour", exp.Minute: "minute", exp.Second: "second",
-}  # fmt: skip
-_CALL_ARGUMENTS: dict[type[exp.Expr], tuple[str, ...]] = {
-    exp.Substring: ("this", "start", "length"),
-    exp.Concat: ("expressions", "safe"),
-    exp.DPipe: ("this", "expression", "safe"),
-    exp.Coalesce: ("this", "expressions"),
-    exp.Nullif: ("this", "expression"),
-    exp.Round: ("this", "decimals"),
+_SPECIAL: dict[str, Callable[[_Parser, Token], _Part]] = {
+    "cast": _Parser._cast,
+    "extract": _Parser._extract,
+    "date_part": _Parser._date_part_of,
+    "substring": _Parser._substring,
+    "substr": _Parser._substring,
+    "trim": _Parser._trim,
 }
-_Row = tuple[tuple[str, ...], Callable[[_Reader, Any, int], Node]]
-_KINDS: dict[type[exp.Expr], _Row] = {
-    exp.Literal: (("this", "is_string"), _Reader.literal),
-    exp.Boolean: (("this",), _Reader.boolean),
-    exp.Null: ((), _Reader.null),
-    exp.Column: (("this", "table", "db", "catalog"), _Reader.column),
-    exp.Dot: (("this", "expression"), _Reader.dot),
-    exp.Bracket: (("this", "expressions"), _Reader.bracket),
-    exp.Paren: (("this",), _Reader.paren),
-    exp.Not: (("this",), _Reader.negation),
-    exp.Neg: (("this",), _Reader.negative),
-    exp.And: (("this", "expression"), _Reader.logic),
-    exp.Or: (("this", "expression"), _Reader.logic),
-    exp.Is: (("this", "expression"), _Reader.is_),
-    exp.Between: (("this", "low", "high"), _Reader.between),
-    exp.In: (("this", "expressions"), _Reader.in_),
-    exp.Like: (("this", "expression", "negate"), _Reader.like),
-    exp.Escape: (("this", "expression"), _Reader.escape),
-    exp.Case: (("this", "ifs", "default"), _Reader.case),
-    exp.Cast: (("this", "to", "_type"), _Reader.cast),
-    exp.Trim: (("this", "expression", "position"), _Reader.trim),
-    exp.Extract: (("this", "expression"), _Reader.extract),
-    exp.Anonymous: (("this", "expressions"), _Reader.anonymous),
-    **dict.fromkeys(_COMPARISONS, (("this", "expression"), _Reader.comparison)),
-    **dict.fromkeys(_ARITHMETIC, (("this", "expression"), _Reader.arithmetic)),
-    **{kind: (_CALL_ARGUMENTS.get(kind, ("this",)), _Reader.call) for kind in _FUNCTIONS},
-}
+"""Functions whose arguments SQL writes with words between them."""
