@@ -27,7 +27,8 @@ BLOCK_SECTIONS_MAX = 1_000
 COSTLY_BYTES = 16_384
 DECOMPRESSED_BYTES_MAX = 64 << 20
 ROWS_MAX = 1_000
-"""Every built-in operator processes a slice of this size in well under five milliseconds."""
+SLICE_BYTES_MAX = 1 << 18
+"""Decoding a slice within both bounds takes well under five milliseconds. One larger record is a slice of its own."""
 _NOT_STAMPED = -1
 _RECORDS_AT = HEADER_BYTES - ATTRIBUTES_AT
 
@@ -130,28 +131,36 @@ def gather(batches: Iterable[StoredBatch]) -> Iterator[Block | Packed]:
         yield Block(b"".join(pieces), tuple(sections))
 
 
-def rows(block: Block, partition: int, tally: Tally, *, rows_max: int = ROWS_MAX) -> Iterator[Columns]:
-    """The block's records as slices of at most `rows_max` rows; what cannot be decoded is added to `tally`."""
+def rows(
+    block: Block, partition: int, tally: Tally, *, rows_max: int = ROWS_MAX, bytes_max: int = SLICE_BYTES_MAX
+) -> Iterator[Columns]:
+    """The block's records as slices of at most `rows_max` rows, and about `bytes_max` bytes or one record.
+
+    What cannot be decoded is added to `tally`.
+    """
     tally.unreadable += block.unreadable
     columns = _empty(partition, block.data)
+    bytes_left = bytes_max
     for section in block.sections:
         position, remaining = section.start, section.count
         while remaining:
-            before = len(columns)
-            count = min(remaining, rows_max - before)
+            before, start = len(columns), position
             try:
-                position = _read(columns, section, position, count)
+                position = _read(columns, section, position, min(remaining, rows_max - before), position + bytes_left)
             except (DecodeError, IndexError):
                 _even_out(columns)
                 tally.unreadable += remaining - (len(columns) - before)
                 break
+            count = len(columns) - before
+            bytes_left -= position - start
             if section.batch is not None:
                 begins, ends = remaining == section.count, remaining == count
                 columns.batches.append(BatchRows(before, before + count, section.batch, begins, ends))
             remaining -= count
-            if len(columns) >= rows_max:
+            if len(columns) >= rows_max or bytes_left <= 0:
                 yield columns
                 columns = _empty(partition, block.data)
+                bytes_left = bytes_max
     if len(columns):
         yield columns
 
@@ -196,8 +205,10 @@ def _even_out(columns: Columns) -> None:
         del column[whole:]
 
 
-def _read(columns: Columns, section: Section, position: int, count: int) -> int:
-    """Append `count` records from `position`; the position after them. Raises: DecodeError, IndexError.
+def _read(columns: Columns, section: Section, position: int, count: int, enough: int) -> int:
+    """Append `count` records from `position`, or fewer if one ends at `enough` or behind it; the position after them.
+
+    Raises: DecodeError, IndexError.
 
     The only loop of the computation engine that decodes every record, so it is written out instead of calling
     functions: varints of one and two bytes (nearly all of them) are read in place, longer ones by `read_signed`.
@@ -282,4 +293,6 @@ def _read(columns: Columns, section: Section, position: int, count: int) -> int:
         if position != stop:
             raise DecodeError("a record whose parts do not fill its length")
         add_end(stop)
+        if stop >= enough:
+            break
     return position

@@ -13,7 +13,11 @@ An epoch of a task, as the operator sees it:
     close_epoch(state, output)                 once, before the epoch is committed
 
 No method may block or take longer than a few milliseconds for a slice: `process`, `on_time` and `close_epoch` run on
-the event loop. Opening and `restore` run in a thread.
+the event loop. Opening and `restore` run in a thread. An operator that finds a slice too costly for the event loop
+raises `Costly` from `process`, before it has changed anything; it is then called as `process_costly`, in a thread.
+
+A record whose processing raises an error is left out and counted as `failed`. An operator that can tell which record it
+is reports it with `Output.fail`. If `process` raises, the task finds the record by trying again in smaller slices.
 """
 
 from abc import ABC, abstractmethod
@@ -28,6 +32,10 @@ InputPartition: TypeAlias = tuple[int, int]
 """The index of an input, in the order of the operator's plan, and a partition of it."""
 
 
+class Costly(Exception):
+    """Processing the slice would hold the event loop for too long."""
+
+
 class Operator(ABC):
     """One function, opened for one task. A stateless operator implements `process` and nothing else."""
 
@@ -38,8 +46,12 @@ class Operator(ABC):
     def process(self, input: int, columns: Columns, output: Output) -> None:
         """Process a slice of one input partition. The slices of a partition come in offset order.
 
-        `input` is the index of the input; the partition is in `columns`.
+        `input` is the index of the input; the partition is in `columns`. Raises: Costly.
         """
+
+    def process_costly(self, input: int, columns: Columns, output: Output) -> None:
+        """The same for a slice that was refused with `Costly`. Runs in a thread, while the task waits."""
+        raise NotImplementedError
 
     def close_epoch(self, state: State, output: Output) -> None:  # noqa: B027 - see restore
         """The epoch ends: emit what is due with it, and record in `state` what later epochs need to know."""

@@ -5,6 +5,9 @@ from collections.abc import Sequence
 from higgins.columns.columns import Columns, Header
 from higgins.columns.encode import BatchBuilder
 
+FAILED = "failed"
+"""Counts records that an operator could not process because processing them raised an error."""
+
 
 class Output:
     """Belongs to one epoch: it is committed with the epoch, or dropped with it.
@@ -16,6 +19,8 @@ class Output:
     def __init__(self) -> None:
         self._builders: dict[tuple[int, int], BatchBuilder] = {}
         self._counters: dict[str, int] = {}
+        self.failure: tuple[int, str] | None = None
+        """The offset of the record that failed last, and why; for the log and for people."""
 
     def __repr__(self) -> str:
         return f"<Output partitions={sorted(self._builders)} counters={self._counters}>"
@@ -50,6 +55,11 @@ class Output:
         """Add to a counter of the task, which people see and metrics report."""
         if increment:
             self._counters[counter] = self._counters.get(counter, 0) + increment
+
+    def fail(self, offset: int, error: Exception) -> None:
+        """Count a record that could not be processed. It is left out, and the operator goes on behind it."""
+        self.count(FAILED, 1)
+        self.failure = (offset, f"{type(error).__name__}: {error}")
 
     @property
     def has_rows(self) -> bool:

@@ -18,6 +18,7 @@ from higgins.model.errors import (
     Refused,
     StorageUnavailable,
 )
+from higgins.operators.failures import Failures, RecordsFailed
 from higgins.operators.inputs import TaskInputs
 from higgins.operators.kinds import open_operator
 from higgins.operators.operator import Operator
@@ -39,7 +40,8 @@ class Task:
         self.reason = ""
         """Why it does not advance, for people; empty while it does."""
         self.stopped = False
-        """Whether it has given up because of a bug; a change of the operator, or another node, starts it again."""
+        """Whether it has met an error that only a bug explains. It tries again, but seldom."""
+        self._failures = Failures()
         self._context = context
         self._resource = task_resource(tasks.name, number)
 
@@ -47,7 +49,11 @@ class Task:
         return f"<Task {self.tasks.name}/{self.number} generation={self.tasks.generation} {self.reason or 'running'}>"
 
     async def run(self) -> None:
-        """Work until cancelled. Failures of the store, the ledger and leases are retried without end."""
+        """Work until cancelled. Failures of the store, the ledger and leases are retried without end.
+
+        A record that fails is left out and counted; see `Failures`. Any other error is a bug of the operator. It must
+        not end the node, which serves everybody's data, and is tried again at the longest interval.
+        """
         settings = self._context.settings
         first_s, longest_s = settings.retry_first_ms / 1000, settings.retry_longest_ms / 1000
         backoff = Backoff(self._context.runtime.random, first_s=first_s, longest_s=longest_s)
@@ -59,11 +65,15 @@ class Task:
                 self._note_failure(error)
             except DurabilityUnknown:
                 raise
+            except RecordsFailed:
+                continue
             except Exception as error:
-                # A bug in one operator must not end the node, which serves everybody's data.
-                self.reason, self.stopped = f"{type(error).__name__}: {error}", True
-                log.exception("task.stopped", operator=self.tasks.name, task=self.number)
-                await trio.sleep_forever()
+                reason = f"{type(error).__name__}: {error}"
+                if reason != self.reason:
+                    log.exception("task.stopped", operator=self.tasks.name, task=self.number)
+                self.reason, self.stopped = reason, True
+                await trio.sleep(longest_s)
+                continue
             if self._progress() != before:
                 backoff.reset()
             await backoff.wait()
@@ -76,6 +86,8 @@ class Task:
         progress = self._progress()
         if progress is None:
             raise Refused(ErrorCode.RESOURCE_NOT_FOUND, f"Operator '{self.tasks.name}' has been deleted.")
+        for each in progress.inputs:
+            self._failures.passed((each.topic_id, each.partition), each.next_offset)
         run = TaskRun(
             context,
             self.tasks,
@@ -84,6 +96,7 @@ class Task:
             operator=operator,
             state=await self._restored(operator, progress),
             inputs=TaskInputs(context.ledger, self.tasks.inputs, progress.inputs),
+            failures=self._failures,
             advanced=self._advanced,
         )
         await run.run()
@@ -115,7 +128,7 @@ class Task:
         return tasks.progress(self.tasks.name, self.number)
 
     def _advanced(self) -> None:
-        self.reason = ""
+        self.reason, self.stopped = "", False
 
     def _note_failure(self, error: HigginsError) -> None:
         message = str(error)

@@ -8,8 +8,10 @@ attempt, on this node or another.
 
 from collections.abc import Callable
 
+import structlog
 import trio
 
+from higgins.columns.columns import Columns
 from higgins.columns.decode import Block, Packed, Tally, gather, rows, stored
 from higgins.ledger.state.runs import TopicPartition
 from higgins.ledger.state.tasks import TaskSet, task_resource
@@ -17,10 +19,14 @@ from higgins.log.buffer import StepDraft
 from higgins.model.errors import StorageUnavailable
 from higgins.model.pointer import Buffer, Pointer
 from higgins.operators.epoch import Epoch
+from higgins.operators.failures import Failures, RecordsFailed
 from higgins.operators.inputs import TaskInputs
-from higgins.operators.operator import Operator
+from higgins.operators.operator import Costly, Operator
+from higgins.operators.output import FAILED
 from higgins.operators.state import State
 from higgins.operators.task_context import THREADS, Flight, TaskContext
+
+log = structlog.get_logger("higgins.operators")
 
 REMOVED = "removed"
 """Counts records that were deleted, by retention or by DeleteRecords, before the task could read them."""
@@ -41,6 +47,7 @@ class TaskRun:
         operator: Operator,
         state: State,
         inputs: TaskInputs,
+        failures: Failures,
         advanced: Callable[[], None],
     ) -> None:
         """`advanced` is called when a commit has succeeded, or when there is nothing left to do."""
@@ -52,6 +59,7 @@ class TaskRun:
         self._operator = operator
         self._state = state
         self._inputs = inputs
+        self._failures = failures
         self._advanced = advanced
         self._read_bytes = context.settings.epoch_bytes_min
         self._flight: Flight | None = None
@@ -103,6 +111,9 @@ class TaskRun:
                 return
             start = inputs.position(key)
             bytes_max = min(self._read_bytes, context.epoch_bytes_max())
+            if self._failures.is_suspect(key):
+                # What is read together is computed again together when one record of it fails.
+                bytes_max = min(bytes_max, context.settings.epoch_bytes_min // 4)
             read = await context.reader.read(*key, start, bytes_max)
             if read.next_offset <= start:
                 raise StorageUnavailable(f"Nothing could be read at offset {start}, below the high watermark.")
@@ -124,18 +135,31 @@ class TaskRun:
         self._inputs.advance(key, to_offset)
 
     async def _process(self, pieces: list[Buffer], key: TopicPartition, start: int) -> None:
-        index, partition = self._inputs.index(key), key[1]
-        operator, output = self._operator, self._epoch.output
-        tally = Tally()
+        output, tally = self._epoch.output, Tally()
         for part in gather(stored(pieces)):
             block = await self._expanded(part)
-            for columns in rows(block, partition, tally):
+            for columns in rows(block, key[1], tally):
                 unprocessed = columns.from_offset(start)
-                if len(unprocessed):
-                    operator.process(index, unprocessed, output)
+                for some, error in self._failures.slices(key, unprocessed):
+                    if error is not None:
+                        output.fail(some.offsets[0], error)
+                    elif len(some):
+                        await self._process_slice(key, some)
                 # A slice takes a few milliseconds; every other task of the event loop has a turn after each.
                 await trio.lowlevel.checkpoint()
         output.count(UNREADABLE, tally.unreadable)
+
+    async def _process_slice(self, key: TopicPartition, columns: Columns) -> None:
+        """Have the operator process a slice, in a thread if that takes long. Raises: RecordsFailed."""
+        index, operator, output = self._inputs.index(key), self._operator, self._epoch.output
+        try:
+            try:
+                operator.process(index, columns, output)
+            except Costly:
+                await self._context.runtime.offload(THREADS, operator.process_costly, index, columns, output)
+        except Exception as error:
+            self._failures.note(key, columns, error)
+            raise RecordsFailed from error
 
     async def _expanded(self, part: Block | Packed) -> Block:
         """A block, decompressed in a thread if that takes long."""
@@ -192,6 +216,7 @@ class TaskRun:
         await writer.room()
         epoch, self._epoch = self._epoch, Epoch()
         self._operator.close_epoch(self._state, epoch.output)
+        self._log_failure(epoch)
         changes = self._state.take_changes()
         step = StepDraft(
             name=self._tasks.name,
@@ -208,6 +233,15 @@ class TaskRun:
         batches = [(outputs[output], partition, batch) for output, partition, batch in epoch.output.finish()]
         self._flight, settled = self._context.begin_flight(self._resource)
         writer.step(step, batches, settled)
+
+    def _log_failure(self, epoch: Epoch) -> None:
+        """One line for each epoch with records that failed."""
+        if epoch.output.failure is not None:
+            failed, (offset, why) = dict(epoch.output.counters())[FAILED], epoch.output.failure
+            log.warning(
+                "task.records_failed",
+                operator=self._tasks.name, task=self._number, failed=failed, offset=offset, why=why,
+            )  # fmt: skip
 
     def _committed_state(self) -> tuple[Pointer, ...]:
         """Pointers to all blocks of state; complete, because no commit of this task is under way."""

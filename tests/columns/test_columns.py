@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 import pytest
 
 from higgins.columns.columns import Columns
-from higgins.columns.decode import Packed, Tally, gather, rows, stored
+from higgins.columns.decode import Block, Packed, Tally, gather, rows, stored
 from higgins.columns.encode import BatchBuilder
 from higgins.model.errors import Corrupt
 from higgins_protocol.records.batch import (
@@ -331,3 +331,32 @@ def test_header_names_that_are_not_utf8_pass_unchanged() -> None:
     builder = BatchBuilder()
     builder.append(columns.timestamps[0], columns.key(0), columns.values[0], columns.headers(0))
     assert records_of(builder.finish()) == records_of([batch])
+
+
+@pytest.mark.parametrize("codec", [0, 4])
+def test_a_slice_is_bounded_in_bytes_and_one_larger_record_is_a_slice_of_its_own(codec: int) -> None:
+    sizes = [10, 20, 5_000, 10, 400, 400, 400, 10, 9_000, 3, 3]
+    records = [Record(offset=n, timestamp=n, key=None, value=b"v" * size, headers=()) for n, size in enumerate(sizes)]
+    (part,) = gather(stored([encode_batch(records, codec=codec)]))
+    block = part if isinstance(part, Block) else part.expand()
+    slices = list(rows(block, 0, Tally(), rows_max=4, bytes_max=1_000))
+    assert [len(value or b"") for columns in slices for value in columns.values] == sizes
+    assert [offset for columns in slices for offset in columns.offsets] == list(range(len(sizes)))
+    for columns in slices:
+        assert len(columns) <= 4
+        # All but the last record lie within the bound.
+        assert columns.starts[-1] - columns.starts[0] < 1_000
+    assert [len(columns) for columns in slices] == [3, 4, 2, 2]
+
+
+def test_a_batch_in_slices_of_bytes_is_passed_on_as_stored() -> None:
+    records = [Record(offset=n, timestamp=n, key=None, value=b"v" * 5_000, headers=()) for n in range(30)]
+    batch = encode_batch(records)
+    (block,) = gather(stored([batch]))
+    assert isinstance(block, Block)
+    builder = BatchBuilder()
+    slices = list(rows(block, 0, Tally(), bytes_max=12_000))
+    assert len(slices) == 10
+    for columns in slices:
+        builder.pass_on(columns, range(len(columns)))
+    assert [each[61:] for each in builder.finish()] == [batch[61:]]

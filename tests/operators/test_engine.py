@@ -1,19 +1,25 @@
 """The engine over a real ledger and log in memory: each input once, in order, whoever runs it, whatever fails."""
 
+import itertools
 import json
 import random
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 import trio
 
 from higgins.columns.columns import Columns
+from higgins.ledger.state.runs import DeleteRecords
 from higgins.model.errors import Refused, StorageUnavailable
 from higgins.operators.apply import delete_operator
 from higgins.operators.engine import Engine
+from higgins.operators.expression.generate import HELPERS
 from higgins.operators.kinds.filter import FilterSpecification
 from higgins.operators.operator import Operator
 from higgins.operators.output import Output
 from higgins.operators.settings import OperatorSettings
+from higgins.operators.state import State
 from higgins.operators.view import operator_views
 from higgins.runtime import Runtime
 from higgins_protocol.records.batch import assemble
@@ -239,20 +245,165 @@ async def test_a_store_that_fails_is_tried_again_and_the_view_says_why(
         assert await node.values("large") == kept(orders(0, 10))
 
 
-async def test_a_bug_in_an_operator_stops_its_task_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
-    class BrokenOperator(Operator):
-        def process(self, input: int, columns: Columns, output: Output) -> None:
-            raise ZeroDivisionError("a bug")
+class FragileOperator(Operator):
+    """Passes everything on, except that some records raise an error, as a bug would have it."""
 
+    def __init__(self, fragile: Callable[[bytes], bool]) -> None:
+        self._fragile = fragile
+
+    def process(self, input: int, columns: Columns, output: Output) -> None:
+        for row in range(len(columns)):
+            value = columns.values[row]
+            output.pass_rows(0, columns.partition, columns, [row])
+            output.count("seen", 1)
+            if value is not None and self._fragile(value):
+                raise ZeroDivisionError("a bug")
+
+
+def with_operators(monkeypatch: pytest.MonkeyPatch, operators: dict[str, Callable[[], Operator]]) -> None:
+    """Other operators in place of the filters with these conditions."""
     open_filter = FilterSpecification.open
     monkeypatch.setattr(
-        FilterSpecification, "open", lambda self: BrokenOperator() if "qty > 5" in self.where else open_filter(self)
+        FilterSpecification,
+        "open",
+        lambda self: operators[self.where]() if self.where in operators else open_filter(self),
     )
-    async with running_node() as node:
-        await node.apply(large() + '[streams.small]\nbase = "orders"\ntype = "filter"\nwhere = "qty <= 5"\n')
+
+
+SMALL = '[streams.small]\nbase = "orders"\ntype = "filter"\nwhere = "qty <= 5"\n'
+
+
+@pytest.mark.parametrize(
+    "bad", [set(), {0}, {49}, {17}, {17, 18}, {3, 30, 31, 48}, set(range(50))], ids=lambda bad: f"{len(bad)} bad"
+)
+@pytest.mark.parametrize("batch", [1, 7, 50])
+async def test_records_that_fail_are_counted_and_left_out_and_stop_nothing(
+    bad: set[int], batch: int, monkeypatch: pytest.MonkeyPatch, autojump_clock: trio.testing.MockClock
+) -> None:
+    values = [b"bad %d" % n if n in bad else b"good %d" % n for n in range(50)]
+    with_operators(monkeypatch, {"qty > 5": lambda: FragileOperator(lambda value: value.startswith(b"bad"))})
+    settings = OperatorSettings(epoch_bytes_min=4_000)
+    async with running_node(runtime=ThreadlessRuntime(), settings=settings) as node:
+        await node.create("orders")
+        for first in range(0, 50, batch):
+            await node.produce("orders", values[first : first + batch])
+        await node.apply(large() + SMALL)
+        await node.caught_up("large")
+        await node.caught_up("small")
+        assert await node.values("large") == [value for value in values if value.startswith(b"good")]
+        counters = node.ledger.state.tasks.counters("large", 0)
+        assert (counters.get("seen", 0), counters.get("failed", 0)) == (50 - len(bad), len(bad))
+        await node.produce("orders", [b"good again"])
+        await node.caught_up("large")
+        assert (await node.values("large"))[-1] == b"good again"
+        view = operator_views(node.ledger.state, node.engine)[0]
+        assert (view.name, view.partitions[0].state, view.partitions[0].reason) == ("large", "running", "")
+
+
+async def test_a_bug_outside_of_records_stops_a_task_only_as_long_as_it_lasts(
+    monkeypatch: pytest.MonkeyPatch, autojump_clock: trio.testing.MockClock
+) -> None:
+    class Broken(FragileOperator):
+        is_broken = True
+
+        def close_epoch(self, state: State, output: Output) -> None:
+            if self.is_broken:
+                raise ZeroDivisionError("a bug")
+
+    with_operators(monkeypatch, {"qty > 5": lambda: Broken(lambda value: False)})
+    async with running_node(runtime=ThreadlessRuntime()) as node:
+        await node.apply(large() + SMALL)
         await node.produce("orders", orders(0, 10))
         await node.caught_up("small")
         await until(lambda: (task := node.engine.task("large", 0)) is not None and task.stopped)
         view = operator_views(node.ledger.state, node.engine)[0]
         assert (view.name, view.partitions[0].state) == ("large", "stopped")
         assert "ZeroDivisionError" in view.partitions[0].reason
+        monkeypatch.setattr(Broken, "is_broken", False)
+        await node.caught_up("large")
+        await trio.sleep(1)
+        view = operator_views(node.ledger.state, node.engine)[0]
+        assert (view.partitions[0].state, view.partitions[0].reason) == ("running", "")
+        assert await node.values("large") == orders(0, 10)
+
+
+async def test_a_condition_that_raises_for_a_record_leaves_out_that_record(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(HELPERS, "call_floor", lambda number: 1 // (number - 7))
+    async with running_node() as node:
+        await node.apply("[streams.orders]\n[streams.large]\nbase = 'orders'\nwhere = 'floor(qty) >= -1'\n")
+        await node.produce("orders", [b'{"qty": %d}' % n for n in (5, 7, 9, 7)] + [b"not JSON"])
+        await node.caught_up("large")
+        assert await node.values("large") == [b'{"qty": 5}', b'{"qty": 9}']
+        assert node.ledger.state.tasks.counters("large", 0) == {"seen": 5, "kept": 2, "not_json": 1, "failed": 2}
+
+
+async def test_a_costly_slice_is_processed_off_the_loop_and_derives_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    offloaded: list[str] = []
+
+    class CountingRuntime(ThreadlessRuntime):
+        async def offload(self, limiter: str, function: Callable[..., Any], *args: Any) -> Any:
+            offloaded.append(function.__name__)
+            return await super().offload(limiter, function, *args)
+
+    costly = [
+        ("qty > 5", [b'{"qty": 9, "x": [%b1%b]}' % (b"[" * 3_000, b"]" * 3_000)] * 3),
+        ("x like '%a_b%'", [b'{"x": "%ba.b"}' % (b"a" * 100_000)]),
+        ("x like y", [b'{"x": "%ba.b", "y": "%%a_b"}' % (b"a" * 100_000)]),
+        ("length(x) > 5", [b'{"x": "%b"}' % (b"a" * 900_000)]),
+        (" or ".join(["length(x) > 5"] * 200), [b'{"x": "aaaaaaa"}'] * 1_000),
+    ]
+    for condition, values in costly:
+        async with running_node(runtime=CountingRuntime()) as node:
+            await node.apply(f"[streams.orders]\n[streams.large]\nbase = 'orders'\nwhere = \"{condition}\"\n")
+            offloaded.clear()
+            await node.produce("orders", [b'{"qty": 9, "x": "aaaab!", "y": "%"}'] * 5)
+            await node.caught_up("large")
+            # A condition with hundreds of terms is costly for every record.
+            assert "process_costly" not in offloaded or len(condition) > 100
+            await node.produce("orders", values, codec=4)
+            await node.caught_up("large")
+            assert (await node.values("large"))[-len(values) :] == values
+            assert "process_costly" in offloaded, condition
+
+
+async def test_only_records_from_the_start_on_are_derived_though_it_lies_inside_a_batch() -> None:
+    for start in (0, 1, 50, 99, 100):
+        for codec in (0, 4):
+            async with running_node() as node:
+                topic = await node.create("orders")
+                values = [b'{"qty": 9, "id": %d}' % n for n in range(100)]
+                await node.produce("orders", values, codec=codec)
+                await node.produce("orders", [b'{"qty": 9}'])
+                if start:
+                    await node.ledger.propose(DeleteRecords(topic.id, 0, start))
+                await node.apply(large())
+                await node.caught_up("large")
+                assert await node.values("large") == [*values[start:], b'{"qty": 9}']
+                counters = node.ledger.state.tasks.counters("large", 0)
+                assert counters["seen"] == counters["kept"] == 101 - start
+                assert counters.get("removed", 0) == start
+
+
+async def test_the_wait_after_progress_is_the_first_one(
+    autojump_clock: trio.testing.MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = OperatorSettings(retry_first_ms=100, retry_longest_ms=60_000)
+    async with running_node(runtime=ThreadlessRuntime(), settings=settings) as node:
+        await node.apply(large())
+        await until(lambda: node.engine.task("large", 0) is not None)
+        read, tries = node.reader.read, []
+
+        async def unavailable(*arguments: object) -> None:
+            tries.append(trio.current_time())
+            raise StorageUnavailable("The bucket is out for lunch.")
+
+        for _ in range(3):
+            monkeypatch.setattr(node.reader, "read", unavailable)
+            tries.clear()
+            await node.produce("orders", orders(0, 10))
+            await trio.sleep(20)
+            waits = [later - earlier for earlier, later in itertools.pairwise(tries)]
+            assert 0.05 <= waits[0] <= 0.11 and waits[-1] >= 2.5, waits
+            monkeypatch.setattr(node.reader, "read", read)
+            await node.caught_up("large")
+            await trio.sleep(0.1)

@@ -4,17 +4,19 @@ Behaviour: null is None. An operation without a result (an operand that is null 
 64 bits, a double that is not finite, a division by zero) is None and never an exception. A string longer than
 STRING_CHARACTERS_MAX is None. Integers are 64-bit, `/` always returns a double, `%` takes the sign of the dividend,
 and `round` rounds halves away from zero.
-A timestamp is milliseconds since the epoch or an ISO 8601 string; date parts are those of UTC.
+What is a moment says `times`. Time is linear in the arguments; `like` alone may be refused, with TooCostly.
 """
 
 import math
 import re
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
+from functools import partial
 from typing import Any
 
 from higgins.columns.columns import Header
+from higgins.operators.expression.like import matches, split_pattern
+from higgins.operators.expression.times import DATE_PARTS, date_part
 
 Value = Any  # what JSON has: None, bool, int, float, str, list, dict
 NUMBERS = frozenset((int, float))
@@ -22,11 +24,12 @@ SCALARS = frozenset((int, float, str, bool))
 STRING_CHARACTERS_MAX = 1 << 20
 INTEGER_MIN, INTEGER_MAX = -(2**63), 2**63 - 1
 DECIMALS_MAX = 18
-DATE_PARTS = ("year", "quarter", "month", "day", "hour", "minute", "second")
+DIGITS_OF_WHOLE_MAX = 1e15
+"""Doubles without a fraction below this are written as integers; larger ones have an exponent."""
+STRIPPED_CHARACTERS_MAX = 16
 
 _INTEGER = re.compile(r"[+-]?[0-9]{1,19}")
 _DOUBLE = re.compile(r"[+-]?([0-9]{1,64}(\.[0-9]{0,64})?|\.[0-9]{1,64})([eE][+-]?[0-9]{1,4})?")
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 # Paths, keys, headers.
@@ -67,6 +70,13 @@ def is_number(value: Value) -> bool:
     return value.__class__ in NUMBERS
 
 
+def whole(number: Value) -> int | None:
+    """A number without a fraction as an integer: JSON has one kind of number, so that 2.0 is 2."""
+    if number.__class__ is float and number.is_integer():
+        return int(number)
+    return number if number.__class__ is int else None
+
+
 def bounded(number: int | float) -> int | float | None:
     """The number, or None if it is neither a 64-bit integer nor a finite double."""
     if number.__class__ is int:
@@ -79,7 +89,7 @@ def _arithmetic(operation: Callable[[Any, Any], int | float]) -> Callable[[Value
         if left.__class__ in NUMBERS and right.__class__ in NUMBERS:
             try:
                 return bounded(operation(left, right))
-            except ArithmeticError:
+            except (ArithmeticError, ValueError):
                 return None
         return None
 
@@ -151,70 +161,11 @@ def among(value: Value, options: tuple[Value, ...]) -> bool | None:
 
 
 def like(value: Value, pattern: Value, escape: str) -> bool | None:
-    """SQL's `like`: % is any run, _ is any one character."""
+    """SQL's `like`: % is any run, _ is any one character. Raises: TooCostly."""
     if value.__class__ is not str or pattern.__class__ is not str:
         return None
     pieces = split_pattern(pattern, escape)
     return None if pieces is None else matches(value, pieces)
-
-
-Pieces = tuple[tuple[str | None, ...], ...]
-
-
-def split_pattern(pattern: str, escape: str) -> Pieces | None:
-    """The parts of a pattern between its % signs, with None for each _; None if it ends with the escape character."""
-    pieces: list[tuple[str | None, ...]] = []
-    piece: list[str | None] = []
-    characters = iter(pattern)
-    for character in characters:
-        if escape and character == escape:
-            following = next(characters, None)
-            if following is None:
-                return None
-            piece.append(following)
-        elif character == "%":
-            pieces.append(tuple(piece))
-            piece = []
-        else:
-            piece.append(None if character == "_" else character)
-    pieces.append(tuple(piece))
-    return tuple(pieces)
-
-
-def matches(text: str, pieces: Pieces) -> bool:
-    """Whether the text consists of the pieces with anything between them.
-
-    Each piece is matched at its leftmost place, which is always right, so this takes at most length of the text times
-    length of the pattern steps. A regular expression could take exponential time for some patterns.
-    """
-    first, *middle = pieces
-    if not middle:
-        return len(text) == len(first) and _fits(text, 0, first)
-    last = middle.pop()
-    end = len(text) - len(last)
-    if len(first) > end or not _fits(text, 0, first) or not _fits(text, end, last):
-        return False
-    position = len(first)
-    for piece in middle:
-        position = _place(text, position, end, piece)
-        if position < 0:
-            return False
-    return True
-
-
-def _place(text: str, position: int, end: int, piece: tuple[str | None, ...]) -> int:
-    """The position after the leftmost match of `piece` in text[position:end], or -1."""
-    if None not in piece:
-        start = text.find("".join(piece), position, end)  # type: ignore[arg-type]
-        return start + len(piece) if start >= 0 else -1
-    for start in range(position, end - len(piece) + 1):
-        if _fits(text, start, piece):
-            return start + len(piece)
-    return -1
-
-
-def _fits(text: str, start: int, piece: tuple[str | None, ...]) -> bool:
-    return all(character is None or text[start + index] == character for index, character in enumerate(piece))
 
 
 # Casts.
@@ -246,6 +197,8 @@ def to_varchar(value: Value) -> str | None:
         return "true" if value else "false"
     if value.__class__ is int and not INTEGER_MIN <= value <= INTEGER_MAX:
         return None
+    if value.__class__ is float and abs(value) < DIGITS_OF_WHOLE_MAX and value.is_integer():
+        value = int(value)
     return str(value) if value.__class__ in SCALARS else None
 
 
@@ -290,14 +243,27 @@ def upper(text: Value) -> str | None:
 
 def substr(text: Value, start: Value, count: Value = INTEGER_MAX) -> str | None:
     """Characters from `start` on, where the first character is 1. Positions before it count but are empty."""
-    if text.__class__ is not str or start.__class__ is not int or count.__class__ is not int or count < 0:
+    start, count = whole(start), whole(count)
+    if text.__class__ is not str or start is None or count is None or count < 0:
         return None
     return str(text[max(0, start - 1) : max(0, start - 1 + count)])
 
 
-def _trimmer(strip: Callable[[str, str], str]) -> Callable[..., str | None]:
+def _trimmer(*, left: bool, right: bool) -> Callable[..., str | None]:
+    strip = str.strip if left and right else str.lstrip if left else str.rstrip
+
     def apply(text: Value, characters: Value = " ") -> str | None:
-        return strip(text, characters) if text.__class__ is str and characters.__class__ is str else None
+        if text.__class__ is not str or characters.__class__ is not str:
+            return None
+        if len(characters) <= STRIPPED_CHARACTERS_MAX:
+            return strip(text, characters)
+        # Python's strip looks through all characters for each one of the text.
+        stripped, start, stop = set(characters), 0, len(text)
+        while left and start < stop and text[start] in stripped:
+            start += 1
+        while right and start < stop and text[stop - 1] in stripped:
+            stop -= 1
+        return str(text[start:stop])
 
     return apply
 
@@ -307,7 +273,8 @@ def absolute(number: Value) -> int | float | None:
 
 
 def rounded(number: Value, decimals: Value = 0) -> int | float | None:
-    if not is_number(number) or decimals.__class__ is not int or not -DECIMALS_MAX <= decimals <= DECIMALS_MAX:
+    decimals = whole(decimals)
+    if not is_number(number) or decimals is None or not -DECIMALS_MAX <= decimals <= DECIMALS_MAX:
         return None
     if number.__class__ is int:
         unit = 10 ** max(0, -decimals)
@@ -318,42 +285,17 @@ def rounded(number: Value, decimals: Value = 0) -> int | float | None:
     return bounded(float(exact))
 
 
-def floor(number: Value) -> int | None:
+def floor(number: Value) -> int | float | None:
     return _whole(math.floor, number)
 
 
-def ceil(number: Value) -> int | None:
+def ceil(number: Value) -> int | float | None:
     return _whole(math.ceil, number)
 
 
-def _whole(rounding: Callable[[Any], int], number: Value) -> int | None:
-    if not is_number(number) or not math.isfinite(number):
-        return None
-    whole = rounding(number)
-    return whole if INTEGER_MIN <= whole <= INTEGER_MAX else None
-
-
-def moment(value: Value) -> datetime | None:
-    """A timestamp in UTC. A string without a UTC offset is taken as UTC."""
-    try:
-        if value.__class__ is int:
-            return _EPOCH + timedelta(milliseconds=value)
-        if value.__class__ is str:
-            parsed = datetime.fromisoformat(value)
-            return parsed.replace(tzinfo=UTC) if parsed.tzinfo is None else parsed.astimezone(UTC)
-    except (ValueError, OverflowError):
-        pass
-    return None
-
-
-def _date_part(part: str) -> Callable[[Value], int | None]:
-    def apply(value: Value) -> int | None:
-        time = moment(value)
-        if time is None:
-            return None
-        return (time.month + 2) // 3 if part == "quarter" else int(getattr(time, part))
-
-    return apply
+def _whole(rounding: Callable[[Any], int], number: Value) -> int | float | None:
+    # The bounds are compared first: a number that has more digits than a double is no double to the rounding either.
+    return bounded(rounding(number)) if is_number(number) and INTEGER_MIN <= number <= INTEGER_MAX else None
 
 
 FUNCTIONS: dict[str, Callable[..., Value]] = {
@@ -361,9 +303,9 @@ FUNCTIONS: dict[str, Callable[..., Value]] = {
     "upper": upper,
     "length": length,
     "substr": substr,
-    "trim": _trimmer(str.strip),
-    "ltrim": _trimmer(str.lstrip),
-    "rtrim": _trimmer(str.rstrip),
+    "trim": _trimmer(left=True, right=True),
+    "ltrim": _trimmer(left=True, right=False),
+    "rtrim": _trimmer(left=False, right=True),
     "concat": concat,
     "coalesce": coalesce,
     "nullif": nullif,
@@ -372,7 +314,7 @@ FUNCTIONS: dict[str, Callable[..., Value]] = {
     "floor": floor,
     "ceil": ceil,
     "mod": remainder,
-    **{part: _date_part(part) for part in DATE_PARTS},
+    **{part: partial(date_part, part) for part in DATE_PARTS},
 }
 ARGUMENTS_MAX = 64
 ARITY: dict[str, tuple[int, int]] = {

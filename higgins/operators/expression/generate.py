@@ -24,6 +24,7 @@ from typing import Literal as Choice
 from typing import NamedTuple, assert_never
 
 from higgins.operators.expression import functions
+from higgins.operators.expression.like import split_pattern
 from higgins.operators.expression.nodes import (
     Arithmetic,
     Between,
@@ -59,15 +60,22 @@ class Code(NamedTuple):
 class Program(NamedTuple):
     """The source of a function `select(rows, documents, columns of the record ...)`, and what it needs.
 
-    `fields` are the names of the fields to decode; `inputs` are the columns of the record that it reads.
+    `fields` are the names of the fields to decode; `inputs` are the columns of the record that it reads. It takes about
+    `row_us` microseconds for each row and `byte_us` for each byte of the row.
     """
 
     text: str
     constants: dict[str, object]
     fields: tuple[str, ...]
     inputs: tuple[str, ...]
+    row_us: float
+    byte_us: float
 
 
+NODE_US = 0.1
+TEXT_BYTE_US = 0.003
+LIKE_BYTE_US = 0.06
+"""What a node of an expression costs at most in most cases, for each row and for each byte of text."""
 RECORD_INPUTS = ("key", "timestamp", "offset", "partition", "headers")
 _FLIPPED: dict[ComparisonSign, ComparisonSign] = {"=": "=", "<>": "<>", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
 _PYTHON: dict[ComparisonSign, str] = {"=": "==", "<>": "!=", "<": "<", "<=": "<=", ">": ">", ">=": ">="}
@@ -99,7 +107,14 @@ def condition_program(node: Node) -> Program:
     loop = f"for {', '.join(names)} in {'zip(' + ', '.join(lists) + ')' if len(lists) > 1 else lists[0]}:"
     arguments = ", ".join(f"{name}_list" for name in ("row", "document", *RECORD_INPUTS))
     text = f"def select({arguments}):\n kept = []\n keep = kept.append\n {loop}\n  if {test}: keep(row)\n return kept\n"
-    return Program(text, generator.constants, tuple(generator.fields), tuple(generator.inputs))
+    return Program(
+        text,
+        generator.constants,
+        tuple(generator.fields),
+        tuple(generator.inputs),
+        row_us=generator.nodes * NODE_US,
+        byte_us=generator.byte_us,
+    )
 
 
 class _Generator:
@@ -110,6 +125,8 @@ class _Generator:
         self.inputs: dict[str, None] = {}
         self.constants: dict[str, object] = {}
         self._temporaries = 0
+        self.nodes = 0
+        self.byte_us = 0.0
 
     def truth(self, node: Node) -> str:
         """Source that is truthy exactly where the node is true (not false, not null)."""
@@ -128,6 +145,7 @@ class _Generator:
 
     def value(self, node: Node) -> Code:
         """Source for the value of the node, which may be None."""
+        self.nodes += 1
         match node:
             case Literal():
                 return self._literal(node)
@@ -267,10 +285,13 @@ class _Generator:
         if not isinstance(node.pattern, Literal) or not isinstance(node.pattern.value, str):
             pattern = self.value(node.pattern)
             _check_kinds(pattern.kind, "string")
+            self.byte_us += LIKE_BYTE_US
             return Code(f"like({operand.text}, {pattern.text}, {self._constant(node.escape)})", "boolean")
-        pieces = functions.split_pattern(node.pattern.value, node.escape)
+        pieces = split_pattern(node.pattern.value, node.escape)
         if pieces is None:
             raise ExpressionError("The pattern of like ends with its escape character. Write that character twice.")
+        has_wildcards = any(sum(len(part) for _, part in piece.texts) < piece.length for piece in pieces)
+        self.byte_us += LIKE_BYTE_US if has_wildcards else TEXT_BYTE_US
         name = self._temporary()
         fits = f"({name} := {operand.text}).__class__ is str"
         return Code(f"(matches({name}, {self._constant(pieces)}) if {fits} else None)", "boolean")
@@ -296,6 +317,8 @@ class _Generator:
         return Code(f"{text}{default.text})", known.pop() if len(known) == 1 else "any" if known else "null")
 
     def _call(self, node: Call) -> Code:
+        if node.function in _STRING_FUNCTIONS:
+            self.byte_us += TEXT_BYTE_US
         arguments = ", ".join(self.value(argument).text for argument in node.arguments)
         kind: Kind = "number"
         if node.function in _STRING_FUNCTIONS:

@@ -20,8 +20,9 @@ from typing import Any, NamedTuple, cast
 
 from higgins.model.suggest import did_you_mean
 from higgins.operators.expression import nodes
-from higgins.operators.expression.functions import ARITY, DATE_PARTS, INTEGER_MAX
+from higgins.operators.expression.functions import ARITY, INTEGER_MAX
 from higgins.operators.expression.nodes import ExpressionError, Node
+from higgins.operators.expression.times import DATE_PARTS
 from higgins.operators.expression.tokens import Token, error_at, shown, tokenize
 
 NODES_MAX = 1_000

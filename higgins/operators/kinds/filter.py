@@ -1,6 +1,7 @@
 """filter: passes on the records for which a condition is true, unchanged, to the partition of the same number.
 
-Behaviour: a condition that is null (unknown) is not true. Where values are JSON, a value that is not JSON has no
+Behaviour: a condition that is null (unknown) is not true. A record for which evaluating it raises an error, or would
+take too long, is not passed on, and is counted. Where values are JSON, a value that is not JSON has no
 fields; its record is never passed on, and is counted. A null value is a document without fields, and the condition is
 evaluated for it as for any other.
 Keys: `base`, `where`. A derived stream with a `where` and no `type` is a filter.
@@ -27,13 +28,18 @@ from higgins.operators.kind import (
     Specification,
     grow_by_partition,
 )
-from higgins.operators.operator import Operator
+from higgins.operators.operator import Costly, Operator
 from higgins.operators.output import Output
 from higgins.operators.topography.table import StreamTable
 
 SEEN = "seen"
 KEPT = "kept"
 NOT_JSON = "not_json"
+
+INLINE_US_MAX = 2_500
+"""A slice that is estimated to take longer is processed in a thread."""
+INLINE_SLOW_BYTES_MAX = 4 << 10
+"""How many bytes of a slice may be read by the slow JSON reader on the event loop; it takes up to 0.3 us for a byte."""
 
 
 class FilterSpecification(Specification, frozen=True, kw_only=True, tag="filter"):
@@ -105,14 +111,24 @@ class FilterOperator(Operator):
         return f"<FilterOperator {self._condition!r}>"
 
     def process(self, input: int, columns: Columns, output: Output) -> None:
+        if self._condition.cost_us(columns) > INLINE_US_MAX:
+            raise Costly
+        self._process(columns, output, slow_bytes_max=INLINE_SLOW_BYTES_MAX)
+
+    def process_costly(self, input: int, columns: Columns, output: Output) -> None:
+        self._process(columns, output, slow_bytes_max=None)
+
+    def _process(self, columns: Columns, output: Output, *, slow_bytes_max: int | None) -> None:
         if self._is_json:
-            kept, not_json = self._condition.select_json(columns)
+            selection = self._condition.select_json(columns, slow_bytes_max=slow_bytes_max)
         else:
-            kept, not_json = self._condition.select_bytes(columns), 0
-        output.pass_rows(0, columns.partition, columns, kept)
+            selection = self._condition.select_bytes(columns)
+        output.pass_rows(0, columns.partition, columns, selection.rows)
         output.count(SEEN, len(columns))
-        output.count(KEPT, len(kept))
-        output.count(NOT_JSON, not_json)
+        output.count(KEPT, len(selection.rows))
+        output.count(NOT_JSON, selection.not_json)
+        for row, error in selection.failed:
+            output.fail(columns.offsets[row], error)
 
 
 KIND = OperatorKind(FilterStream, FilterSpecification, keys=("where",), implied_by=frozenset(("where",)))
