@@ -1,5 +1,7 @@
 """Operators: apply a topography, list operators with their state, delete one."""
 
+from collections.abc import Mapping
+
 from higgins.admin.configs.live import LiveConfigs
 from higgins.config.entries.changes import error_in_topic_configs
 from higgins.ledger.ledger import Ledger
@@ -18,8 +20,10 @@ class OperatorAdmin:
         self._configs = configs
         self._engine = engine
 
-    async def apply(self, topography: str) -> Applied:
+    async def apply(self, topography: str, adopt: Mapping[str, str] | None = None) -> Applied:
         """Make the streams and operators as the text of a topography file says, in one commit.
+
+        `adopt` names streams whose operators take over a topic that exists, and where in their base they begin.
 
         Raises: TopographyError (with every problem of the file), Refused, StorageUnavailable, Fenced.
         """
@@ -29,6 +33,7 @@ class OperatorAdmin:
             topography,
             partitions_default=self._configs.broker.partitions_default,
             check_config=error_in_topic_configs,
+            adopt=adopt,
         )
 
     async def list_operators(self) -> list[OperatorView]:

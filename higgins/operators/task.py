@@ -39,6 +39,8 @@ class Task:
         self.number = number
         self.reason = ""
         """Why it does not advance, for people; empty while it does."""
+        self.last_failure = ""
+        """The record that it could not process last, and why; for people."""
         self.stopped = False
         """Whether it has met an error that only a bug explains. It tries again, but seldom."""
         self._failures = Failures()
@@ -98,6 +100,7 @@ class Task:
             inputs=TaskInputs(context.ledger, self.tasks.inputs, progress.inputs),
             failures=self._failures,
             advanced=self._advanced,
+            failed=self._record_failed,
         )
         await run.run()
 
@@ -129,6 +132,9 @@ class Task:
 
     def _advanced(self) -> None:
         self.reason, self.stopped = "", False
+
+    def _record_failed(self, why: str) -> None:
+        self.last_failure = why
 
     def _note_failure(self, error: HigginsError) -> None:
         message = str(error)

@@ -49,8 +49,12 @@ class TaskRun:
         inputs: TaskInputs,
         failures: Failures,
         advanced: Callable[[], None],
+        failed: Callable[[str], None],
     ) -> None:
-        """`advanced` is called when a commit has succeeded, or when there is nothing left to do."""
+        """`advanced` is called when a commit has succeeded, or when there is nothing left to do.
+
+        `failed` is called with a sentence about a record that could not be processed.
+        """
         self._context = context
         self._tasks = tasks
         self._number = number
@@ -61,6 +65,7 @@ class TaskRun:
         self._inputs = inputs
         self._failures = failures
         self._advanced = advanced
+        self._failed = failed
         self._read_bytes = context.settings.epoch_bytes_min
         self._flight: Flight | None = None
         self._epoch = Epoch()
@@ -237,6 +242,7 @@ class TaskRun:
     def _log_failure(self, epoch: Epoch) -> None:
         """One line for each epoch with records that failed."""
         if epoch.output.failure is not None:
+            self._failed("offset {}: {}".format(*epoch.output.failure))
             failed, (offset, why) = dict(epoch.output.counters())[FAILED], epoch.output.failure
             log.warning(
                 "task.records_failed",

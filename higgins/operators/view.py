@@ -27,7 +27,11 @@ class PartitionView(msgspec.Struct, frozen=True):
     node: int | None
     state: str
     reason: str
+    last_failure: str
+    """The offset of the record that the task could not process last, and why. Known to the node that runs it."""
     counters: dict[str, int]
+    """What became of the records: seen, and of these kept, not_json, failed and dropped; and besides unreadable and
+    removed. All of these are there, also where they are 0."""
 
 
 class OperatorView(msgspec.Struct, frozen=True):
@@ -43,6 +47,7 @@ class OperatorView(msgspec.Struct, frozen=True):
     partitions: list[PartitionView]
 
 
+COUNTERS = ("seen", "kept", "dropped", "not_json", "failed", "unreadable", "removed")
 LAGGING_RECORDS = 10_000
 """A task that is at least this many records behind is lagging."""
 
@@ -88,8 +93,17 @@ def _partition_view(state: State, engine: Engine, tasks: TaskSet, number: int) -
         node=holder.node_id if holder else None,
         state=_state_of(task, lag, is_leased=holder is not None),
         reason=task.reason if task else "",
-        counters=state.tasks.counters(tasks.name, number),
+        last_failure=task.last_failure if task else "",
+        counters=_counters(state.tasks.counters(tasks.name, number)),
     )
+
+
+def _counters(counted: dict[str, int]) -> dict[str, int]:
+    """What a task has counted, and the records that its condition has dropped."""
+    counters = dict.fromkeys(COUNTERS, 0) | counted
+    if "kept" in counted or "seen" in counted:
+        counters["dropped"] = counters["seen"] - counters["kept"] - counters["not_json"] - counters["failed"]
+    return counters
 
 
 def _state_of(task: Task | None, lag: int, *, is_leased: bool) -> str:

@@ -55,7 +55,7 @@ async def test_a_topography_is_applied_listed_and_deleted() -> None:
         applied = await answer_to(node, "apply", {"document": FILE, "file": "t.toml"})
         assert applied["applied"] and len(applied["changes"]) == 3
         again = await answer_to(node, "apply", {"document": FILE})
-        assert again == {"version": applied["version"], "changes": [], "applied": False}
+        assert again == {"version": applied["version"], "changes": [], "applied": False, "notes": []}
         await node.produce("orders", [b'{"qty": 6}', b"x"])
         await node.caught_up("large")
         (found,) = (await answer_to(node, "operators.list"))["operators"]
@@ -66,7 +66,9 @@ async def test_a_topography_is_applied_listed_and_deleted() -> None:
             "qty > 5",
         )
         assert [partition["position"] for partition in found["partitions"]] == [2, 0]
-        assert found["partitions"][0]["counters"] == {"seen": 2, "kept": 1, "not_json": 1}
+        assert found["partitions"][0]["counters"] == {
+            "seen": 2, "kept": 1, "dropped": 0, "not_json": 1, "failed": 0, "unreadable": 0, "removed": 0,
+        }  # fmt: skip
         assert found["partitions"][0]["lag"] == 0
         deleted = await answer_to(node, "operators.delete", {"name": "large"})
         assert deleted["applied"]

@@ -330,8 +330,9 @@ def test_what_contradicts_existing_streams_is_reported_on_its_line(text: str, li
 def test_a_deleted_operator_leaves_its_topic_to_everybody() -> None:
     world = World()
     world.apply(ORDERS + LARGE)
-    (change,) = world.delete("large")
+    change, way_on = world.delete("large")
     assert "topic 'large' stays" in change
+    assert way_on == "To go on where it ended: higgins apply FILE --adopt large=0:0,1:0"
     assert world.state.topics.by_name["large"].owner == ""
     assert decode(world.state.tasks.document).streams.keys() == {"orders"}
     assert "exists already" in world.problems(ORDERS + LARGE)[5]

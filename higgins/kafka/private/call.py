@@ -1,8 +1,9 @@
 """The private call: v0, not advertised. The request is a verb and a JSON document, the response a JSON document.
 
 Behaviour, by verb:
-- `apply` {document, file?}: a topography file's text. {version, changes, applied}, or {errors: [{line, message}]} with
-  every error of the file, which then changes nothing.
+- `apply` {document, file?, adopt?}: a topography file's text. {version, changes, applied, notes}, or {errors: [{line,
+  message}]} with every error of the file, which then changes nothing. `adopt` names streams whose operators take over a
+  topic that exists, and where in their base they begin: {"large": "latest"}.
 - `operators.list` {}: {operators: [...]}, each with its partitions' positions, lag, node, state and counters.
 - `figures` {}: the node's own counters and its busiest topics, groups and operators, from memory; what `top` shows.
 - `operators.delete` {name}: {version, changes, applied}; RESOURCE_NOT_FOUND when there is none. The topic stays.
@@ -42,6 +43,7 @@ class ApplyRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     document: str
     file: str = ""
     """The name of the file, for the caller's own messages."""
+    adopt: dict[str, str] = {}
 
 
 class DeleteRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -95,7 +97,7 @@ async def _guarded(verb: Verb, call: Call, document: bytes) -> PrivateResponse:
 
 async def _apply(call: Call, document: bytes) -> Applied:
     request = msgspec.json.decode(document, type=ApplyRequest)
-    return await call.admin.operators.apply(request.document)
+    return await call.admin.operators.apply(request.document, request.adopt)
 
 
 async def _list(call: Call, document: bytes) -> OperatorList:

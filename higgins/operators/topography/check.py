@@ -4,6 +4,7 @@ Pure, but not cheap (expressions are compiled): call it in a thread. What a deri
 its operator kind; keys, types and formats of later versions are refused by name.
 """
 
+import itertools
 import re
 import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -13,14 +14,25 @@ from higgins.model.names import error_in_topic_name
 from higgins.model.suggest import did_you_mean
 from higgins.operators.kind import FORMATS, Base, DerivedStream, Format, OperatorKind, Stream
 from higgins.operators.kinds import KINDS
+from higgins.operators.topography.bounds import problem_with_bounds
 from higgins.operators.topography.document import Source, Topography
 from higgins.operators.topography.lines import KeyLines
-from higgins.operators.topography.table import Problem, StreamTable, TopographyError, suggestion
+from higgins.operators.topography.table import (
+    PROBLEMS_MAX,
+    Problem,
+    StreamTable,
+    TopographyError,
+    header,
+    shown,
+    suggestion,
+)
 
 FILE_BYTES_MAX = 1 << 20
 STREAMS_MAX = 1_000
 PARTITIONS_MAX = 10_000
 CONFIGS_MAX = 100
+HINTS_MAX, SUGGESTED_MAX = 10, 200
+"""Suggestions for how many unknown bases, and among how many streams; comparing names is slow."""
 
 SOURCE_KEYS = ("topic", "format", "partitions", "config")
 DERIVING_KEYS = frozenset(("base", "type"))
@@ -37,6 +49,16 @@ LATER_TYPES = (
 LATER_FORMATS = ("avro", "protobuf", "arrow")
 _PLACE = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
 
+_SYNTAX_HINTS = {
+    "Invalid value": ' A text needs quotes: base = "orders"',
+    "Invalid initial character for a key part": " A name with other characters than A-Z, a-z, 0-9, _, - needs quotes.",
+    "Expected ']' at the end of a table declaration": ' A name with such a character needs quotes: [streams."…"]',
+    "Expected '=' after a key": " A name with other characters than A-Z, a-z, 0-9, _, - needs quotes.",
+    "Expected newline or end of document": " A text needs quotes.",
+}
+BYTE_ORDER_MARK = "\ufeff"
+"""Some editors begin a file with it."""
+
 ConfigCheck: TypeAlias = Callable[[Mapping[str, str]], str | None]
 """A message about what is wrong with topic configs; None when they are valid."""
 
@@ -46,16 +68,19 @@ def check(text: str, applied: Topography, check_config: ConfigCheck) -> tuple[To
 
     A base may be a stream of the file or one that was applied before.
     """
-    if len(text.encode()) > FILE_BYTES_MAX:
+    text = text.removeprefix(BYTE_ORDER_MARK)
+    if len(text) > FILE_BYTES_MAX or len(text.encode("utf-8", "surrogatepass")) > FILE_BYTES_MAX:
         raise TopographyError(
             [Problem(1, f"The file is too large: a topography file has at most {FILE_BYTES_MAX} bytes. Split it.")]
         )
+    problem = problem_with_bounds(text)
+    if problem is not None:
+        raise TopographyError([problem])
     try:
         content = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:
+        # Besides TOMLDecodeError, the conversion of a number may raise ValueError.
         raise TopographyError([_syntax_problem(text, str(error))]) from error
-    except RecursionError as error:
-        raise TopographyError([Problem(1, "The file is nested too deeply to be a topography.")]) from error
     checker = _Checker(content, KeyLines(text), applied, check_config)
     checker.run()
     if checker.problems:
@@ -66,9 +91,10 @@ def check(text: str, applied: Topography, check_config: ConfigCheck) -> tuple[To
 def _syntax_problem(text: str, message: str) -> Problem:
     place = _PLACE.search(message)
     reason = message[: place.start()] if place else message
+    hint = next((hint for words, hint in _SYNTAX_HINTS.items() if words in reason), "")
     if place and place.group(1):
-        return Problem(int(place.group(1)), f"The file is not valid TOML: {reason} (column {place.group(2)}).")
-    return Problem(text.count("\n") + 1, f"The file is not valid TOML: {reason}, at the end of the file.")
+        return Problem(int(place.group(1)), f"The file is not valid TOML: {reason} (column {place.group(2)}).{hint}")
+    return Problem(text.count("\n") + 1, f"The file is not valid TOML: {reason}, at the end of the file.{hint}")
 
 
 class _UnknownStream(DerivedStream, frozen=True, kw_only=True, tag="unknown"):
@@ -101,7 +127,7 @@ class _Checker:
             if key == "schema":
                 self._report("Schemas are not supported by this version. Remove this table.", key)
             elif key != "streams":
-                self._report(f"A topography has no table '{key}'. {suggestion(key, ['streams'])}", key)
+                self._report(f"A topography has no table '{shown(key)}'. {suggestion(key, ['streams'])}", key)
         streams = self._content.get("streams")
         if not isinstance(streams, dict) or not streams:
             return self._report("The file declares no streams. Begin with a source: [streams.orders]", "streams")
@@ -111,6 +137,9 @@ class _Checker:
             )
         for name, values in streams.items():
             self._read_stream(name, values)
+            if len(self.problems) >= PROBLEMS_MAX:
+                # The first ones are reported. Finding all of them, with suggestions, could take very long.
+                return None
         self._check_topics()
         self._check_bases()
         self._check_against_bases()
@@ -124,10 +153,12 @@ class _Checker:
     def _read_stream(self, name: str, values: Any) -> None:
         error_message = error_in_topic_name(name)
         if error_message:
-            message = f"Stream '{name}' has an invalid name; the rules are those for topics. {error_message}"
+            message = f"Stream '{shown(name)}' has an invalid name; the rules are those for topics. {error_message}"
             self._report(message, "streams", name)
         if not isinstance(values, dict):
-            return self._report(f"Stream '{name}' must be a table. Write: [streams.{name}]", "streams", name)
+            return self._report(
+                f"Stream '{shown(name)}' must be a table. Write: {header(shown(name))}", "streams", name
+            )
         table = StreamTable(name, values, self.lines, self.problems)
         topic = self._topic(table)
         config = self._config(table)
@@ -150,12 +181,18 @@ class _Checker:
         for key in table:
             if key in known:
                 continue
+            if len(self.problems) >= PROBLEMS_MAX:
+                return
+            hint = table.unsplit(key)
             if not is_source and key in SOURCE_KEYS:
                 table.report(f"'{key}' belongs to a source; a derived stream takes it from its base. Remove it.", key)
             elif key in LATER_KEYS:
-                table.report(f"'{key}' is not supported by this version. {owner} has: {', '.join(known)}.", key)
+                message = f"'{key}' is not supported by this version. {owner} has: {', '.join(known)}."
+                table.report(f"{message} {hint}".rstrip(), key)
+            elif hint:
+                table.report(f"{owner} has no table '{shown(key)}'. {hint}", key)
             else:
-                table.report(f"{owner} has no key '{key}'. {suggestion(key, known)}", key)
+                table.report(f"{owner} has no key '{shown(key)}'. {suggestion(key, known)}", key)
 
     def _topic(self, table: StreamTable) -> str:
         topic = table.text("topic", table.name)
@@ -179,7 +216,7 @@ class _Checker:
             elif isinstance(value, str | int | float):
                 entries[name] = str(value)
             else:
-                table.report(f"Config entry '{name}' must be a string, a number or a boolean.", "config", *path)
+                table.report(f"Config entry '{shown(name)}' must be a string, a number or a boolean.", "config", *path)
                 continue
             error_message = self._check_config({name: entries[name]})
             if error_message:
@@ -205,16 +242,21 @@ class _Checker:
                     )  # fmt: skip
 
     def _check_bases(self) -> None:
+        suspects, hints = self._not_ordered(), 0
         for name, stream in self.streams.items():
             if not isinstance(stream, DerivedStream):
                 continue
-            is_cyclic = self._is_cyclic(name)
+            if len(self.problems) >= PROBLEMS_MAX:
+                return
+            is_cyclic = name in suspects and self._is_cyclic(name)
             for base in stream.bases():
                 if self._stream(base.stream) is None:
-                    hint = did_you_mean(base.stream, [*self.streams, *self._applied.streams])
+                    known = list(itertools.islice((*self.streams, *self._applied.streams), SUGGESTED_MAX))
+                    hint = did_you_mean(base.stream, known) if hints < HINTS_MAX else ""
+                    hints += 1
                     self._report(
-                        f"'{name}' derives from '{base.stream}', which is not declared. "
-                        + (hint or f"Add: [streams.{base.stream}]"),
+                        f"'{name}' derives from '{shown(base.stream)}', which is not declared. "
+                        + (hint or f"Add: {header(shown(base.stream))}"),
                         "streams", name, base.key,
                     )  # fmt: skip
                 elif is_cyclic and self._leads_to(base.stream, name):
@@ -225,6 +267,37 @@ class _Checker:
 
     def _stream(self, name: str) -> Stream | None:
         return self.streams.get(name) or self._applied.streams.get(name)
+
+    def _not_ordered(self) -> set[str]:
+        """The streams of the file that are left when those are taken away, again and again, of which no base is left.
+
+        Streams that derive from themselves are among them. Nearly always there are none, and no chain is walked.
+        """
+        bases = {
+            name: {base.stream for base in stream.bases() if base.stream in self.streams}
+            for name, stream in self.streams.items()
+            if isinstance(stream, DerivedStream)
+        }
+        # A stream of an earlier file may lead back into this one; what derives from it is walked.
+        readers: dict[str, list[str]] = {}
+        for name, names in bases.items():
+            for each in names:
+                readers.setdefault(each, []).append(name)
+        outside = {
+            name
+            for name, stream in self.streams.items()
+            if isinstance(stream, DerivedStream) and any(base.stream not in self.streams for base in stream.bases())
+        }
+        ready = [name for name in self.streams if not bases.get(name) and name not in outside]
+        left = set(self.streams)
+        while ready:
+            done = ready.pop()
+            left.discard(done)
+            for reader in readers.get(done, ()):
+                bases[reader].discard(done)
+                if not bases[reader] and reader not in outside:
+                    ready.append(reader)
+        return left
 
     def _is_cyclic(self, name: str) -> bool:
         stream = self._stream(name)
@@ -285,7 +358,7 @@ def _kind(table: StreamTable) -> OperatorKind | None:
         table.report(f"Operator '{name}' is not supported by this version. Types are: {served}.", "type")
     elif isinstance(table.value("type"), str):
         hint = did_you_mean(name, KINDS)
-        table.report(f"There is no operator '{name}'. {hint or f'Types are: {served}.'}", "type")
+        table.report(f"There is no operator '{shown(name)}'. {hint or f'Types are: {served}.'}", "type")
         # The other keys are checked as those of the operator that was probably meant.
         return next((kind for kind in KINDS.values() if hint and hint == did_you_mean(name, [kind.name])), None)
     return None
@@ -299,7 +372,7 @@ def _format(table: StreamTable) -> Format:
     if name in LATER_FORMATS:
         table.report(f"Format '{name}' is not supported by this version. Formats are: {', '.join(FORMATS)}.", "format")
     else:
-        table.report(f"There is no format '{name}'. {suggestion(name, FORMATS)}", "format")
+        table.report(f"There is no format '{shown(name)}'. {suggestion(name, FORMATS)}", "format")
     return "json"
 
 

@@ -3,7 +3,8 @@
 Behaviour: `apply` adds and changes what the file names, and leaves every other stream as it is. An operator is removed
 by `operator delete`, and its topics stay. Applying the same file twice changes nothing, and commits nothing. A changed
 operator goes on where it is, from its next epoch, if its kind allows the change. An operator never changes its bases or
-topics, and never takes over a topic that exists.
+topics. It takes over a topic that exists only if it is told to adopt it, and from which offset of its base.
+`partitions` of a source is a least number: a topic that has more keeps them.
 """
 
 from collections.abc import Callable, Mapping
@@ -11,6 +12,7 @@ from typing import Protocol
 
 import msgspec
 
+from higgins.ledger.state.runs import Runs
 from higgins.ledger.state.tasks import ApplyTopography, AttachTasks, InputPosition, Tasks, TaskSet
 from higgins.ledger.state.topics import CreateTopic, Topic, Topics, collision_message, metric_name
 from higgins.model.errors import Refused
@@ -26,9 +28,10 @@ from higgins.operators.kind import (
     Unchangeable,
 )
 from higgins.operators.kinds import decode_specification
+from higgins.operators.topography.adopt import AdoptionError, start_offsets, start_text
 from higgins.operators.topography.document import Source, Topography, decode
 from higgins.operators.topography.lines import KeyLines
-from higgins.operators.topography.table import Problem, TopographyError
+from higgins.operators.topography.table import Problem, TopographyError, shown
 from higgins_protocol.errors import ErrorCode
 
 STAGE_SEPARATOR = ":"
@@ -44,6 +47,9 @@ class Facets(Protocol):
     @property
     def tasks(self) -> Tasks: ...
 
+    @property
+    def runs(self) -> Runs: ...
+
 
 class Plan(msgspec.Struct, frozen=True):
     """A proposal, None when there is nothing to do, and what it changes, in sentences."""
@@ -51,6 +57,10 @@ class Plan(msgspec.Struct, frozen=True):
     proposal: ApplyTopography | None
     changes: tuple[str, ...]
     version: str
+    notes: tuple[str, ...] = ()
+    """What is worth knowing though nothing changes."""
+    hidden_topics: tuple[TopicId, ...] = ()
+    """Topics between the stages of a deleted operator, which nobody else needs."""
 
 
 def plan_application(
@@ -60,16 +70,20 @@ def plan_application(
     *,
     partitions_default: int,
     new_topic_id: Callable[[], TopicId],
+    adopt: Mapping[str, str] | None = None,
 ) -> Plan:
-    """What applying a checked file changes. Raises: TopographyError, where the file contradicts what exists."""
-    planner = _Planner(file, lines, state, partitions_default, new_topic_id)
+    """What applying a checked file changes. Raises: TopographyError, where the file contradicts what exists.
+
+    `adopt` names streams whose operators take over topics that exist, and where each begins; see `adopt`.
+    """
+    planner = _Planner(file, lines, state, partitions_default, new_topic_id, adopt or {})
     planner.run()
     if planner.problems:
         raise TopographyError(planner.problems)
     document = planner.merged.encode()
     version = planner.merged.version()
     if not planner.creations and not planner.attachments and document == state.tasks.document:
-        return Plan(None, (), version)
+        return Plan(None, (), version, tuple(planner.notes))
     proposal = ApplyTopography(
         base_version=state.tasks.version,
         topics=tuple(planner.creations.values()),
@@ -77,11 +91,14 @@ def plan_application(
         detach=(),
         document=document,
     )
-    return Plan(proposal, tuple(planner.changes), version)
+    return Plan(proposal, tuple(planner.changes), version, tuple(planner.notes))
 
 
 def plan_deletion(name: str, state: Facets) -> Plan:
-    """The end of an operator and its stages. Its topics stay, and anyone may write them. Raises: Refused."""
+    """The end of an operator and its stages. Its topics stay, and anyone may write them. Raises: Refused.
+
+    Topics between its stages hold only what was on its way; they are to be deleted once the operator is.
+    """
     if name not in state.tasks.sets:
         names = ", ".join(sorted(state.tasks.sets)) or "none"
         raise Refused(ErrorCode.RESOURCE_NOT_FOUND, f"There is no operator '{name}'. Operators: {names}.")
@@ -91,14 +108,19 @@ def plan_deletion(name: str, state: Facets) -> Plan:
     proposal = ApplyTopography(
         base_version=state.tasks.version, topics=(), attach=(), detach=detached, document=remaining.encode()
     )
-    outputs = [topic_id for each in detached for topic_id in state.tasks.sets[each].outputs]
+    outputs = state.tasks.sets[name].outputs
+    hidden = tuple(topic_id for each in stages_of(name, state.tasks) for topic_id in state.tasks.sets[each].outputs)
     names_kept = [f"'{topic.name}'" for topic_id in outputs if (topic := state.topics.by_id.get(topic_id))]
     kept = ""
     if names_kept:
         one = len(names_kept) == 1
         kept = f" Its {'topic' if one else 'topics'} {', '.join(names_kept)} {'stays' if one else 'stay'}, with all "
         kept += "records."
-    return Plan(proposal, (f"Operator '{name}' is deleted.{kept}",), remaining.version())
+    changes = [f"Operator '{name}' is deleted.{kept}"]
+    if names_kept and len(state.tasks.sets[name].inputs) == 1 and not hidden:
+        reached = start_text({each.partition: each.next_offset for each in state.tasks.positions(name)})
+        changes.append(f"To go on where it ended: higgins apply FILE --adopt {name}={reached}")
+    return Plan(proposal, tuple(changes), remaining.version(), hidden_topics=hidden)
 
 
 def stages_of(name: str, tasks: Tasks) -> list[str]:
@@ -116,20 +138,26 @@ class _Planner:
         state: Facets,
         partitions_default: int,
         new_topic_id: Callable[[], TopicId],
+        adopt: Mapping[str, str],
     ) -> None:
         self._file = file
         self._lines = lines
         self._state = state
         self._partitions_default = partitions_default
         self._new_topic_id = new_topic_id
+        self._adopt = adopt
         self._applied = decode(state.tasks.document)
         self.merged = self._applied.with_streams(file.streams)
         self.creations: dict[str, CreateTopic] = {}
         self.attachments: list[AttachTasks] = []
         self.changes: list[str] = []
+        self.notes: list[str] = []
         self.problems: list[Problem] = []
 
     def run(self) -> None:
+        for name in self._adopt:
+            if not isinstance(self._file.streams.get(name), DerivedStream):
+                self._report(name, "", f"There is no derived stream '{shown(name)}' in the file that adopts a topic.")
         for name, stream in self._file.streams.items():
             if isinstance(stream, Source):
                 self._source(name, stream)
@@ -157,12 +185,18 @@ class _Planner:
         if topic is None:
             self._create(PlannedTopic(source.topic, source.partitions or self._partitions_default, source.config))
             return
-        if source.partitions not in (None, topic.partitions):
+        if source.partitions is not None and source.partitions > topic.partitions:
             self._report(
                 name, "partitions",
-                f"Topic '{topic.name}' has {topic.partitions} partitions, and apply does not change that. Write "
-                f"partitions = {topic.partitions}, or remove the key.",
+                f"Topic '{topic.name}' has {topic.partitions} partitions, and apply does not add any. Add them: "
+                f"higgins topic partitions {topic.name} {source.partitions}. Or write partitions = {topic.partitions}, "
+                "or remove the key.",
             )  # fmt: skip
+        elif source.partitions is not None and source.partitions < topic.partitions:
+            self.notes.append(
+                f"Topic '{topic.name}' keeps its {topic.partitions} partitions; the file asks for at least "
+                f"{source.partitions}."
+            )
         self._check_config(name, source.config, topic)
 
     def _check_config(self, name: str, config: dict[str, str], topic: Topic) -> None:
@@ -189,28 +223,68 @@ class _Planner:
             self._change(name, derived, plan)
 
     def _begin(self, name: str, derived: DerivedStream, plan: OperatorPlan) -> None:
-        existing = [topic.name for topic in plan.topics if topic.name in self._state.topics.by_name]
-        for topic in existing:
-            self._report(
-                name, "topic",
-                f"Topic '{topic}' exists already, and an operator only writes topics that it has created. Delete that "
-                f'topic (higgins topic delete {topic}) or choose another name: topic = "…"',
-            )  # fmt: skip
-        if existing:
+        writable = [self._is_writable(name, topic_plan) for topic_plan in plan.topics]  # all problems are reported
+        if not all(writable):
             return
         writers = {output: tasks.stage for tasks in plan.tasks for output in tasks.outputs}
         for topic_plan in plan.topics:
-            self._create(topic_plan, owner=_task_name(name, writers[topic_plan.name]), hidden_for=name)
+            if topic_plan.name in self._state.topics.by_name:
+                self.changes.append(f"Topic '{topic_plan.name}' is adopted, with its records, by operator '{name}'.")
+            else:
+                self._create(topic_plan, owner=_task_name(name, writers[topic_plan.name]), hidden_for=name)
         bases = ", ".join(f"'{base.stream}'" for base in derived.bases())
         sentence = plan.tasks[-1].specification.describe().sentence
         self.changes.append(f"Operator '{name}' begins on {bases}: {sentence}.")
         for tasks in plan.tasks:
             inputs, outputs = self._ids(tasks.inputs), self._ids(tasks.outputs)
+            offsets = [self._start_offsets(name, topic) for topic in tasks.inputs]
             positions = tuple(
-                tuple(InputPosition(inputs[start.input], start.partition, start.offset) for start in starts)
+                tuple(
+                    InputPosition(
+                        inputs[start.input], start.partition, offsets[start.input].get(start.partition, start.offset)
+                    )
+                    for start in starts
+                )
                 for starts in tasks.reads
             )
             self._attach(_task_name(name, tasks.stage), inputs, outputs, tasks, positions)
+
+    def _is_writable(self, name: str, planned: PlannedTopic) -> bool:
+        """Whether the operator may write the topic: it is created, or adopted. Reports why not."""
+        topic = self._state.topics.by_name.get(planned.name)
+        if topic is None:
+            return True
+        if topic.owner:
+            why = f"operator '{topic.owner}' writes it. Choose another name: topic = \"{topic.name}.2\""
+        elif name not in self._adopt or planned.is_hidden:
+            why = (
+                "an operator writes a topic that it has not created only if it is told to. To go on writing it, with "
+                f"what comes to the base from now on: higgins apply FILE --adopt {name}=latest (or "
+                f"{name}=earliest, or its offsets: {name}=0:12,1:7). To begin anew beside it, write in the file: topic = "
+                f'"{topic.name}.2". To begin anew in its place, delete it first: higgins topic delete {topic.name}'
+            )
+        elif topic.partitions < planned.partitions:
+            why = (
+                f"it has {topic.partitions} partitions, and the operator writes {planned.partitions}. Add them first: "
+                f"higgins topic partitions {topic.name} {planned.partitions}"
+            )
+        else:
+            return True
+        self._report(name, "topic", f"Topic '{topic.name}' exists already, and {why}")
+        return False
+
+    def _start_offsets(self, name: str, base: str) -> dict[int, int]:
+        """Where the operator begins in a base, if it adopts a topic; empty: where its plan says."""
+        topic = self._state.topics.by_name.get(base)
+        if name not in self._adopt or topic is None:
+            return {}
+        high_watermark = self._state.runs.high_watermark
+        ends = {partition: high_watermark(topic.id, partition) for partition in range(topic.partitions)}
+        try:
+            return start_offsets(self._adopt[name], ends)
+        except AdoptionError as error:
+            self._report(name, "", f"Operator '{name}' cannot begin at the start that --adopt gives. {error}")
+            return {}
 
     def _change(self, name: str, derived: DerivedStream, plan: OperatorPlan) -> None:
         sets = self._state.tasks.sets

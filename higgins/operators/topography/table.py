@@ -1,13 +1,15 @@
 """One table of a topography file, as operator kinds read it: values by key, and problems with their lines. Pure."""
 
+import re
 from collections.abc import Collection, Iterable, Iterator
 from typing import Any
 
 import msgspec
 
-from higgins.model.suggest import did_you_mean
+from higgins.model.suggest import NAME_CHARACTERS_MAX, did_you_mean
 from higgins.operators.topography.lines import KeyLines
 
+_BARE_KEY = re.compile("[A-Za-z0-9_-]+")
 PROBLEMS_MAX = 100
 """How many problems of a file are reported; the first ones by line."""
 
@@ -60,7 +62,7 @@ class StreamTable:
         value = self._values.get(key, default)
         if isinstance(value, str):
             return value
-        self.report(f"{key} must be a string in quotes.", key)
+        self.report(f"{key} must be a string in quotes.{self._split_name(key)}", key)
         return default
 
     def required_text(self, key: str, example: str) -> str:
@@ -78,8 +80,36 @@ class StreamTable:
             return None
         if isinstance(value, int) and not isinstance(value, bool) and lowest <= value <= highest:
             return value
-        self.report(f"{key} must be a whole number from {lowest} to {highest}.", key)
+        self.report(f"{key} must be a whole number from {lowest} to {highest}.{self._split_name(key)}", key)
         return None
+
+    def _split_name(self, key: str) -> str:
+        """For a table in place of a value: the name that TOML has split at its dots, as it should be written."""
+        hint = self.unsplit(key)
+        return f" {hint}" if hint else ""
+
+    def unsplit(self, key: str) -> str:
+        """What to write if a table of this key came from a stream's name with dots; empty for other values."""
+        value, parts = self._values.get(key), [self.name, key]
+        if not isinstance(value, dict):
+            return ""
+        while len(value) == 1:
+            ((part, inner),) = value.items()
+            if not isinstance(inner, dict):
+                break
+            parts.append(part)
+            value = inner
+        return f"A stream's name with dots in it needs quotes: {header(shown('.'.join(parts)))}"
+
+
+def header(name: str) -> str:
+    """The header of a stream's table, with quotes where TOML needs them."""
+    return f"[streams.{name}]" if _BARE_KEY.fullmatch(name) else f'[streams."{name}"]'
+
+
+def shown(name: str) -> str:
+    """A name as messages show it; a long one is cut."""
+    return name if len(name) <= NAME_CHARACTERS_MAX else f"{name[:40]}…"
 
 
 def suggestion(word: str, known: Collection[str]) -> str:
