@@ -1,7 +1,7 @@
 """Bounds of a TOML text, checked in one pass before anything is built from it. Pure.
 
-tomllib recurses for each bracket, and its memory grows with the square of the parts of a dotted key. Converting a number
-takes time that grows with the square of its digits. A file within bounds takes memory in proportion to its size.
+tomllib recurses for each bracket, and its memory grows with the square of the parts of a dotted key. Converting a
+number takes time that grows with the square of its digits. A file within bounds takes memory in proportion to its size.
 """
 
 import re
