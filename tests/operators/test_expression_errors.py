@@ -7,7 +7,8 @@ import pytest
 from higgins.operators.expression.compile import compile_condition
 from higgins.operators.expression.generate import condition_program
 from higgins.operators.expression.nodes import ExpressionError
-from higgins.operators.expression.parse import DEPTH_MAX, NODES_MAX, parse
+from higgins.operators.expression.parse import parse
+from higgins.operators.expression.reader import DEPTH_MAX, NODES_MAX
 from higgins.operators.expression.tokens import TEXT_CHARACTERS_MAX
 
 

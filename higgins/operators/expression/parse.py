@@ -16,17 +16,25 @@ Refused by name and with line and column: syntax that SQL has and that is not ev
 """
 
 from collections.abc import Callable
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
 from higgins.model.suggest import did_you_mean
 from higgins.operators.expression import nodes
-from higgins.operators.expression.functions import ARITY, INTEGER_MAX
+from higgins.operators.expression.functions import ARITY
 from higgins.operators.expression.nodes import ExpressionError, Node
+from higgins.operators.expression.reader import (
+    CASTS,
+    DEPTH_MAX,
+    FIELDS_TOO,
+    NOT_HERE,
+    RESERVED,
+    SYNONYMS,
+    UNREADABLE,
+    Part,
+    Reader,
+)
 from higgins.operators.expression.times import DATE_PARTS
-from higgins.operators.expression.tokens import Token, error_at, shown, tokenize
-
-NODES_MAX = 1_000
-DEPTH_MAX = 32
+from higgins.operators.expression.tokens import Token, shown, tokenize
 
 OR, AND, NOT, IS, COMPARISON, RANGE, JOIN, SUM, PRODUCT, SIGN, CAST = range(1, 12)
 """Precedences of infix operators and of the two prefix operators, from loose to tight."""
@@ -35,51 +43,6 @@ _COMPARISONS: dict[str, nodes.ComparisonSign] = {
     "=": "=", "==": "=", "<>": "<>", "!=": "<>", "<": "<", "<=": "<=", ">": ">", ">=": ">=",
 }  # fmt: skip
 _ARITHMETIC: dict[str, int] = {"+": SUM, "-": SUM, "*": PRODUCT, "/": PRODUCT, "%": PRODUCT}
-_CASTS: dict[str, nodes.CastType] = {
-    "int": "bigint", "integer": "bigint", "int4": "bigint", "int8": "bigint", "bigint": "bigint", "long": "bigint",
-    "double": "double", "double precision": "double", "float": "double", "float4": "double", "float8": "double",
-    "real": "double",
-    "varchar": "varchar", "text": "varchar", "string": "varchar", "character varying": "varchar",
-    "boolean": "boolean", "bool": "boolean",
-}  # fmt: skip
-_SYNONYMS = {
-    "lcase": "lower", "ucase": "upper", "len": "length", "char_length": "length", "character_length": "length",
-    "substring": "substr", "ceiling": "ceil", "ifnull": "coalesce", "nvl": "coalesce",
-}  # fmt: skip
-_RESERVED = frozenset((
-    "and", "or", "not", "is", "isnull", "notnull", "between", "in", "like", "ilike", "case", "when", "then", "else",
-    "end", "as", "from", "select", "where", "having", "union", "null", "true", "false",
-))  # fmt: skip
-_FIELDS_TOO = frozenset(("end", "is", "in", "isnull"))
-_OPERATORS_NOT_HERE = frozenset((
-    "ilike", "similar", "rlike", "regexp", "glob", "as", "over", "within", "collate", "div", "xor", "at", "overlaps",
-    "where", "having", "union",
-))  # fmt: skip
-"""Words that SQL has behind an operand. Where an operand may stand, they are names of fields."""
-_NOT_HERE = frozenset((
-    "count", "sum", "avg", "min", "max", "first", "last", "array_agg", "string_agg", "stddev", "variance", "row_number",
-    "rank", "lag", "lead", "now", "current_date", "current_time", "current_timestamp", "localtimestamp", "random",
-    "date_trunc", "date_diff", "date_add", "to_timestamp", "strftime", "power", "pow", "sqrt", "exp", "ln", "log",
-    "sign",
-    "greatest", "least", "replace", "split_part", "position", "strpos", "left", "right", "lpad", "rpad", "reverse",
-    "regexp_matches", "regexp_replace", "regexp_like", "json_extract", "try_cast", "safe_cast", "if", "iif", "md5",
-    "sha256", "any", "all", "some", "exists", "concat_ws", "starts_with", "ends_with", "contains", "unnest", "trunc",
-    "initcap",
-))  # fmt: skip
-"""Functions of SQL that are not served, so that they are not called unknown."""
-_UNREADABLE = frozenset('"\\') | frozenset(map(chr, range(32)))
-_SUPPORTED = (
-    "field paths (a.b, tags[0]), $key $timestamp $partition $offset $headers['x'], arithmetic, comparison, "
-    "and, or, not, in, between, like, is null, case, cast and these functions: " + ", ".join(sorted(ARITY))
-)
-
-
-class _Part(NamedTuple):
-    """A node, where it begins, and how many levels it has."""
-
-    node: Node
-    start: int
-    depth: int
 
 
 def parse(text: str) -> Node:
@@ -87,104 +50,18 @@ def parse(text: str) -> Node:
     tokens = tokenize(text)
     if len(tokens) == 1:
         raise ExpressionError("The expression is empty. Write a condition, for example: qty > 5")
-    parser = _Parser(text, tokens)
+    parser = Parser(text, tokens)
     part = parser.expression()
     parser.end()
     return part.node
 
 
-class _Parser:
-    """Reads the tokens of one expression from left to right, and counts what it makes of them."""
-
-    def __init__(self, text: str, tokens: list[Token]) -> None:
-        self._text = text
-        self._tokens = tokens
-        self._position = 0
-        self._nesting = 0
-        self._nodes = 0
-
-    # Tokens.
-
-    @property
-    def _next(self) -> Token:
-        return self._tokens[self._position]
-
-    def _take(self) -> Token:
-        token = self._tokens[self._position]
-        self._position += 1
-        return token
-
-    def _take_word(self, *words: str) -> Token | None:
-        return self._take() if self._next.word in words else None
-
-    def _take_sign(self, *signs: str) -> Token | None:
-        return self._take() if self._next.is_sign(*signs) else None
-
-    def _expect(self, sign: str) -> None:
-        if not self._take_sign(sign):
-            raise self._unexpected(f"expecting {sign}")
-
-    def _expect_word(self, word: str) -> None:
-        if not self._take_word(word):
-            raise self._unexpected(f"expecting {word}")
-
-    def end(self) -> None:
-        """Raises: ExpressionError, unless everything has been read."""
-        if self._next.kind != "end":
-            raise self._unexpected("")
-
-    # Errors.
-
-    def _error(self, start: int, message: str) -> ExpressionError:
-        return error_at(self._text, start, message)
-
-    def _unsupported(self, start: int, what: str) -> ExpressionError:
-        return self._error(start, f"{what} is not supported in expressions. Supported are {_SUPPORTED}.")
-
-    def _unexpected(self, why: str) -> ExpressionError:
-        """The next token cannot stand here. At the end of the text, the last token is named."""
-        token = self._next
-        if token.kind == "end":
-            last = self._tokens[self._position - 1]
-            return self._error(last.start, f"Syntax error at {shown(last.text)}: {why or 'something is missing'}.")
-        if token.word == "select":
-            return self._unsupported(token.start, "A subquery")
-        if token.word in _OPERATORS_NOT_HERE:
-            return self._unsupported(token.start, shown(token.text))
-        if token.kind == "sign" and token.text not in {"(", ")", "[", "]", ",", ".", *_COMPARISONS, *_ARITHMETIC}:
-            return self._unsupported(token.start, shown(token.text))
-        hint = why
-        before = self._tokens[self._position - 1] if self._position else None
-        if token.word in _RESERVED:
-            hint = hint or f"'{token.word}' is a keyword. Write a field of that name in double quotes: \"{token.text}\""
-        elif before is not None and {token.kind, before.kind} <= {"name", "quoted", "text", "number"}:
-            hint = hint or (
-                "an operator is missing before it. Write a name with spaces or dashes in double quotes, and a text in "
-                "single quotes"
-            )
-        return self._error(token.start, f"Syntax error at {shown(token.text)}: {hint or 'it is not expected here'}.")
-
-    def _made(self, node: Node, start: int, *children: _Part) -> _Part:
-        """A node over its children. Raises: ExpressionError where that is too much."""
-        self._nodes += 1
-        if self._nodes > NODES_MAX:
-            raise self._error(start, f"The expression is too large; at most {NODES_MAX} terms are allowed. Shorten it.")
-        depth = 1 + max((child.depth for child in children), default=0)
-        return self._checked(_Part(node, start, depth))
-
-    def _checked(self, part: _Part) -> _Part:
-        if part.depth > DEPTH_MAX:
-            raise self._too_deep(part.start)
-        return part
-
-    def _too_deep(self, start: int) -> ExpressionError:
-        return self._error(
-            start, f"The expression is nested too deeply; at most {DEPTH_MAX} levels are allowed. Simplify it."
-        )
+class Parser(Reader):
+    """Reads the tokens of one expression from left to right."""
 
     # Precedence.
 
-    def expression(self, tightness: int = OR, *, is_bound: bool = False) -> _Part:
+    def expression(self, tightness: int = OR, *, is_bound: bool = False) -> Part:
         """An expression whose operators bind at least as tightly as that.
 
         `is_bound`: the lower bound of `between`, which ends at its `and`. It has no words as operators.
@@ -220,7 +97,7 @@ class _Parser:
             "or": OR, "and": AND, "is": IS, "isnull": IS, "notnull": IS, "between": RANGE, "in": RANGE, "like": RANGE,
         }.get(word, 0)  # fmt: skip
 
-    def _prefix(self, *, is_bound: bool) -> _Part:
+    def _prefix(self, *, is_bound: bool) -> Part:
         token = self._next
         if token.word == "not" and not is_bound:
             self._take()
@@ -241,7 +118,7 @@ class _Parser:
             raise self._error(part.start, "Only fields of the value have fields and elements themselves.")
         return part
 
-    def _operation(self, left: _Part, precedence: int) -> _Part:
+    def _operation(self, left: Part, precedence: int) -> Part:
         match precedence:
             case 1 | 2:
                 return self._logic(left, precedence)
@@ -265,7 +142,7 @@ class _Parser:
                 right = self.expression(precedence + 1)
                 return self._made(nodes.Arithmetic(arithmetic, left.node, right.node), left.start, left, right)
 
-    def _logic(self, left: _Part, precedence: int) -> _Part:
+    def _logic(self, left: Part, precedence: int) -> Part:
         # A chain is one node, so that its length does not count towards the depth.
         word = self._next.word
         operands = [left]
@@ -274,7 +151,7 @@ class _Parser:
         logic: Any = word
         return self._made(nodes.Logic(logic, tuple(each.node for each in operands)), left.start, *operands)
 
-    def _is(self, left: _Part) -> _Part:
+    def _is(self, left: Part) -> Part:
         word = self._take().word
         is_negated = word == "notnull" or (word == "is" and self._take_word("not") is not None)
         what: bool | None = None
@@ -290,7 +167,7 @@ class _Parser:
         part = self._made(nodes.Is(left.node, what), left.start, left)
         return self._made(nodes.Not(part.node), left.start, part) if is_negated else part
 
-    def _range(self, left: _Part) -> _Part:
+    def _range(self, left: Part) -> Part:
         is_negated = self._take_word("not") is not None
         word = self._take().word
         if word == "between":
@@ -301,7 +178,7 @@ class _Parser:
             part = self._like(left)
         return self._made(nodes.Not(part.node), left.start, part) if is_negated else part
 
-    def _between(self, left: _Part) -> _Part:
+    def _between(self, left: Part) -> Part:
         if self._next.word in {"symmetric", "asymmetric"}:
             raise self._unsupported(left.start, f"'between {self._next.word}'")
         low = self.expression(COMPARISON, is_bound=True)
@@ -309,7 +186,7 @@ class _Parser:
         high = self.expression(JOIN)
         return self._made(nodes.Between(left.node, low.node, high.node), left.start, left, low, high)
 
-    def _in(self, left: _Part) -> _Part:
+    def _in(self, left: Part) -> Part:
         self._expect("(")
         if self._next.word == "select":
             raise self._unsupported(left.start, "A query after 'in'")
@@ -318,7 +195,7 @@ class _Parser:
         options = self._list()
         return self._made(nodes.In(left.node, tuple(each.node for each in options)), left.start, left, *options)
 
-    def _like(self, left: _Part) -> _Part:
+    def _like(self, left: Part) -> Part:
         pattern = self.expression(JOIN)
         escape = ""
         if self._take_word("escape"):
@@ -330,7 +207,7 @@ class _Parser:
             escape = character.value
         return self._made(nodes.Like(left.node, pattern.node, escape), left.start, left, pattern)
 
-    def _list(self) -> list[_Part]:
+    def _list(self) -> list[Part]:
         """Expressions with commas between them, up to the closing bracket, which is read too."""
         parts = [self.expression()]
         while self._take_sign(","):
@@ -340,7 +217,7 @@ class _Parser:
 
     # Operands.
 
-    def _primary(self) -> _Part:
+    def _primary(self) -> Part:
         token = self._next
         match token.kind:
             case "text":
@@ -361,7 +238,7 @@ class _Parser:
             case _:
                 raise self._unexpected("")
 
-    def _named(self) -> _Part:
+    def _named(self) -> Part:
         token = self._next
         if token.word in {"null", "true", "false"}:
             self._take()
@@ -369,35 +246,24 @@ class _Parser:
         if token.word == "case":
             return self._case()
         following = self._tokens[self._position + 1]
-        if following.is_sign("(") and token.word not in _RESERVED:
+        if following.is_sign("(") and token.word not in RESERVED:
             return self._function()
         if following.kind == "text":
             raise self._unsupported(token.start, f"{shown(token.text)} before a text")
         # `end` and other fields with such names can be told apart where an operator follows.
-        if token.word in _RESERVED and not (token.word in _FIELDS_TOO and following.is_sign(*_COMPARISONS, ".", "[")):
+        if token.word in RESERVED and not (token.word in FIELDS_TOO and following.is_sign(*_COMPARISONS, ".", "[")):
             raise self._unexpected("")
         return self._path()
 
-    def _number(self, token: Token, sign: int = 1) -> int | float:
-        digits = token.text.replace("_", "")
-        value = sign * (int(digits) if digits.isdecimal() else float(digits))
-        if isinstance(value, int) and not -INTEGER_MAX - 1 <= value <= INTEGER_MAX:
-            raise self._error(
-                token.start, f"{token.text} does not fit into 64 bits. Add a decimal point to make it a double."
-            )
-        if value in (float("inf"), float("-inf")):
-            raise self._error(token.start, f"{token.text} is too large for a double; the largest is about 1.8e308.")
-        return value
-
-    def _cast_to(self, part: _Part, start: int) -> _Part:
+    def _cast_to(self, part: Part, start: int) -> Part:
         name = self._take()
         if name.kind != "name":
             self._position -= 1
             raise self._unexpected("expecting a type")
         words = name.word
-        while f"{words} {self._next.word}" in _CASTS:
+        while f"{words} {self._next.word}" in CASTS:
             words += f" {self._take().word}"
-        to = _CASTS.get(words)
+        to = CASTS.get(words)
         if to is None or self._next.is_sign("(", "["):
             more = "(…)" if self._next.is_sign("(") else "[]" if self._next.is_sign("[") else ""
             raise self._error(
@@ -408,12 +274,12 @@ class _Parser:
 
     # Paths.
 
-    def _path(self) -> _Part:
+    def _path(self) -> Part:
         token = self._take()
         if token.kind == "name" and token.text.startswith("$"):
             return self._property(token)
         path: list[str | int] = [token.value if token.kind == "quoted" else token.text]
-        if not _UNREADABLE.isdisjoint(str(path[0])):
+        if not UNREADABLE.isdisjoint(str(path[0])):
             raise self._error(
                 token.start, "A field cannot be read if its name has a quote, a backslash or a control character."
             )
@@ -449,7 +315,7 @@ class _Parser:
             )
         return token.value if token.kind == "text" else self._number(token)
 
-    def _property(self, token: Token) -> _Part:
+    def _property(self, token: Token) -> Part:
         name = token.text
         if name == "$headers":
             header = self._bracket(token) if self._next.is_sign("[") else None
@@ -471,7 +337,7 @@ class _Parser:
 
     # Case and functions.
 
-    def _case(self) -> _Part:
+    def _case(self) -> Part:
         token = self._take()
         subject = None if self._next.word == "when" else self.expression()
         parts = [subject] if subject is not None else []
@@ -491,22 +357,22 @@ class _Parser:
         node = nodes.Case(subject.node if subject else None, tuple(branches), default.node if default else None)
         return self._made(node, token.start, *parts)
 
-    def _function(self) -> _Part:
+    def _function(self) -> Part:
         token = self._take()
         self._expect("(")
         special = _SPECIAL.get(token.word)
         if special is not None:
             return special(self, token)
-        name = _SYNONYMS.get(token.word, token.word)
+        name = SYNONYMS.get(token.word, token.word)
         if name not in ARITY:
-            if name in _NOT_HERE:
+            if name in NOT_HERE:
                 raise self._unsupported(token.start, f"The function {name}")
             hint = did_you_mean(name, ARITY, otherwise=f"The functions are: {', '.join(sorted(ARITY))}.")
             raise self._error(token.start, f"There is no function {shown(name)[1:-1]}. {hint}")
         arguments = [] if self._take_sign(")") else self._list()
         return self._call(token, name, arguments)
 
-    def _call(self, token: Token, name: str, arguments: list[_Part]) -> _Part:
+    def _call(self, token: Token, name: str, arguments: list[Part]) -> Part:
         least, most = ARITY[name]
         if not least <= len(arguments) <= most:
             count = str(least) if least == most else f"{least} to {most}"
@@ -515,19 +381,19 @@ class _Parser:
             raise self._unsupported(token.start, shown(self._next.text))
         return self._made(nodes.Call(name, tuple(each.node for each in arguments)), token.start, *arguments)
 
-    def _cast(self, token: Token) -> _Part:
+    def _cast(self, token: Token) -> Part:
         operand = self.expression()
         self._expect_word("as")
         part = self._cast_to(operand, operand.start)
         self._expect(")")
         return part
 
-    def _extract(self, token: Token) -> _Part:
+    def _extract(self, token: Token) -> Part:
         part = self._take()
         self._expect_word("from")
         return self._date_part(token, (part.value or part.text).lower(), part.start, "extract", [self.expression()])
 
-    def _date_part_of(self, token: Token) -> _Part:
+    def _date_part_of(self, token: Token) -> Part:
         arguments = self._list()
         name = arguments[0].node
         if len(arguments) != 2 or not isinstance(name, nodes.Literal) or not isinstance(name.value, str):
@@ -535,7 +401,7 @@ class _Parser:
         self._position -= 1
         return self._date_part(token, name.value.lower(), token.start, "date_part", arguments[1:])
 
-    def _date_part(self, token: Token, name: str, start: int, function: str, arguments: list[_Part]) -> _Part:
+    def _date_part(self, token: Token, name: str, start: int, function: str, arguments: list[Part]) -> Part:
         if name not in DATE_PARTS:
             raise self._error(
                 start, f"{function} has no date part {shown(name)[1:-1]}. Date parts are: {', '.join(DATE_PARTS)}."
@@ -543,7 +409,7 @@ class _Parser:
         self._expect(")")
         return self._call(token, name, arguments)
 
-    def _substring(self, token: Token) -> _Part:
+    def _substring(self, token: Token) -> Part:
         arguments = [self.expression()]
         is_worded = False
         for word in ("from", "for"):
@@ -558,7 +424,7 @@ class _Parser:
             self._expect(")")
         return self._call(token, "substr", arguments)
 
-    def _trim(self, token: Token) -> _Part:
+    def _trim(self, token: Token) -> Part:
         side = self._take_word("both", "leading", "trailing")
         name = {"leading": "ltrim", "trailing": "rtrim"}.get(side.word, "trim") if side else "trim"
         first = None if self._next.word == "from" else self.expression()
@@ -574,12 +440,12 @@ class _Parser:
         return self._call(token, name, arguments)
 
 
-_SPECIAL: dict[str, Callable[[_Parser, Token], _Part]] = {
-    "cast": _Parser._cast,
-    "extract": _Parser._extract,
-    "date_part": _Parser._date_part_of,
-    "substring": _Parser._substring,
-    "substr": _Parser._substring,
-    "trim": _Parser._trim,
+_SPECIAL: dict[str, Callable[[Parser, Token], Part]] = {
+    "cast": Parser._cast,
+    "extract": Parser._extract,
+    "date_part": Parser._date_part_of,
+    "substring": Parser._substring,
+    "substr": Parser._substring,
+    "trim": Parser._trim,
 }
 """Functions whose arguments SQL writes with words between them."""

@@ -261,7 +261,7 @@ class _Planner:
                 "an operator writes a topic that it has not created only if it is told to. To go on writing it, with "
                 f"what comes to the base from now on: higgins apply FILE --adopt {name}=latest (or "
                 f"{name}=earliest, or its offsets: {name}=0:12,1:7). To begin anew beside it, write in the file: "
-                f'topic = "{topic.name}.2". To begin anew in its place, delete it first: higgins topic delete {topic.name}'
+                f'topic = "{topic.name}.2". To begin anew in its place, first run: higgins topic delete {topic.name}'
             )
         elif topic.partitions < planned.partitions:
             why = (
