@@ -5,8 +5,8 @@ Behaviour: the grammar and the precedence are PostgreSQL's, from loose to tight:
     or | and | not | is | = <> < <= > >= | between, in, like | "||" | + - | * / % | sign | :: | [] and .
 
 A comparison cannot follow a comparison without brackets (`a < b < c`), nor `between`, `in` or `like` one another, also
-as in PostgreSQL. `not` and a sign may begin any operand, and reach as far as their own precedence lets them.
-A test compares all of this with PostgreSQL's own parser.
+as in PostgreSQL. `not` and a sign may begin any operand, and reach as far as their own precedence lets them. Tests
+compare it with PostgreSQL's parser.
 
 Why it is written by hand: a general SQL parser accepts far more than is evaluated here, binds `is` and comparisons
 otherwise, joins texts that stand side by side, and loses the places of words, which messages need.
@@ -70,10 +70,7 @@ class Parser(Reader):
         if self._nesting > DEPTH_MAX:
             raise self._too_deep(self._next.start)
         left, last = self._prefix(is_bound=is_bound), 0
-        while True:
-            found = self._infix(is_bound=is_bound)
-            if found < tightness:
-                break
+        while (found := self._infix(is_bound=is_bound)) >= tightness:
             if found == last and found in {COMPARISON, RANGE}:
                 raise self._unexpected("it follows another of its kind. Use brackets to say which comes first")
             left, last = self._operation(left, found), found
@@ -434,10 +431,10 @@ class Parser(Reader):
             return self._call(token, name, [text] if first is None else [text, first])
         if first is None:
             raise self._unexpected("")
-        arguments = [first, *(self._list() if self._take_sign(",") else [])]
-        if len(arguments) == 1:
-            self._expect(")")
-        return self._call(token, name, arguments)
+        if self._take_sign(","):
+            return self._call(token, name, [first, *self._list()])
+        self._expect(")")
+        return self._call(token, name, [first])
 
 
 _SPECIAL: dict[str, Callable[[Parser, Token], Part]] = {
