@@ -44,6 +44,22 @@ async def test_appends_go_on_after_a_flush_that_held_nothing_but_lost_batches(au
         assert log.writer.bytes_held == 0
 
 
+async def test_appends_go_on_after_a_flush_that_lost_one_of_its_partitions(autojump_clock: MockClock) -> None:
+    async with running_log(partitions=2, put_patience_s=5.0) as log:
+        producer = await new_producer(log)
+        first_put_fails(log)
+        log.append(batch(bytes(HUGE), producer_id=producer, sequence=0))
+        await trio.sleep(3)
+        continued = log.append(batch(bytes(LARGE), producer_id=producer, sequence=1), more=True)
+        elsewhere = log.put(LARGE, partition=1, more=True)
+        filler = log.put(HUGE // 2, partition=1)
+        assert isinstance(await continued.result(), StorageUnavailable)
+        assert [await elsewhere.offset(), await filler.offset()] == [0, 1]
+        with trio.fail_after(60):
+            assert await log.put(SMALL).offset() == 0
+            assert await log.put(SMALL, partition=1).offset() == 2
+
+
 async def test_batches_behind_a_lost_one_in_the_same_append_keep_their_bytes(autojump_clock: MockClock) -> None:
     async with running_log(put_patience_s=5.0) as log:
         failing, other = await new_producer(log), await new_producer(log)
@@ -51,18 +67,21 @@ async def test_batches_behind_a_lost_one_in_the_same_append_keep_their_bytes(aut
         log.append(batch(bytes(HUGE), producer_id=failing, sequence=0))
         await trio.sleep(3)
         # One proposal: plain batches before and after those that continue the lost one.
-        before = log.append(batch(b"before" * 100), more=True)
+        before = log.append(batch(b"before" * 50), more=True)
         log.append(
             batch(b"x" * LARGE, producer_id=failing, sequence=1),
             batch(b"y", producer_id=failing, sequence=2),
             more=True,
         )
-        two = [batch(name * LARGE, producer_id=other, sequence=at) for at, name in enumerate((b"a", b"b"))]
-        after = log.append(*two)
+        two = [batch(name * 500, producer_id=other, sequence=at) for at, name in enumerate((b"a", b"b"))]
+        after = log.append(*two, more=True)
+        # One more, for which the object has no room, makes the others start at once.
+        filler = log.put(LARGE)
         assert await before.offset() == 0
         assert await after.result() == [1, 2]
+        await filler.result()
         values = [record.value for record in await log.records()]
-        assert values == [b"before" * 100, b"a" * LARGE, b"b" * LARGE]
+        assert values[:3] == [b"before" * 50, b"a" * 500, b"b" * 500]
 
 
 async def test_plain_batches_do_not_share_the_fate_of_others(autojump_clock: MockClock) -> None:
