@@ -363,3 +363,19 @@ def test_what_is_deleted_in_an_overlay_is_there_below_only() -> None:
     assert list(overlay.items()) == [("b", 2)] and len(overlay) == 1
     overlay["a"] = 3
     assert overlay["a"] == 3 and dict(overlay) == {"a": 3, "b": 2} and below == {"a": 1, "b": 2}
+
+
+def test_an_operator_owns_all_topics_that_it_writes_until_it_ends(chronicle: Chronicle) -> None:
+    source = chronicle.topic("in", 1)
+    outputs = tuple(TopicId(name.encode().ljust(16, b".")) for name in ("one", "two", "three"))
+    creations = tuple(CreateTopic(f"out{i}", output, 1) for i, output in enumerate(outputs))
+    attach = AttachTasks("op", 1, (source,), outputs, b"", ((InputPosition(source, 0, 0),),))
+    chronicle.one(ApplyTopography(0, creations, (attach,), (), b""))
+    topics = chronicle.state.topics.by_id
+    assert [topics[output].owner for output in outputs] == ["op"] * 3 and topics[source].owner == ""
+    for output in outputs:
+        assert chronicle.one(append(output, plain(1))) == [-ErrorCode.POLICY_VIOLATION]
+        assert chronicle.refusal(DeleteTopic(output)) == ErrorCode.POLICY_VIOLATION
+    chronicle.one(ApplyTopography(1, (), (), ("op",), b""))
+    assert [topics[output].owner for output in outputs] == [""] * 3
+    assert [chronicle.one(append(output, plain(1))) for output in outputs] == [[0]] * 3
