@@ -39,7 +39,7 @@ def main() -> None:
 
 
 def _answer(request: dict[str, Any]) -> dict[str, Any]:
-    """The exit code of pytest, with the end of its output; TIMED_OUT if it took longer than `seconds_max`."""
+    """The exit code of pytest, and what failed; TIMED_OUT if it took longer than `seconds_max`."""
     started = time.monotonic()
     output = Path(request["output"])
     process = os.fork()
@@ -60,7 +60,13 @@ def _answer(request: dict[str, Any]) -> dict[str, Any]:
         pass
     if code == TIMED_OUT:
         os.waitpid(process, 0)
-    return {"code": code, "seconds": time.monotonic() - started, "tail": output.read_text(errors="replace")[-2000:]}
+    return {"code": code, "what": _summary(output.read_text(errors="replace"))}
+
+
+def _summary(output: str) -> str:
+    """Which tests failed; the end of the output where pytest does not say so."""
+    failed = [line for line in output.splitlines() if line.startswith(("FAILED", "ERROR"))]
+    return "\n".join(failed) or output[-2000:]
 
 
 def _run(request: dict[str, Any], output: Path) -> int:

@@ -95,7 +95,7 @@ def test_each_mistake_gets_its_verdict_and_the_tree_is_left_alone(
 
 def test_tests_that_fail_without_a_mistake_judge_nothing(project: Path) -> None:
     (project / "tests/test_box.py").write_text("def test_nothing():\n    assert False\n")
-    with pytest.raises(TestsFail):
+    with pytest.raises(TestsFail, match=r"FAILED tests/test_box\.py::test_nothing"):
         verdicts(project, find(project, ["box.py"], [], ["guard"]))
 
 

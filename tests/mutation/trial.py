@@ -102,7 +102,7 @@ class Trials:
         calls = self._copy.parent / f"{self._copy.name}.calls"
         answer = self._request(self._tests, None, BASE_SECONDS_MAX, trace=list(paths), calls=str(calls))
         if answer["code"] != 0:
-            raise TestsFail(f"The tests fail without any mistake:\n{answer['tail']}")
+            raise TestsFail(f"The tests fail without any mistake:\n{answer['what']}")
         measured = json.loads(calls.read_text())
         return Reach({test: set(names) for test, names in measured["calls"].items()}, measured["seconds"])
 
