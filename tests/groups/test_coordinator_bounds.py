@@ -159,6 +159,17 @@ async def test_group_ids_up_to_the_limit_are_accepted(nodes: Nodes) -> None:
     assert await node.coordinator.delete("y" * 11) is ErrorCode.INVALID_GROUP_ID
 
 
+async def test_by_default_the_limits_are_those_of_kafka(nodes: Nodes) -> None:
+    node = await nodes.start()
+    assert (await node.join("x" * 1_024, "a")).error is ErrorCode.NONE
+    assert (await node.join("x" * 1_025, "a")).error is ErrorCode.INVALID_GROUP_ID
+    for timeout_ms, error in ((1_800_000, ErrorCode.NONE), (1_800_001, ErrorCode.INVALID_SESSION_TIMEOUT)):
+        assert (await node.join(f"g{timeout_ms}", "a", session_timeout_ms=timeout_ms)).error is error
+    defaults = GroupSettings()
+    assert (defaults.min_session_timeout_ms, defaults.initial_rebalance_delay_ms) == (6_000, 3_000)
+    assert (defaults.offset_metadata_characters_max, defaults.new_member_timeout_ms) == (4_096, 300_000)
+
+
 async def test_offsets_of_topics_that_members_read_are_not_deleted(nodes: Nodes) -> None:
     node = await nodes.start()
     topics = node.ledger.state.topics.by_id
