@@ -124,11 +124,12 @@ async def test_committed_offsets_are_read_after_the_commits_before_them(nodes: N
     node.ledger.holds = False
     for proposal, done in held[:2]:
         node.ledger.submit(proposal, done)
+    nursery.start_soon(fetch)
     await wait_all_tasks_blocked()
     assert read == []
     node.ledger.submit(*held[2])
     await wait_all_tasks_blocked()
-    assert read == [4]
+    assert read == [4, 4]
     # Nothing is in flight any more, so nothing is waited for.
     with trio.fail_after(5):
         await fetch()
@@ -157,6 +158,28 @@ async def test_group_ids_up_to_the_limit_are_accepted(nodes: Nodes) -> None:
     assert not isinstance(await node.coordinator.committed("y" * 10), ErrorCode)
     assert await node.coordinator.committed("a", "y" * 11) is ErrorCode.INVALID_GROUP_ID
     assert await node.coordinator.delete("y" * 11) is ErrorCode.INVALID_GROUP_ID
+
+
+async def test_groups_that_move_away_with_deadlines_leave_nothing_behind(
+    autojump_clock: MockClock, nodes: Nodes, bucket: FakeBucket
+) -> None:
+    node = await nodes.start()
+    names = [f"g{i}" for i in range(12)]
+    for name in names:
+        await node.stable(name)
+    other = Node(bucket, 9002)
+    kept = [name for name in names if node.coordinator.find(name) == node.ledger.session]
+    assert 0 < len(kept) < len(names) == running(node)
+    # The members of the groups that moved are silent here; their deadlines pass.
+    for _ in range(15):
+        await trio.sleep(4)
+        for name in kept:
+            assert await node.heartbeat(name, "a", 1) is ErrorCode.NONE
+    assert running(node) == len(kept)
+    for name in names:
+        found = ErrorCode.NONE if name in kept else ErrorCode.NOT_COORDINATOR
+        assert await node.heartbeat(name, "a", 1) is found
+        assert await other.heartbeat(name, "a", 1) is (ErrorCode.NOT_COORDINATOR if name in kept else ErrorCode.NONE)
 
 
 async def test_by_default_the_limits_are_those_of_kafka(nodes: Nodes) -> None:
