@@ -12,7 +12,7 @@ from higgins.ledger.state.topics import DeleteTopic
 from higgins.log import reader as reader_module
 from higgins.log.planner import serve
 from higgins.log.producer_ids import BLOCK_SIZE, ProducerIds
-from higgins.log.reader import CONCURRENT_READS_MAX, TimedRecord
+from higgins.log.reader import CONCURRENT_READS_MAX, RUNS_PER_READ, TimedRecord
 from higgins.log.segment import footer, read_footer
 from higgins.log.traffic import Traffic
 from higgins.model.errors import Corrupt
@@ -118,6 +118,26 @@ async def test_what_is_available_is_counted_up_to_what_is_wanted(autojump_clock:
         assert log.reader.available(TOPIC, 0, 4, 1 << 20) == 2 * size
         assert size <= log.reader.available(TOPIC, 0, 0, size) <= 2 * size
         assert log.reader.available(TOPIC, 0, 6, 1 << 20) == log.reader.available(TOPIC, 1, 0, 1 << 20) == 0
+
+
+async def test_a_read_takes_only_so_many_runs(autojump_clock: MockClock) -> None:
+    async with running_log() as log:
+        await fill(log, RUNS_PER_READ + 20, SMALL)
+        for offset, count in ((0, RUNS_PER_READ), (20, RUNS_PER_READ), (30, RUNS_PER_READ - 10)):
+            read = log.reader.read_nowait(TOPIC, 0, offset, 1 << 20)
+            assert read is not None and read.next_offset == offset + count
+            assert [record.offset for record in records_in(read)] == list(range(offset, offset + count))
+
+
+async def test_without_waiting_one_batch_is_read_whole_unless_none_is_wanted(autojump_clock: MockClock) -> None:
+    async with running_log() as log:
+        await fill(log, 3)
+        for first, count in ((True, 1), (False, 0)):
+            read = log.reader.read_nowait(TOPIC, 0, 0, 1, first=first)
+            assert read is not None and len(records_in(read)) == count
+        assert (await log.reader.read(TOPIC, 0, 1, 1)).next_offset == 2
+        default = log.reader.read_nowait(TOPIC, 0, 1, 1)
+        assert default is not None and default.next_offset == 2
 
 
 async def test_a_read_of_a_middle_offset_skips_the_runs_before_it(autojump_clock: MockClock) -> None:

@@ -1,16 +1,22 @@
 """Flushes whose put fails for good: who is told so, and that everybody else goes on. And waits that must end."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from higgins.ledger.state.producers import GrantProducerIds
 from higgins.ledger.state.runs import RunAppended
 from higgins.log.buffer import FlushBuffer, Item
+from higgins.log.settings import LogSettings
+from higgins.log.writer import Writer
 from higgins.model.errors import StorageUnavailable
 from higgins.model.names import TopicId
 from higgins.model.pointer import is_inline
+from higgins.storage.cache import Cache
 from higgins_protocol.records.batch import read_header
-from tests.ledger.nodes import beside, facts
+from tests.ledger.nodes import TOPIC, StillRuntime, beside, facts
 from tests.log.world import HUGE, LARGE, SMALL, Log, batch, running_log
 
 
@@ -295,3 +301,36 @@ async def test_parked_batches_continue_in_their_order(autojump_clock: MockClock)
         await log.append(batch(b"v", producer_id=producer, sequence=0)).result()
         with trio.fail_after(1):
             assert [await ticket.offset() for ticket in ahead] == [1, 2, 3]
+
+
+# ---- answers --------------------------------------------------------------------------------------------------------
+
+
+async def test_the_answers_of_a_flush_are_gathered(autojump_clock: MockClock) -> None:
+    async with running_log(partitions=2) as log, trio.open_nursery() as nursery:
+        events: list[str] = []
+
+        @contextmanager
+        def gathering() -> Iterator[None]:
+            events.append("begin")
+            yield
+            events.append("end")
+
+        settings = LogSettings(inline_bytes_max=0)
+        writer = Writer(StillRuntime(), log.store, log.ledger, Cache(1 << 20), settings, gathering=gathering)
+        await nursery.start(writer.run)
+        done = trio.Event()
+
+        def answer(outcome: object, stamped_ms: int) -> None:
+            events.append("answer")
+            if events.count("answer") == 3:
+                done.set()
+
+        for i in range(3):
+            view = memoryview(batch(b"v"))
+            writer.append(TOPIC, 0, [(read_header(view), view)], answer, more=i < 2)
+        with trio.fail_after(5):
+            await done.wait()
+        await wait_all_tasks_blocked()
+        assert events == ["begin", "answer", "answer", "answer", "end"]
+        nursery.cancel_scope.cancel()
