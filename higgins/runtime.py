@@ -22,7 +22,8 @@ Ts = TypeVarTuple("Ts")
 
 # Largest number of threads for each kind of blocking work; kinds that are not listed use `other`. Separate limits keep
 # a hundred slow reads from delaying a commit.
-THREADS_MAX = {"read": 16, "put": 8, "commit": 2, "snapshot": 1, "other": 4}
+# Those that decompress batches (`validate` for produce, `decode` for lookups by time) hold up to 64 MiB each.
+THREADS_MAX = {"read": 16, "put": 8, "commit": 2, "snapshot": 1, "validate": 2, "decode": 2, "other": 4}
 
 # How long a thread keeps the interpreter lock when others want it. While another thread runs Python code, the median
 # latency of a request is 0.6 ms with this value and 5.2 ms with the default of 5 ms.

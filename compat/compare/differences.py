@@ -16,13 +16,6 @@ LISTED: tuple[tuple[str, str, str, str], ...] = (
         "The sentence about a record is each broker's own; that it is there, and for which records, is compared.",
     ),
     (
-        "Produce",
-        "not from the start elsewhere",
-        r".*error_code",
-        "A producer's first batch on a partition does not begin with sequence 0: an earlier one is still on its way. "
-        "Kafka takes it and may then lose the order; here it is out of order, and clients send again.",
-    ),
-    (
         "CreateTopics",
         "three replicas",
         ".*",
@@ -121,7 +114,27 @@ LISTED: tuple[tuple[str, str, str, str], ...] = (
         "Produce",
         "gzip that is none|codec .*, broken, right CRC",
         r".*error_code",
-        "A batch is stored as it came, and its records are not looked into: the checksum is right.",
+        "Kafka fails inside (UNKNOWN_SERVER_ERROR); here a batch that cannot be decompressed is INVALID_RECORD.",
+    ),
+    (
+        "Produce",
+        "(an offset delta of one|a negative offset delta), codec .*",
+        r".*error_code",
+        "The offsets in a batch are consecutive. Kafka stores other ones unseen if nothing is compressed, and fails inside "
+        "(UNKNOWN_SERVER_ERROR) otherwise; here they are INVALID_RECORD.",
+    ),
+    (
+        "Produce",
+        "a (key|value) of length -2, codec .*",
+        r".*error_code",
+        "-1 is the length of null, and no client writes another negative length. Kafka takes each for null; here they are "
+        "INVALID_RECORD.",
+    ),
+    (
+        "Produce",
+        "a record longer than the batch, codec [123]",
+        r".*error_code",
+        "Kafka does not notice that the last record of a compressed batch is cut off; here it is INVALID_RECORD.",
     ),
     (
         "Produce",
@@ -173,12 +186,6 @@ LISTED: tuple[tuple[str, str, str, str], ...] = (
         "a producer without an epoch",
         r".*error_code",
         "Kafka takes a producer id without an epoch; here it is INVALID_RECORD.",
-    ),
-    (
-        "Produce",
-        "the greatest sequence",
-        r".*error_code",
-        "A producer's first batch on a partition begins with sequence 0, as said above.",
     ),
     (
         "Fetch",

@@ -18,6 +18,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from compat.compare import (
+    cases_batch_contents,
     cases_cluster_corners,
     cases_config_corners,
     cases_fetch_corners,
@@ -41,6 +42,7 @@ SUITES = (
     cases_config_corners,
     cases_records,
     cases_produce_corners,
+    cases_batch_contents,
     cases_fetch_corners,
     cases_groups,
     cases_member_corners,

@@ -43,7 +43,8 @@ class Item:
     """Batches of one partition in the buffer or in a flush, and the callback of the request that waits for them."""
 
     __slots__ = (
-        "batches", "bytes", "due_s", "gap_commits", "gap_until_s", "on_done", "partition", "stamps", "topic_id",
+        "batches", "begins_anywhere", "bytes", "due_s", "gap_commits", "gap_until_s", "on_done", "partition", "stamps",
+        "topic_id",
     )  # fmt: skip
 
     def __init__(
@@ -68,6 +69,8 @@ class Item:
         self.gap_commits = 0
         """Commits folded while this item was parked (see `gaps`)."""
         self.gap_until_s: float | None = None
+        self.begins_anywhere = False
+        """It has been parked for the whole time: if its producer is unknown, no earlier batch is on its way."""
 
     @property
     def producer(self) -> Producer:
@@ -185,6 +188,8 @@ def lay_out(items: Sequence[Item | StepItem], now_ms: int, object_id: ObjectId, 
         start = 0 if inline else position
         batches = [batch for item in group for batch in _stamped(item, now_ms, layout)]
         append, payload, end = append_of(topic_id, partition, batches, object_id, start)
+        if any(item.begins_anywhere for item in group):
+            append = _begin_anywhere(append, group)
         layout.units.append(Unit(append, group, payload))
         layout.rows.append(_row(append, start, end))
         position = end
@@ -219,6 +224,16 @@ def append_of(
         payload.append(view)
         position += length
     return Append(topic_id, partition, object_id, 0, tuple(entries)), payload, position
+
+
+def _begin_anywhere(append: Append, items: Sequence[Item]) -> Append:
+    """The same append, with the batches of items that have been parked for the whole time marked."""
+    marks = [item.begins_anywhere for item in items for _ in item.batches]
+    entries = [
+        msgspec.structs.replace(entry, begins_anywhere=mark)
+        for entry, mark in zip(append.batches, marks, strict=True)
+    ]
+    return msgspec.structs.replace(append, batches=tuple(entries))
 
 
 def _step(item: StepItem, object_id: ObjectId, position: int) -> tuple[Unit, list[FooterRow], int]:

@@ -10,6 +10,9 @@ after two of them. The first commit may have been under way already when the bat
 node A commits whatever it holds with its next one, which is the second. When nothing is committed, the batch is refused
 after 100 ms and two lingers (the predecessor may be lingering on its node), so that a producer that really lost a batch
 learns of it soon. With many nodes two commits are an estimate; a producer that is refused too early sends again.
+
+A batch whose producer is unknown in the partition is parked for the same reason, but always for the whole time, however
+many commits there are: at its end the batch is accepted with whatever sequence it has, and what comes before it is not.
 """
 
 from higgins.log.buffer import Item
@@ -28,10 +31,16 @@ class Gaps:
     def __bool__(self) -> bool:
         return bool(self._parked)
 
-    def park(self, item: Item, now_s: float) -> bool:
-        """Park an item that was just refused as a gap. False when it has waited long enough: refuse it."""
+    def park(self, item: Item, now_s: float, *, is_unknown: bool = False) -> bool:
+        """Park an item that was just refused as a gap. False when it has waited long enough: refuse it.
+
+        With `is_unknown` it was refused because its producer is unknown; then only the time counts.
+        """
         if item.gap_until_s is None:
             item.gap_until_s = now_s + self._timeout_s
+        elif is_unknown:
+            if item.begins_anywhere:
+                return False
         elif item.gap_commits >= COMMITS_MAX or item.gap_until_s <= now_s:
             return False
         self._parked.append(item)
@@ -54,6 +63,7 @@ class Gaps:
         self._parked = [item for item in self._parked if item not in expired]
         for item in expired:
             item.gap_commits = COMMITS_MAX
+            item.begins_anywhere = True
         return expired
 
     def take_all(self) -> list[Item]:

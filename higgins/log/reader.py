@@ -15,15 +15,18 @@ from higgins.ledger.commit import Commit, commit_key, decode_commit
 from higgins.ledger.ledger import Ledger
 from higgins.ledger.state.index import STORED_OFFSETS, Run
 from higgins.log.planner import Cursor, pointer_from, serve
-from higgins.model.errors import HigginsError, ObjectMissing
+from higgins.model.errors import Corrupt, HigginsError, ObjectMissing
 from higgins.model.names import TopicId
 from higgins.model.pointer import Buffer, ObjectId, Pointer, commit_number_of, inline_payload, is_inline
 from higgins.runtime import Runtime
 from higgins.storage.cache import Blob, Cache
 from higgins.storage.dereference import Dereferencer
 from higgins.storage.store import Store
+from higgins_protocol.errors import RecordError
 from higgins_protocol.records.batch import HEADER_BYTES, LENGTH_OVERHEAD, BatchHeader, read_header
-from higgins_protocol.records.record import decode_records
+from higgins_protocol.records.compression import unpack
+from higgins_protocol.records.record import OUTPUT_BYTES_MAX
+from higgins_protocol.records.survey import timestamps
 
 RUNS_PER_READ = 256
 CURSORS_MAX = 10_000
@@ -229,7 +232,7 @@ class Reader:
     async def _newest_of(self, run: Run, from_offset: int) -> TimedRecord | None:
         """The first record with the greatest timestamp of a run, from an offset on."""
         views = await self._fetch(pointer_from(run, None))
-        return await self._runtime.offload("decode", _newest_in_run, run, views, from_offset)
+        return _record_or_raise(await self._runtime.offload("decode", _newest_in_run, run, views, from_offset))
 
     async def _search(self, run: Run, timestamp: int, from_offset: int) -> TimedRecord | None:
         """The first record of a run, from an offset on, with a timestamp of at least `timestamp`."""
@@ -237,7 +240,9 @@ class Reader:
         for header, batch, base in _batches(run, views, from_offset):
             if header.max_timestamp >= timestamp:
                 # In a thread: a batch can have ten thousand records or decompress to megabytes.
-                record = await self._runtime.offload("decode", _first_in_batch, batch, base, timestamp, from_offset)
+                record = _record_or_raise(
+                    await self._runtime.offload("decode", _first_in_batch, batch, base, timestamp, from_offset)
+                )
                 if record is not None:
                     return record
         return None
@@ -269,27 +274,56 @@ def _batches(run: Run, views: Sequence[memoryview], from_offset: int) -> Iterato
             at += size
 
 
-def _first_in_batch(batch: memoryview, base_offset: int, timestamp: int, from_offset: int) -> TimedRecord | None:
-    return next((record for record in _timed(batch, base_offset, from_offset) if record.timestamp >= timestamp), None)
+def _record_or_raise(found: TimedRecord | Corrupt | None) -> TimedRecord | None:
+    if isinstance(found, Corrupt):
+        raise found
+    return found
 
 
-def _newest_in_run(run: Run, views: Sequence[memoryview], from_offset: int) -> TimedRecord | None:
+def _first_in_batch(
+    batch: memoryview, base_offset: int, timestamp: int, from_offset: int
+) -> TimedRecord | Corrupt | None:
+    """The first record from an offset on that is not older than `timestamp`.
+
+    An error is returned and not raised: a raised one holds the frames of this thread, and with them decompressed bytes.
+    """
+    try:
+        for record in _timed(batch, base_offset, from_offset):
+            if record.timestamp >= timestamp:
+                return record
+    except RecordError as error:
+        return _unreadable(base_offset, error)
+    return None
+
+
+def _newest_in_run(run: Run, views: Sequence[memoryview], from_offset: int) -> TimedRecord | Corrupt | None:
+    """The first record with the greatest timestamp of a run, from an offset on; an error is returned, as above."""
     best: TimedRecord | None = None
     for header, batch, base in _batches(run, views, from_offset):
         if best is None or header.max_timestamp > best.timestamp:
-            for record in _timed(batch, base, from_offset):
-                if best is None or record.timestamp > best.timestamp:
-                    best = record
+            try:
+                for record in _timed(batch, base, from_offset):
+                    if best is None or record.timestamp > best.timestamp:
+                        best = record
+            except RecordError as error:
+                return _unreadable(base, error)
     return best
 
 
+def _unreadable(base_offset: int, error: RecordError) -> Corrupt:
+    return Corrupt(f"The records of the batch at offset {base_offset} cannot be read: {error.what}.")
+
+
 def _timed(batch: memoryview, base_offset: int, from_offset: int) -> Iterator[TimedRecord]:
-    """The records of a batch from an offset on. With LogAppendTime all have the same timestamp: only the first."""
+    """The records of a batch from an offset on. With LogAppendTime all have the same timestamp: only the first.
+
+    Only what is looked at is read, and no records are built: a batch may hold millions.
+    """
     header = read_header(batch)
     if header.is_log_append_time:
         yield TimedRecord(max(base_offset, from_offset), header.max_timestamp)
         return
-    for record in decode_records(batch):
-        offset = base_offset + record.offset - header.base_offset
-        if offset >= from_offset:
-            yield TimedRecord(offset, record.timestamp)
+    records = unpack(header.codec, batch[HEADER_BYTES:], bytes_max=OUTPUT_BYTES_MAX)
+    for delta, timestamp in timestamps(header, records):
+        if base_offset + delta >= from_offset:
+            yield TimedRecord(base_offset + delta, timestamp)

@@ -58,6 +58,7 @@ from higgins_protocol.errors import ErrorCode
 from higgins_protocol.records.batch import BatchHeader, read_header
 
 GAP = -ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER
+UNKNOWN = -ErrorCode.UNKNOWN_PRODUCER_ID
 
 
 class Writer:
@@ -229,8 +230,9 @@ class Writer:
         items = self._buffer.take(self._settings.object_bytes_max)
         if self._lingers:
             self._last_flush_s = self._runtime.monotonic()
-        if inline and len(items) == 1 and isinstance(items[0], Item) and not items[0].stamps:
-            self._submit_single(items[0])
+        first = items[0]
+        if inline and len(items) == 1 and isinstance(first, Item) and not first.stamps and not first.begins_anywhere:
+            self._submit_single(first)
         elif inline:
             layout = lay_out(items, self._runtime.now_ms(), INLINE, inline=True)
             flush = Flush(items, layout, INLINE)
@@ -339,7 +341,7 @@ class Writer:
     def _finish_item(self, item: Item, offsets: list[int], stamped_ms: int) -> None:
         # Only an append of a single batch is parked: of a longer one, earlier batches may have been committed just now,
         # and the whole item would be proposed again.
-        if GAP in offsets and len(offsets) == 1 and self._park(item):
+        if len(offsets) == 1 and (offsets[0] == GAP or offsets[0] == UNKNOWN) and self._park(item, offsets[0]):
             return
         self._release(item)
         item.on_done(offsets, stamped_ms if item.stamps else -1)
@@ -376,8 +378,8 @@ class Writer:
 
     # ---- gaps ---------------------------------------------------------------------------------------------------
 
-    def _park(self, item: Item) -> bool:
-        parked = self._gaps.park(item, self._runtime.monotonic())
+    def _park(self, item: Item, refusal: int) -> bool:
+        parked = self._gaps.park(item, self._runtime.monotonic(), is_unknown=refusal == UNKNOWN)
         if parked:
             self._timer_changed.set()
         return parked

@@ -2,7 +2,8 @@
 
 Behaviour: every partition is checked, appended and answered independently; the response follows the commit. acks 0 gets
 no response, and where there would be an error the connection is closed; acks 1 and all are the same. A duplicate of an
-idempotent producer gets its original offset and no error. Batches are stored as they were sent.
+idempotent producer gets its original offset and no error. Every record is validated (see `validation`), also in compressed
+batches. Batches are stored as they were sent, except for the max timestamp in their header.
 Version notes: v5 log start offset; v7 zstd; v8 error messages; v9 flexible; v10 could name another leader (KIP-951),
 but every node accepts every partition. v0-2 are advertised and refused, since librdkafka before 2.11.1 compresses only
 for brokers that advertise them (KAFKA-18659).
@@ -12,10 +13,13 @@ Not done: transactions; throttling.
 from collections.abc import Sequence
 from functools import partial
 
+import msgspec
+
 from higgins.admin.configs.live import AppendRules
 from higgins.kafka.acl import AclOperation, AclResourceType, Permission
 from higgins.kafka.api_row import ApiRow, State
 from higgins.kafka.context import Call, Deadline, code_of
+from higgins.kafka.records.validation import THREADS, Allowance, RecordsRefused, Validation
 from higgins.ledger.state.topics import Topic
 from higgins.model.errors import HigginsError, StorageUnavailable
 from higgins.model.future import Future, completed
@@ -29,15 +33,12 @@ from higgins_protocol.messages.produce import (
     ProduceResponse,
     TopicProduceResponse,
 )
-from higgins_protocol.records.batch import BatchHeader, split
+from higgins_protocol.records.batch import split
 from higgins_protocol.records.compression import Codec
-from higgins_protocol.records.record import decode_records
 
 ZSTD_SINCE = 7
 ADMIN_CLIENT = "__admin_client"
 """The client id that may write to internal topics, as in Kafka."""
-RECORDS_NAMED_MAX = 1_000
-"""The most invalid records that a response lists; a batch may hold a million."""
 MESSAGES = {
     ErrorCode.UNKNOWN_TOPIC_OR_PARTITION: "There is no such topic or partition.",
     ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER: "A batch before this one is missing.",
@@ -48,15 +49,41 @@ MESSAGES = {
 
 def handle(call: Call, request: ProduceRequest) -> Future[ProduceResponse | None]:
     produce = _Produce(call, request)
-    if produce.knows_all_topics():
-        produce.append_all()
-    else:
+    if not produce.knows_all_topics():
         # This node may not know the topic yet. The next request waits, so that its batches do not overtake these.
         call.hold_next(call.spawn(produce.append_all_at_tip))
+    elif produce.validate_all():
+        produce.append_all()
+    else:
+        call.hold_next(call.spawn(produce.append_all_offloaded))
     if not request.acks:
         call.hold_order(produce.response)
         return completed(None)
     return produce.response
+
+
+class _Checked(msgspec.Struct):
+    """One partition of the request whose batch may be appended once it is valid."""
+
+    t: int
+    p: int
+    topic: Topic
+    index: int
+    rules: AppendRules
+    validation: Validation
+    is_valid: bool = False
+    error: RecordsRefused | None = None
+
+    def finish(self) -> None:
+        """Validate what has not been validated yet. The error is kept without its frames, which hold decompressed bytes."""
+        if self.is_valid or self.error is not None:
+            return
+        try:
+            self.validation.finish()
+        except RecordsRefused as refused:
+            self.error = RecordsRefused(refused.code, str(refused), refused.indexes)
+        else:
+            self.is_valid = True
 
 
 class _Produce:
@@ -75,6 +102,7 @@ class _Produce:
             self._pending += len(rows)
         self._failed = False
         self._deadline: Deadline | None = None
+        self._checked: list[_Checked] = []
 
     def knows_all_topics(self) -> bool:
         by_name = self._call.node.state.topics.by_name
@@ -96,17 +124,25 @@ class _Produce:
                     self._refuse(t, p, data.index, ErrorCode.KAFKA_STORAGE_ERROR, str(error))
             self._settle_one()
             return
+        if self.validate_all():
+            self.append_all()
+        else:
+            await self.append_all_offloaded()
+
+    async def append_all_offloaded(self) -> None:
+        """Finish the validation in a thread, and append."""
+        await self._call.node.runtime.offload(THREADS, _finish_all, self._checked)
         self.append_all()
 
-    def append_all(self) -> None:
-        node = self._call.node
-        by_name = node.state.topics.by_name
+    def validate_all(self) -> bool:
+        """Refuse what cannot be appended. Whether everything else is valid: if not, a thread has to finish."""
+        by_name = self._call.node.state.topics.by_name
         valid_acks = self._request.acks in {-1, 0, 1}
-        remaining = self._pending - 1
+        allowance = Allowance()
+        is_complete = True
         for t, data in enumerate(self._request.topic_data):
             topic = by_name.get(data.name)
             for p, partition in enumerate(data.partition_data):
-                remaining -= 1
                 if not valid_acks:
                     self._refuse(t, p, partition.index, ErrorCode.INVALID_REQUIRED_ACKS, "acks is 0, 1 or all (-1).")
                 elif topic is None or not 0 <= partition.index < topic.partitions:
@@ -116,51 +152,61 @@ class _Produce:
                     self._refuse(t, p, partition.index, ErrorCode.INVALID_TOPIC_EXCEPTION, message)
                 elif topic.owner:
                     self._refuse(t, p, partition.index, ErrorCode.POLICY_VIOLATION, _owned(topic))
-                else:
-                    self._append(t, p, topic, partition, more=remaining > 0)
-        node.writer.flush()
-        if self._pending > 1:
-            at_s = node.runtime.monotonic() + max(self._request.timeout_ms, 1) / 1000
-            self._deadline = Deadline(at_s, self._expire)
-            node.deadlines[self._deadline] = None
-        self._settle_one()
+                elif not self._validate(t, p, topic, partition, allowance):
+                    is_complete = False
+        return is_complete
 
-    def _append(self, t: int, p: int, topic: Topic, data: PartitionProduceData, *, more: bool) -> None:
+    def _validate(self, t: int, p: int, topic: Topic, data: PartitionProduceData, allowance: Allowance) -> bool:
+        """Validate a batch as far as it is cheap; False when a thread has to finish."""
         rules = self._call.node.append_rules(topic)
         try:
             batches = split(data.records or b"", batch_bytes_max=rules.batch_bytes_max)
             if len(batches) > 1:
                 message = f"{len(batches)} batches; a request may hold one for each partition"
                 raise RecordError(ErrorCode.INVALID_RECORD, message)
-            self._check(batches, rules)
-        except _RecordsRefused as refused:
-            log_start = self._call.node.state.runs.log_start(topic.id, data.index)
-            self._refuse(t, p, data.index, refused.code, str(refused), refused.rows, log_start)
-            return
-        except RecordError as error:
-            self._refuse(t, p, data.index, error.code, error.what)
-            return
-        self._call.node.writer.append(
-            topic.id,
-            data.index,
-            batches,
-            partial(self._settled, t, p, data.index, topic.id),
-            stamps=rules.stamps,
-            linger_ms=rules.linger_ms,
-            more=more,
-        )
-
-    def _check(self, batches: Sequence[tuple[BatchHeader, memoryview]], rules: AppendRules) -> None:
-        now_ms = 0 if rules.stamps else self._call.node.runtime.now_ms()
-        for header, batch in batches:
+            ((header, batch),) = batches
             if header.codec == Codec.ZSTD and self._call.version < ZSTD_SINCE:
                 raise RecordError(
                     ErrorCode.UNSUPPORTED_COMPRESSION_TYPE, f"zstd needs Produce v{ZSTD_SINCE} or later (KIP-110)"
                 )
-            if not rules.stamps:
-                _check_time(header, batch, now_ms, rules)
-            if rules.wants_keys:
-                _check_keys(batch)
+        except RecordError as error:
+            self._refuse(t, p, data.index, error.code, error.what)
+            return True
+        now_ms = 0 if rules.stamps else self._call.node.runtime.now_ms()
+        checked = _Checked(t, p, topic, data.index, rules, Validation(header, batch, rules, now_ms))
+        try:
+            checked.is_valid = checked.validation.attempt(allowance)
+        except RecordsRefused as refused:
+            self._refuse_records(checked, refused)
+            return True
+        self._checked.append(checked)
+        return checked.is_valid
+
+    def append_all(self) -> None:
+        """Append what is valid, and refuse the rest."""
+        node = self._call.node
+        checked, self._checked = self._checked, []
+        remaining = len(checked)
+        for one in checked:
+            remaining -= 1
+            if one.error is not None:
+                self._refuse_records(one, one.error)
+                continue
+            node.writer.append(
+                one.topic.id,
+                one.index,
+                (one.validation.result,),
+                partial(self._settled, one.t, one.p, one.index, one.topic.id),
+                stamps=one.rules.stamps,
+                linger_ms=one.rules.linger_ms,
+                more=remaining > 0,
+            )
+        node.writer.flush()
+        if self._pending > 1:
+            at_s = node.runtime.monotonic() + max(self._request.timeout_ms, 1) / 1000
+            self._deadline = Deadline(at_s, self._expire)
+            node.deadlines[self._deadline] = None
+        self._settle_one()
 
     def _settled(
         self, t: int, p: int, index: int, topic_id: TopicId, result: Sequence[int] | HigginsError, stamped_ms: int
@@ -180,6 +226,12 @@ class _Produce:
         # Kafka's clients expect this code for an invalid name, too; the message says more.
         code = ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
         self._refuse(t, p, index, code, error_in_topic_name(name) or MESSAGES[code])
+
+    def _refuse_records(self, checked: _Checked, refused: RecordsRefused) -> None:
+        message = str(refused)
+        rows = [BatchIndexAndErrorMessage(i, message) for i in refused.indexes]
+        log_start = self._call.node.state.runs.log_start(checked.topic.id, checked.index)
+        self._refuse(checked.t, checked.p, checked.index, refused.code, message, rows, log_start)
 
     def _refuse(
         self,
@@ -243,13 +295,9 @@ class _Produce:
                     self._refuse(t, p, data.index, ErrorCode.REQUEST_TIMED_OUT, message)
 
 
-class _RecordsRefused(Exception):
-    """Some records of a batch are invalid."""
-
-    def __init__(self, code: ErrorCode, message: str, positions: Sequence[int]) -> None:
-        super().__init__(message)
-        self.code = code
-        self.rows = [BatchIndexAndErrorMessage(i, message) for i in positions[:RECORDS_NAMED_MAX]]
+def _finish_all(checked: Sequence[_Checked]) -> None:
+    for one in checked:
+        one.finish()
 
 
 def _owned(topic: Topic) -> str:
@@ -257,26 +305,6 @@ def _owned(topic: Topic) -> str:
         f"Topic '{topic.name}' is written by operator '{topic.owner}' alone; produce to its input, "
         f"or end it with: higgins operator delete {topic.owner}"
     )
-
-
-def _check_time(header: BatchHeader, batch: memoryview, now_ms: int, rules: AppendRules) -> None:
-    earliest, latest = now_ms - rules.timestamp_before_max_ms, now_ms + rules.timestamp_after_max_ms
-    if header.max_timestamp <= latest and not 0 <= header.base_timestamp < earliest:
-        return
-    times = [record.timestamp for record in decode_records(batch)]
-    outside = [i for i, at_ms in enumerate(times) if at_ms > latest or 0 <= at_ms < earliest]
-    message = (
-        f"The batch has timestamps up to {header.max_timestamp}; those from {earliest} to {latest} are accepted "
-        "(message.timestamp.before.max.ms and message.timestamp.after.max.ms, by the broker's clock)."
-    )
-    raise _RecordsRefused(ErrorCode.INVALID_TIMESTAMP, message, outside)
-
-
-def _check_keys(batch: memoryview) -> None:
-    keyless = [i for i, record in enumerate(decode_records(batch)) if record.key is None]
-    if keyless:
-        message = "A compacted topic (cleanup.policy=compact) accepts only records with a key."
-        raise _RecordsRefused(ErrorCode.INVALID_RECORD, message, keyless)
 
 
 API = ApiRow(

@@ -37,6 +37,8 @@ class BatchEntry(msgspec.Struct, frozen=True, array_like=True, gc=False):
     base_sequence: int = -1
     kind: int = IDEMPOTENT
     """What it is, if it has a producer id: IDEMPOTENT, TRANSACTIONAL_DATA, COMMIT_MARKER or ABORT_MARKER."""
+    begins_anywhere: bool = False
+    """Whether it may be its producer's first batch in this partition with any sequence: it has waited for others."""
 
 
 AppendedRun: TypeAlias = tuple[Run, tuple[int, ...]]

@@ -137,13 +137,20 @@ class Producers(Facet, name="producers"):
                 return grant.time_ms > now_ms - PRODUCER_RETENTION_MS
         return False
 
-    def verdict(self, key: ProducerKey, epoch: int, sequence: int, count: int, now_ms: int) -> int | None:
-        """None to append; the original offset of a repeat; or minus the error code of a refusal."""
+    def verdict(
+        self, key: ProducerKey, epoch: int, sequence: int, count: int, now_ms: int, begins_anywhere: bool = False
+    ) -> int | None:
+        """None to append; the original offset of a repeat; or minus the error code of a refusal.
+
+        A partition that knows nothing of a producer takes any first sequence, as in Kafka: the topic may have been
+        deleted and created again, or the producer forgotten. But a producer whose id is recent may also be new here,
+        with its first batch still on the way through another node, and a batch before the first one is never taken.
+        So its batches have to wait before: UNKNOWN_PRODUCER_ID until `begins_anywhere` says that they have.
+        """
         record = self.records.get(key)
         if record is None:
-            # A producer that is not on record may begin anywhere; one too recent to be forgotten begins at 0.
-            fits = sequence == 0 or not self.is_fresh(key[2], now_ms)
-            return None if fits else -ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER
+            fits = sequence == 0 or begins_anywhere or not self.is_fresh(key[2], now_ms)
+            return None if fits else -ErrorCode.UNKNOWN_PRODUCER_ID
         if epoch < record.epoch:
             return -ErrorCode.INVALID_PRODUCER_EPOCH
         if epoch > record.epoch:
@@ -162,7 +169,9 @@ class Producers(Facet, name="producers"):
         # take for written.
         final = (sequence + count - 1) % SEQUENCE_MODULUS
         behind = (last - final) % SEQUENCE_MODULUS < SEQUENCE_MODULUS // 2
-        return -ErrorCode.DUPLICATE_SEQUENCE_NUMBER if behind else -ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER
+        # While every batch of the producer is on record, one that is older than all of them was never written.
+        was_written = behind and len(record.batches) == BATCHES_REMEMBERED
+        return -ErrorCode.DUPLICATE_SEQUENCE_NUMBER if was_written else -ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER
 
     def freeze(self) -> Iterator[Sequence[ProducerRow | GrantsRow]]:
         yield [GrantsRow(self.next_id, self.grants)]

@@ -117,7 +117,7 @@ class Append(Proposal[list[int]], frozen=True, tag=20):
             if entry.producer_id >= 0 and entry.kind < COMMIT_MARKER:
                 key = (self.topic_id, self.partition, entry.producer_id)
                 verdict = (scratch or producers).verdict(
-                    key, entry.producer_epoch, entry.base_sequence, entry.count, now_ms
+                    key, entry.producer_epoch, entry.base_sequence, entry.count, now_ms, entry.begins_anywhere
                 )
                 if verdict is not None:
                     results.append(verdict)

@@ -205,6 +205,20 @@ def stamp_log_append_time(batch: Buffer, timestamp_ms: int) -> bytearray:
     return stamped
 
 
+def correct_max_timestamp(batch: Buffer, max_timestamp: int) -> bytearray:
+    """A copy of the batch with this max timestamp, whose records have their own timestamps (CreateTime).
+
+    For a producer that left the field unset or computed it wrong. Clears the flag of LogAppendTime, which would hide the
+    records' timestamps, and makes the checksum anew.
+    """
+    corrected = bytearray(batch)
+    attributes = int.from_bytes(corrected[ATTRIBUTES_AT:LAST_OFFSET_DELTA_AT], "big") & ~LOG_APPEND_TIME
+    corrected[ATTRIBUTES_AT:LAST_OFFSET_DELTA_AT] = attributes.to_bytes(2, "big")
+    corrected[MAX_TIMESTAMP_AT:PRODUCER_ID_AT] = max_timestamp.to_bytes(8, "big", signed=True)
+    _seal(corrected)
+    return corrected
+
+
 def assemble(
     body: Buffer,
     *,

@@ -1,8 +1,9 @@
 """Compress and decompress the records of a batch: gzip, snappy, lz4, zstd, in the framing that Kafka clients use.
 
-The output is limited before it is allocated: by the caller's limit, and by 200 times the input plus a mebibyte. Larger
-output is refused, and so is a zstd window above 8 MiB, which protects against decompression bombs. Concatenated frames,
-and frames that do not state their content size, are read completely.
+Every legal form of a codec is read: concatenated frames, skippable frames, frames that do not state their content size,
+snappy with and without xerial's framing. The output has one limit, the caller's, and it is applied before memory is
+allocated: a batch of equal records compresses to a thousandth, and stock clients produce and read such batches, so a limit
+on the ratio would refuse them. A zstd window may have 128 MiB, the most that zstd reads without being told otherwise.
 """
 
 import zlib
@@ -17,13 +18,14 @@ from higgins_protocol.errors import ErrorCode, RecordError
 from higgins_protocol.primitives import Buffer
 from higgins_protocol.records import zstd_frames
 
-RATIO_MAX = 200
-RATIO_SLACK_BYTES = 1 << 20
-
 _XERIAL_MAGIC = b"\x82SNAPPY\x00"
 _XERIAL_HEADER = _XERIAL_MAGIC + b"\x00\x00\x00\x01\x00\x00\x00\x01"
 _XERIAL_BLOCK_BYTES = 32 << 10
 _XERIAL_SIZE = Struct(">i")
+_XERIAL_MAGIC_AS_SIZE = int.from_bytes(_XERIAL_MAGIC[:4], "big", signed=True)
+
+# A copy of 64 bytes, the densest element, takes three bytes: a larger output than this is claimed and not there.
+_SNAPPY_RATIO_MAX = 22
 
 # Magic; version 1 with independent blocks (the Java client reads no others) of 64 KiB; the checksum of these two bytes.
 _LZ4_HEADER = b"\x04\x22\x4d\x18\x60\x40\x82"
@@ -33,6 +35,7 @@ _LZ4_SIZE = Struct("<I")
 _LZ4_END = bytes(4)
 
 _GZIP_WINDOW = 16 + zlib.MAX_WBITS
+_GZIP_PIECE_BYTES = 1 << 20
 _GUESS_BYTES_MIN = 64 << 10
 _GUESS_GROWTH = 4
 
@@ -66,45 +69,50 @@ def compress(codec: int, data: Buffer) -> bytes:
 
 def decompress(codec: int, data: Buffer, *, bytes_max: int) -> bytes:
     """The whole output, at most `bytes_max` bytes. Raises: RecordError where it is corrupt or would be larger."""
-    bound = min(bytes_max, RATIO_MAX * len(data) + RATIO_SLACK_BYTES)
+    return bytes(unpack(codec, data, bytes_max=bytes_max))
+
+
+def unpack(codec: int, data: Buffer, *, bytes_max: int) -> Buffer:
+    """As `decompress`, but in whatever the output was written to, so that it is in memory once and not twice."""
     match codec:
         case Codec.NONE:
-            return _plain(data, bytes_max)
+            if len(data) > bytes_max:
+                raise _too_large(bytes_max)
+            return data
         case Codec.GZIP:
-            return _decompress_gzip(data, bound)
+            return _decompress_gzip(data, bytes_max)
         case Codec.SNAPPY:
-            return _decompress_snappy(memoryview(data), bound)
+            return _decompress_snappy(memoryview(data), bytes_max)
         case Codec.LZ4:
-            return _decompress_frames(cramjam.lz4.decompress_into, data, bound, guess=0)
+            return _decompress_frames(cramjam.lz4.decompress_into, data, bytes_max, guess=0)
         case Codec.ZSTD:
-            content = zstd_frames.content_bytes(memoryview(data))
-            if content > bound:
-                raise _too_large(bound)
-            return _decompress_frames(cramjam.zstd.decompress_into, data, bound, guess=content)
+            stated, largest = zstd_frames.output_bytes(memoryview(data))
+            if stated > bytes_max:
+                raise _too_large(bytes_max)
+            return _decompress_frames(cramjam.zstd.decompress_into, data, bytes_max, guess=stated or largest)
     raise _unknown(codec)
 
 
-def _plain(data: Buffer, bytes_max: int) -> bytes:
-    if len(data) > bytes_max:
-        raise _too_large(bytes_max)
-    return bytes(data)
-
-
-def _decompress_gzip(data: Buffer, bound: int) -> bytes:
+def _decompress_gzip(data: Buffer, bound: int) -> Buffer:
+    """In pieces: zlib would hold the output three times while it grows."""
     out = bytearray()
-    unread = bytes(data)
+    unread: Buffer = data
     while unread:
         member = zlib.decompressobj(wbits=_GZIP_WINDOW)
-        try:
-            out += member.decompress(unread, bound + 1 - len(out))
-        except zlib.error as error:
-            raise _corrupt("gzip", error) from error
-        if len(out) > bound:
-            raise _too_large(bound)
-        if not member.eof:
-            raise _corrupt("gzip", "it is cut off")
-        unread = member.unused_data
-    return bytes(out)
+        while not member.eof:
+            try:
+                piece = member.decompress(unread, min(_GZIP_PIECE_BYTES, bound + 1 - len(out)))
+            except zlib.error as error:
+                raise _corrupt("gzip", error) from None
+            out += piece
+            if len(out) > bound:
+                raise _too_large(bound)
+            unread = member.unconsumed_tail
+            if not piece and not unread and not member.eof:
+                raise _corrupt("gzip", "it is cut off")
+        # Zeros may follow the last member, to fill a block of a tape or a disk.
+        unread = member.unused_data.lstrip(b"\0")
+    return out
 
 
 def _compress_snappy(data: memoryview) -> bytes:
@@ -116,7 +124,7 @@ def _compress_snappy(data: memoryview) -> bytes:
     return bytes(out)
 
 
-def _decompress_snappy(data: memoryview, bound: int) -> bytes:
+def _decompress_snappy(data: memoryview, bound: int) -> Buffer:
     if data[: len(_XERIAL_MAGIC)] != _XERIAL_MAGIC:
         return _decompress_snappy_block(data, bound, bound)
     out = bytearray()
@@ -124,24 +132,32 @@ def _decompress_snappy(data: memoryview, bound: int) -> bytes:
     while position < len(data):
         try:
             (size,) = _XERIAL_SIZE.unpack_from(data, position)
-        except StructError as error:
-            raise _corrupt("snappy", "it is cut off") from error
+        except StructError:
+            raise _corrupt("snappy", "it is cut off") from None
+        if size == _XERIAL_MAGIC_AS_SIZE:
+            position += len(_XERIAL_HEADER)  # Streams may be concatenated, and each begins with a header.
+            continue
         position += _XERIAL_SIZE.size
         if not 0 <= size <= len(data) - position:
             raise _corrupt("snappy", f"a block of {size} bytes, {len(data) - position} left")
         out += _decompress_snappy_block(data[position : position + size], bound - len(out), bound)
         position += size
-    return bytes(out)
+    return out
 
 
-def _decompress_snappy_block(block: memoryview, remaining: int, bound: int) -> bytes:
+def _decompress_snappy_block(block: memoryview, remaining: int, bound: int) -> Buffer:
     """One raw block. It begins with the size of its output, which is checked against what remains of the bound."""
     try:
-        if cramjam.snappy.decompress_raw_len(block) > remaining:
+        size = cramjam.snappy.decompress_raw_len(block)
+        if size > remaining:
             raise _too_large(bound)
-        return bytes(cramjam.snappy.decompress_raw(block))
+        if size > _SNAPPY_RATIO_MAX * len(block):
+            raise _corrupt("snappy", f"{len(block)} bytes cannot be {size}")
+        out = bytearray(size)
+        cramjam.snappy.decompress_raw_into(block, out)
+        return out
     except (cramjam.DecompressionError, ValueError, OverflowError) as error:
-        raise _corrupt("snappy", error) from error
+        raise _corrupt("snappy", error) from None
 
 
 def _compress_lz4(data: memoryview) -> bytes:
@@ -161,7 +177,7 @@ def _compress_lz4(data: memoryview) -> bytes:
 
 def _decompress_frames(
     decompress_into: Callable[[Buffer, bytearray], int], data: Buffer, bound: int, *, guess: int
-) -> bytes:
+) -> Buffer:
     """Decompress into a buffer that grows up to the bound until the output fits: the library itself has no limit."""
     if not len(data):
         raise _corrupt("the batch", "it is empty")
@@ -169,10 +185,10 @@ def _decompress_frames(
     while True:
         out = bytearray(size)
         try:
-            return bytes(memoryview(out)[: decompress_into(data, out)])
+            return memoryview(out)[: decompress_into(data, out)]
         except cramjam.DecompressionError as error:
             if "whole buffer" not in str(error):
-                raise _corrupt("the batch", error) from error
+                raise _corrupt("the batch", error) from None
         if size >= bound:
             raise _too_large(bound)
         size = min(bound, size * _GUESS_GROWTH)
@@ -183,7 +199,8 @@ def _corrupt(what: str, why: object) -> RecordError:
 
 
 def _too_large(bound: int) -> RecordError:
-    return RecordError(ErrorCode.INVALID_RECORD, f"the records decompress to more than {bound} bytes")
+    # Java's producer splits a batch and sends it again when it hears this code.
+    return RecordError(ErrorCode.MESSAGE_TOO_LARGE, f"the records decompress to more than {bound} bytes")
 
 
 def _unknown(codec: int) -> RecordError:
