@@ -4,9 +4,9 @@ Behaviour: small uncompressed batches are gathered into one block, so that a rea
 little more than one large batch. A compressed batch stays packed until the caller expands it, because that can take
 long enough to belong in a thread. Control batches have no rows. In a batch with LogAppendTime every record has the
 batch's timestamp. All three functions are generators, so that the caller can yield to the event loop between values.
-Not done: records that cannot be decoded are counted and skipped to the end of their batch. The broker stores what
-producers send without decoding it, so an operator has to get past such records. A wrong checksum raises Corrupt,
-because it means that stored bytes have changed.
+Not done: records that cannot be decoded are counted and skipped to the end of their batch. They are refused when they are
+produced, but earlier versions stored them, and an operator has to get past them. A wrong checksum raises Corrupt, because
+it means that stored bytes have changed.
 """
 
 from collections.abc import Iterable, Iterator
@@ -16,16 +16,18 @@ import msgspec
 from higgins.columns.columns import BatchRows, Columns, StoredBatch, read_headers
 from higgins.model.errors import Corrupt
 from higgins.model.pointer import Buffer
-from higgins_protocol.errors import DecodeError, ProtocolError, RecordError
+from higgins_protocol.errors import DecodeError, ErrorCode, RecordError
 from higgins_protocol.records.batch import ATTRIBUTES_AT, HEADER_BYTES, PREFIX_BYTES, BatchHeader, read_header
 from higgins_protocol.records.compression import decompress
 from higgins_protocol.records.crc import crc32c
+from higgins_protocol.records.record import OUTPUT_BYTES_MAX
 from higgins_protocol.varint import read_signed
 
 BLOCK_BYTES_MAX = 1 << 20
 BLOCK_SECTIONS_MAX = 1_000
-COSTLY_BYTES = 16_384
-DECOMPRESSED_BYTES_MAX = 64 << 20
+EXPANDED_AT_ONCE_BYTES_MAX = 64 << 10
+DECOMPRESSED_BYTES_MAX = OUTPUT_BYTES_MAX
+"""As much as is accepted when a batch is produced."""
 ROWS_MAX = 1_000
 SLICE_BYTES_MAX = 1 << 18
 """Decoding a slice within both bounds takes well under five milliseconds. One larger record is a slice of its own."""
@@ -66,19 +68,28 @@ class Packed(msgspec.Struct, frozen=True, gc=False):
 
     batch: StoredBatch
 
-    @property
-    def is_costly(self) -> bool:
-        """Whether decompression takes long enough to belong in a thread."""
-        return len(self.batch.covered) > COSTLY_BYTES
+    def expand_at_once(self) -> Block | None:
+        """Decompress if that is quick; None when it belongs in a thread, however few bytes the batch has."""
+        if len(self.batch.covered) > EXPANDED_AT_ONCE_BYTES_MAX // 4:
+            return None
+        try:
+            return self._expand(EXPANDED_AT_ONCE_BYTES_MAX)
+        except RecordError as error:
+            return None if error.code is ErrorCode.MESSAGE_TOO_LARGE else self._unreadable()
 
     def expand(self) -> Block:
         """Decompress to at most DECOMPRESSED_BYTES_MAX bytes."""
-        header = self.batch.header
         try:
-            data = decompress(header.codec, self.batch.covered[_RECORDS_AT:], bytes_max=DECOMPRESSED_BYTES_MAX)
-        except ProtocolError:
-            return Block(b"", (), unreadable=header.record_count)
+            return self._expand(DECOMPRESSED_BYTES_MAX)
+        except RecordError:
+            return self._unreadable()
+
+    def _expand(self, bytes_max: int) -> Block:
+        data = decompress(self.batch.header.codec, self.batch.covered[_RECORDS_AT:], bytes_max=bytes_max)
         return Block(data, (_section(self.batch, 0, len(data)),))
+
+    def _unreadable(self) -> Block:
+        return Block(b"", (), unreadable=self.batch.header.record_count)
 
 
 class Tally(msgspec.Struct):

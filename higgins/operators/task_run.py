@@ -170,9 +170,8 @@ class TaskRun:
         """A block, decompressed in a thread if that takes long."""
         if isinstance(part, Block):
             return part
-        if part.is_costly:
-            return await self._context.runtime.offload(THREADS, part.expand)
-        return part.expand()
+        block = part.expand_at_once()
+        return block if block is not None else await self._context.runtime.offload(THREADS, part.expand)
 
     # Time.
 

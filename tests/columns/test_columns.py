@@ -360,3 +360,28 @@ def test_a_batch_in_slices_of_bytes_is_passed_on_as_stored() -> None:
     for columns in slices:
         builder.pass_on(columns, range(len(columns)))
     assert [each[61:] for each in builder.finish()] == [batch[61:]]
+
+
+@pytest.mark.parametrize(("value_bytes", "at_once"), [(100, True), (60_000, True), (70_000, False), (5_000_000, False)])
+@pytest.mark.parametrize("codec", CODECS[1:])
+def test_what_decompresses_to_much_is_left_for_a_thread_however_small_it_is(
+    codec: int, value_bytes: int, at_once: bool
+) -> None:
+    data = encode_batch([record(0, bytes(value_bytes))], codec=codec)
+    (part,) = gather(stored([data]))
+    assert isinstance(part, Packed)
+    block = part.expand_at_once()
+    assert (block is not None) is (at_once and len(data) < 16_000)
+    whole = part.expand()
+    assert len(whole.data) > value_bytes and not whole.unreadable
+    if block is not None:
+        assert block.data == whole.data
+
+
+@pytest.mark.parametrize("codec", CODECS[1:])
+def test_what_cannot_be_decompressed_is_counted_wherever_it_is_expanded(codec: int) -> None:
+    data = assemble(b"\x01garbage", count=7, attributes=codec, base_timestamp=0, max_timestamp=0)
+    (part,) = gather(stored([data]))
+    assert isinstance(part, Packed)
+    for block in (part.expand_at_once(), part.expand()):
+        assert block is not None and block.unreadable == 7
