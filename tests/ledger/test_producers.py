@@ -1,5 +1,6 @@
 """Idempotent producers: what is appended, what is a repeat, what is refused; the check lives where offsets are born."""
 
+import msgspec
 import pytest
 
 from higgins.ledger.state.producers import PRODUCER_RETENTION_MS, SEQUENCE_MODULUS, GrantProducerIds
@@ -10,6 +11,7 @@ from tests.ledger.chronicle import Chronicle, append, idempotent, plain
 
 GAP = -ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER
 OLD = -ErrorCode.DUPLICATE_SEQUENCE_NUMBER
+UNKNOWN = -ErrorCode.UNKNOWN_PRODUCER_ID
 FENCED = -ErrorCode.INVALID_PRODUCER_EPOCH
 
 
@@ -22,8 +24,11 @@ class Producer:
         self.id: int = self.chronicle.one(GrantProducerIds(10))
         self.partition = partition
 
-    def send(self, *sequences: int, count: int = 1, epoch: int = 0) -> list[int]:
-        batches = [idempotent(self.id, sequence, count, epoch) for sequence in sequences]
+    def send(self, *sequences: int, count: int = 1, epoch: int = 0, waited: bool = False) -> list[int]:
+        batches = [
+            msgspec.structs.replace(idempotent(self.id, sequence, count, epoch), begins_anywhere=waited)
+            for sequence in sequences
+        ]
         result: list[int] = self.chronicle.one(append(self.topic_id, *batches, partition=self.partition))
         return result
 
@@ -100,12 +105,56 @@ def test_sequences_wrap(producer: Producer) -> None:
     assert producer.send(last, count=2) == [1]
     assert producer.send(1) == [3]
     assert producer.send(last, count=2) == [1]
-    assert producer.send(3) == [GAP] and producer.send(last - 5) == [OLD]
+    assert producer.send(3) == [GAP] and producer.send(last - 5) == [GAP], "it was never written"
+    assert producer.send(2) == [4] and producer.send(3) == [5]
+    assert producer.send(last - 5) == [OLD]
 
 
-def test_a_producer_just_born_begins_at_zero(producer: Producer) -> None:
-    assert producer.send(5) == [GAP]
+def test_a_producer_just_born_begins_at_zero_or_has_to_wait(producer: Producer) -> None:
+    assert producer.send(5) == [UNKNOWN]
+    assert producer.send(5, 6) == [UNKNOWN, UNKNOWN]
     assert producer.send(0) == [0]
+
+
+@pytest.mark.parametrize("sequence", [1, 5, 2**31 - 2])
+def test_a_producer_that_has_waited_begins_anywhere(producer: Producer, sequence: int) -> None:
+    """Whatever it was that the partition forgot: as Kafka, which keeps producers with their log."""
+    assert producer.send(sequence, waited=True) == [0]
+    following = (sequence + 1) % SEQUENCE_MODULUS
+    assert producer.send(following) == [1]
+    assert producer.send(sequence, waited=True) == [0] and producer.send(following + 5, waited=True) == [GAP]
+    assert producer.send(sequence - 1, waited=True) == [GAP], "what came before was not written"
+    assert producer.chronicle.state.runs.high_watermark(producer.topic_id, 0) == 2
+
+
+def test_waiting_closes_no_gap_of_a_known_producer_and_no_gap_in_one_append(producer: Producer) -> None:
+    assert producer.send(4, 6, 5, waited=True) == [0, GAP, 1]
+    assert producer.send(9, waited=True) == [GAP]
+    assert producer.send(1, epoch=1, waited=True) == [GAP]
+
+
+def test_a_topic_created_again_knows_nothing_of_the_producers_of_the_one_before() -> None:
+    producer = Producer()
+    assert producer.send(0, count=10) == [0]
+    producer.chronicle.one(DeleteTopic(producer.topic_id))
+    producer.topic_id = producer.chronicle.topic("t", partitions=2)
+    assert producer.send(10, count=10, waited=True) == [0]
+    assert producer.send(20) == [10]
+
+
+def test_producers_are_forgotten_in_the_order_of_their_last_write() -> None:
+    producer = Producer()
+    first, second = producer.id, producer.id + 1
+    for each in (first, second):
+        producer.id = each
+        producer.send(0)
+    producer.chronicle.now_ms += PRODUCER_RETENTION_MS // 2
+    producer.id = first
+    assert producer.send(1) == [2]
+    producer.chronicle.now_ms += PRODUCER_RETENTION_MS // 2 + 1
+    producer.chronicle.one(append(producer.topic_id, plain(1)))
+    assert {key[2] for key in producer.chronicle.state.producers.records} == {first}
+    assert producer.send(1) == [2], "a repeat is known"
 
 
 def test_a_producer_that_may_have_been_forgotten_begins_anywhere(producer: Producer) -> None:
@@ -139,7 +188,7 @@ def test_each_partition_has_sequences_of_its_own(producer: Producer) -> None:
     producer.send(0)
     producer.send(1)
     producer.partition = 1
-    assert producer.send(2) == [GAP] and producer.send(0) == [0]
+    assert producer.send(2) == [UNKNOWN] and producer.send(0) == [0]
 
 
 def test_a_deleted_topics_producers_are_forgotten() -> None:

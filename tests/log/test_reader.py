@@ -1,5 +1,7 @@
 """The reader: whole batches from the one that contains an offset, as they were stored, up to a byte budget."""
 
+import tracemalloc
+
 import msgspec
 import pytest
 from trio.testing import MockClock
@@ -7,12 +9,14 @@ from trio.testing import MockClock
 from higgins.ledger.state.index import STORED_OFFSETS, Run
 from higgins.ledger.state.runs import DeleteRecords
 from higgins.ledger.state.topics import CreateTopic, DeleteTopic
+from higgins.log import reader as reader_module
 from higgins.log.planner import Cursor, Served, pointer_from, serve
 from higgins.log.reader import TimedRecord
 from higgins.model.errors import Corrupt, ObjectMissing, StorageUnavailable
 from higgins.model.names import TopicId
 from higgins.model.pointer import Buffer, ObjectId, Pointer
-from higgins_protocol.records.batch import PREFIX_BYTES, read_header
+from higgins_protocol.records.batch import PREFIX_BYTES, assemble, read_header
+from higgins_protocol.records.compression import Codec, compress
 from higgins_protocol.records.record import Record, encode_batch
 from tests.ledger.nodes import TOPIC, beside
 from tests.log.world import LARGE, NOON_MS, SMALL, Log, batch, records_in, records_served, running_log
@@ -250,6 +254,21 @@ async def test_a_new_topic_with_the_name_of_a_deleted_one_is_empty(autojump_cloc
         assert (await log.reader.read(TOPIC, 0, 0, 1 << 20)).length == 0
 
 
+async def test_the_positions_of_readers_are_remembered_up_to_a_bound(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reader_module, "CURSORS_MAX", 10)
+    async with running_log() as log:
+        await log.append(*[batch(b"v") for _ in range(100)]).result()
+        size = len(batch(b"v"))
+        for offset in range(90):
+            read = await log.reader.read(TOPIC, 0, offset, size)
+            assert read.next_offset == offset + 1
+            assert len(log.reader._cursors) <= 10
+        assert len(log.reader._cursors) == 10
+        assert next(reversed(log.reader._cursors))[2] == 90, "the newest ones stay"
+
+
 # ---- by time --------------------------------------------------------------------------------------------------------
 
 
@@ -315,6 +334,42 @@ async def test_a_batch_with_log_append_time_is_found_at_the_log_start(autojump_c
         await log.ledger.propose(DeleteRecords(TOPIC, 0, 2))
         assert await log.reader.find_by_time(TOPIC, 0, 6) == TimedRecord(2, NOON_MS)
         assert await log.reader.find_newest(TOPIC, 0) == TimedRecord(2, NOON_MS)
+
+
+@pytest.mark.parametrize("codec", list(Codec))
+async def test_a_batch_that_cannot_be_read_raises_an_error_that_does_not_hold_its_bytes(
+    autojump_clock: MockClock, codec: Codec
+) -> None:
+    """Earlier versions stored such batches. Its records decompress to 4 MiB and then turn out to be none."""
+    body = b"\x0e\0\0\0\x01\x02v\0" + b"\xff" * (4 << 20)
+    data = assemble(compress(codec, body), count=9, attributes=codec, base_timestamp=0, max_timestamp=NOON_MS)
+    async with running_log(object_bytes_max=16 << 20) as log:
+        await log.append(data).result()
+        errors = []
+        tracemalloc.start()
+        for timestamp in (5, NOON_MS) * 3:
+            with pytest.raises(Corrupt, match="offset 0") as caught:
+                await log.reader.find_by_time(TOPIC, 0, timestamp)
+            errors.append(caught.value)
+        with pytest.raises(Corrupt):
+            await log.reader.find_newest(TOPIC, 0)
+        held, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert held < 1 << 20 and peak < 10 << 20, errors
+        await log.append(batch(b"a", timestamp=NOON_MS + 1)).result()
+        assert await log.reader.find_by_time(TOPIC, 0, NOON_MS + 1) == TimedRecord(9, NOON_MS + 1)
+
+
+async def test_a_lookup_reads_no_further_than_the_record_it_looks_for(autojump_clock: MockClock) -> None:
+    """A batch of many records takes no more memory than its bytes."""
+    records = [Record(timestamp=NOON_MS + n) for n in range(200_000)]
+    async with running_log(object_bytes_max=16 << 20) as log:
+        await log.append(encode_batch(records, codec=Codec.ZSTD)).result()
+        tracemalloc.start()
+        assert await log.reader.find_by_time(TOPIC, 0, NOON_MS + 5) == TimedRecord(5, NOON_MS + 5)
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert peak < 8 << 20
 
 
 async def test_an_empty_partition_has_no_record_for_any_timestamp(autojump_clock: MockClock) -> None:

@@ -246,6 +246,33 @@ async def test_a_failed_flush_fails_the_batches_that_continue_it_and_no_others(a
         assert [await ticket.offset() for ticket in again] == [2, 3, 4]
 
 
+@pytest.mark.parametrize("beside_it", [True, False], ids=["another batch in its flush", "alone in its flush"])
+async def test_appends_settle_after_a_flush_that_lost_a_whole_partition(
+    autojump_clock: MockClock, beside_it: bool
+) -> None:
+    """The put before fails for good, and nothing of one partition remains in the flush behind it."""
+    async with running_log(partitions=2, put_patience_s=5.0, puts_in_flight_max=1) as log:
+        failing = await new_producer(log)
+
+        async def first_fails(key: str) -> None:
+            if key.endswith("1"):
+                raise StorageUnavailable("permanent failure")
+
+        log.store.before_put = first_fails
+        lost = log.append(batch(bytes(HUGE), producer_id=failing, sequence=0))
+        await trio.sleep(1)
+        continued = log.append(batch(bytes(HUGE - 500), producer_id=failing, sequence=1), more=beside_it)
+        plain = log.put(LARGE, partition=1) if beside_it else None
+        assert isinstance(await lost.result(), StorageUnavailable)
+        assert isinstance(await continued.result(), StorageUnavailable)
+        if plain is not None:
+            assert await plain.offset() == 0
+        for size in (SMALL, LARGE, HUGE, SMALL):
+            with trio.fail_after(30):
+                await log.put(size, partition=1).offset()
+        assert log.writer.bytes_held == 0
+
+
 # ---- gaps -----------------------------------------------------------------------------------------------------------
 
 
@@ -259,14 +286,65 @@ async def test_a_batch_ahead_of_its_predecessor_waits_for_it(autojump_clock: Moc
         assert await first.offset() == 0 and await ahead.offset() == 1
 
 
-async def test_the_predecessor_may_be_committed_by_another_node(autojump_clock: MockClock) -> None:
+@pytest.mark.parametrize("known", [0, 1], ids=["a new producer", "a known producer"])
+async def test_the_predecessor_may_be_committed_by_another_node(autojump_clock: MockClock, known: int) -> None:
     async with running_log() as log:
         producer = await new_producer(log)
-        async with running_log(beside(log.store), port=9093) as other:
+        for sequence in range(known):
+            await log.append(batch(b"-", producer_id=producer, sequence=sequence)).result()
+        async with running_log(beside(log.store), port=9093, gap_patience_ms=60_000) as other:
             await other.ledger.barrier()
-            ahead = other.append(batch(b"b", producer_id=producer, sequence=1))
+            ahead = other.append(batch(b"b", producer_id=producer, sequence=known + 1))
             await trio.sleep(0.01)
-            assert await log.append(batch(b"a", producer_id=producer, sequence=0)).offset() == 0
+            assert not ahead.is_done
+            assert await log.append(batch(b"a", producer_id=producer, sequence=known)).offset() == known
+            started_s = trio.current_time()
+            await other.ledger.barrier()
+            assert await ahead.offset() == known + 1
+            assert ahead.done_s - started_s < 1, "the commit wakes it, and it does not wait for its patience to end"
+
+
+async def test_an_unknown_producer_begins_anywhere_once_its_batch_has_waited(autojump_clock: MockClock) -> None:
+    """As after a topic was deleted and created again. However many commits there are, it waits for the whole time."""
+    async with running_log(linger_ms=50, gap_patience_ms=100) as log:
+        producer = await new_producer(log)
+        await trio.sleep(1)
+        started_s = trio.current_time()
+        tickets = [log.append(batch(b"-", producer_id=producer, sequence=sequence)) for sequence in (7, 8, 9)]
+        for _ in range(4):
+            await trio.sleep(0.03)
+            log.put(HUGE)
+        assert not any(ticket.is_done for ticket in tickets)
+        offsets = [await ticket.offset() for ticket in tickets]
+        assert offsets == list(range(offsets[0], offsets[0] + 3))
+        assert tickets[0].done_s - started_s == pytest.approx(0.2)
+        gap = log.append(batch(b"11", producer_id=producer, sequence=11))
+        assert await gap.result() == [GAP]
+        late = log.append(batch(b"6", producer_id=producer, sequence=6))
+        assert await late.result() == [GAP], "it was not written, so it must not count as a repeat"
+        assert await log.append(batch(b"10", producer_id=producer, sequence=10)).offset() > offsets[-1]
+        assert log.writer.bytes_held == 0
+
+
+async def test_an_unknown_producers_first_batch_is_waited_for_longer_than_commits_take(
+    autojump_clock: MockClock,
+) -> None:
+    """Its put is slow on another node, while this node commits again and again."""
+    async with running_log(partitions=2) as log:
+        producer = await new_producer(log)
+        async with running_log(beside(log.store), port=9093, gap_patience_ms=5000) as other:
+            await other.ledger.barrier()
+
+            async def slow(key: str) -> None:
+                await trio.sleep(1)
+
+            log.store.before_put = slow
+            first = log.append(batch(bytes(HUGE), producer_id=producer, sequence=0))
+            ahead = other.append(batch(b"b", producer_id=producer, sequence=1))
+            for _ in range(6):
+                assert await other.put(partition=1).offset() >= 0
+            assert not ahead.is_done
+            assert await first.offset() == 0
             await other.ledger.barrier()
             assert await ahead.offset() == 1
 
@@ -274,6 +352,7 @@ async def test_the_predecessor_may_be_committed_by_another_node(autojump_clock: 
 async def test_an_open_gap_is_refused_after_the_timeout(autojump_clock: MockClock) -> None:
     async with running_log(linger_ms=50, gap_patience_ms=100) as log:
         producer = await new_producer(log)
+        await log.append(batch(b"a", producer_id=producer, sequence=0)).result()
         await trio.sleep(1)
         started_s = trio.current_time()
         ticket = log.append(batch(b"b", producer_id=producer, sequence=3))
@@ -285,6 +364,7 @@ async def test_an_open_gap_is_refused_after_the_timeout(autojump_clock: MockCloc
 async def test_an_open_gap_is_refused_after_two_commits(autojump_clock: MockClock) -> None:
     async with running_log(gap_patience_ms=10_000) as log:
         producer = await new_producer(log)
+        await log.append(batch(b"a", producer_id=producer, sequence=0)).result()
         ticket = log.append(batch(b"b", producer_id=producer, sequence=3))
         await wait_all_tasks_blocked()
         await log.put().result()

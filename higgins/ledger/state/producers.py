@@ -169,8 +169,9 @@ class Producers(Facet, name="producers"):
         # take for written.
         final = (sequence + count - 1) % SEQUENCE_MODULUS
         behind = (last - final) % SEQUENCE_MODULUS < SEQUENCE_MODULUS // 2
-        # While every batch of the producer is on record, one that is older than all of them was never written.
-        was_written = behind and len(record.batches) == BATCHES_REMEMBERED
+        # While every batch of the producer is on record, what begins before all of them was never written.
+        before = (sequence - record.batches[0].first_sequence) % SEQUENCE_MODULUS >= SEQUENCE_MODULUS // 2
+        was_written = behind and not (before and len(record.batches) < BATCHES_REMEMBERED)
         return -ErrorCode.DUPLICATE_SEQUENCE_NUMBER if was_written else -ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER
 
     def freeze(self) -> Iterator[Sequence[ProducerRow | GrantsRow]]:
