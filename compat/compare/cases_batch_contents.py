@@ -87,7 +87,8 @@ def produce_times(s: Script) -> None:
     partitions = count()
     for codec in CODECS:
         p = next(partitions)
-        s.ask(produced(bounded, p, batch(recent, recent - HOUR_MS, codec=codec)), f"the second too early, codec {codec}")
+        data = batch(recent, recent - HOUR_MS, codec=codec)
+        s.ask(produced(bounded, p, data), f"the second too early, codec {codec}")
         data = with_max(batch(recent, recent + 48 * HOUR_MS, codec=codec), recent)
         s.ask(produced(default, p, data), f"the second too late in secret, codec {codec}")
         data = with_max(batch(recent, recent + 1, codec=codec), recent + 48 * HOUR_MS)

@@ -120,15 +120,15 @@ LISTED: tuple[tuple[str, str, str, str], ...] = (
         "Produce",
         "(an offset delta of one|a negative offset delta), codec .*",
         r".*error_code",
-        "The offsets in a batch are consecutive. Kafka stores other ones unseen if nothing is compressed, and fails inside "
-        "(UNKNOWN_SERVER_ERROR) otherwise; here they are INVALID_RECORD.",
+        "The offsets in a batch are consecutive. Kafka stores other ones unseen if nothing is compressed, and fails "
+        "inside (UNKNOWN_SERVER_ERROR) otherwise; here they are INVALID_RECORD.",
     ),
     (
         "Produce",
         "a (key|value) of length -2, codec .*",
         r".*error_code",
-        "-1 is the length of null, and no client writes another negative length. Kafka takes each for null; here they are "
-        "INVALID_RECORD.",
+        "-1 is the length of null, and no client writes another negative length. Kafka takes each for null; here they "
+        "are INVALID_RECORD.",
     ),
     (
         "Produce",

@@ -6,6 +6,7 @@ import msgspec
 import pytest
 import trio
 
+from higgins.log.reader import Reader
 from higgins_protocol.errors import ErrorCode
 from higgins_protocol.messages.delete_topics import DeleteTopicsRequest, DeleteTopicState
 from higgins_protocol.messages.fetch import FetchPartition, FetchRequest, FetchTopic
@@ -68,7 +69,10 @@ async def test_batches_past_a_bound_are_left_whole_for_the_next_fetch(autojump_c
         assert len(batches_of(await peer.fetch("t", 3, **{bound: 3 * size}))) == 2
 
 
-async def test_the_bound_of_a_request_is_shared_by_its_partitions(autojump_clock, peer):
+@pytest.mark.parametrize("slow", [False, True], ids=["at once", "from the store"])
+async def test_the_bound_of_a_request_is_shared_by_its_partitions(autojump_clock, peer, monkeypatch, slow):
+    if slow:
+        monkeypatch.setattr(Reader, "read_nowait", lambda *args, **options: None)
     await peer.create("many", 4)
     size = len(batch(bytes(1_000)))
     for partition in range(4):
@@ -80,6 +84,22 @@ async def test_the_bound_of_a_request_is_shared_by_its_partitions(autojump_clock
     assert sizes(await peer.ask(fetch_request(everything, max_bytes=5 * size + 10))) == [2, 2, 1, 0]
     assert sizes(await peer.ask(fetch_request(everything, max_bytes=1))) == [1, 0, 0, 0], "one batch whole, once"
     assert sizes(await peer.ask(fetch_request(everything[::-1], max_bytes=3 * size))) == [2, 1, 0, 0], "in their order"
+
+
+@pytest.mark.parametrize("slow", [False, True], ids=["at once", "from the store"])
+async def test_one_whole_batch_in_all_may_exceed_the_bound_and_not_one_of_each_partition(
+    autojump_clock, peer, monkeypatch, slow
+):
+    if slow:
+        monkeypatch.setattr(Reader, "read_nowait", lambda *args, **options: None)
+    await peer.create("large", 3)
+    for partition in range(3):
+        await peer.produce("large", batch(bytes(500_000)), partition=partition)
+    everything = [("large", one, 0) for one in range(3)]
+    assert sizes(await peer.ask(fetch_request(everything, max_bytes=600_000))) == [1, 0, 0]
+    assert sizes(await peer.ask(fetch_request(everything, max_bytes=1_100_000))) == [1, 1, 0]
+    assert sizes(await peer.ask(fetch_request(everything, max_bytes=400_000))) == [1, 0, 0]
+    assert sizes(await peer.ask(fetch_request(everything, partition_bytes=400_000))) == [1, 0, 0]
 
 
 async def test_what_cannot_be_fetched_is_told_partition_by_partition(autojump_clock, peer):

@@ -4,8 +4,10 @@ import msgspec
 import pytest
 import trio
 
+from higgins.server.settings import Listener, ServerSettings
 from higgins_protocol.errors import ErrorCode
 from higgins_protocol.messages.api_versions import ApiVersionsRequest
+from higgins_protocol.messages.create_partitions import CreatePartitionsRequest, CreatePartitionsTopic
 from higgins_protocol.messages.delete_topics import DeleteTopicsRequest, DeleteTopicState
 from higgins_protocol.messages.init_producer_id import InitProducerIdRequest
 from higgins_protocol.messages.private import PrivateRequest
@@ -140,6 +142,29 @@ async def test_a_produce_makes_no_topic(autojump_clock, peer, topic, partition, 
     assert code(await peer.produce(topic, batch(b"a"), partition=partition)) == wanted
 
 
+async def test_what_another_node_has_just_made_is_written_to_at_once(autojump_clock, start):
+    """A partition, a topic, and a topic deleted and made again, which this node has not heard of yet."""
+    elsewhere = Listener("127.0.0.1:9093", "127.0.0.1", 9093, "127.0.0.1", 9093)
+    one, two = await start(), await start(server=ServerSettings(listeners=(elsewhere,)))
+    first, second = one.connect(), two.connect()
+    await first.create("t")
+    assert code(await second.produce("t", batch(b"a"))) == "NONE"
+
+    await first.ask(CreatePartitionsRequest([CreatePartitionsTopic("t", 3, None)]))
+    assert two.broker.node.state.topics.by_name["t"].partitions == 1, "nobody has told it"
+    assert code(await second.produce("t", batch(b"b"), partition=2)) == "NONE"
+    assert code(await second.produce("t", batch(b"b"), partition=3)) == "UNKNOWN_TOPIC_OR_PARTITION"
+
+    await first.create("fresh")
+    assert "fresh" not in two.broker.node.state.topics.by_name
+    assert code(await second.produce("fresh", batch(b"c"))) == "NONE"
+
+    await first.ask(DeleteTopicsRequest([DeleteTopicState("fresh")]))
+    await first.create("fresh", 2)
+    assert two.broker.node.state.topics.by_name["fresh"].partitions == 1
+    assert (await second.produce("fresh", batch(b"d"), partition=1)).base_offset == 0
+
+
 async def test_a_topic_may_take_larger_batches_than_the_broker(autojump_clock, peer):
     await peer.create("wide", configs={"max.message.bytes": "3000000"})
     await peer.create("narrow", configs={"max.message.bytes": "100"})
@@ -254,9 +279,33 @@ async def test_five_batches_sent_without_waiting_may_all_be_sent_again(autojump_
     assert len(await peer.values("t")) == 10
 
 
+async def test_a_producer_goes_on_after_its_topic_was_deleted_and_made_again(autojump_clock, peer):
+    """librdkafka does not begin again at sequence 0, and takes a refusal for the end of the producer."""
+    producer = await producer_id(peer)
+    for n in range(10):
+        await peer.produce("t", numbered(producer, n, b"old"))
+    await peer.ask(DeleteTopicsRequest([DeleteTopicState("t")]))
+    await peer.create("t")
+    values = [b"%d" % n for n in range(10, 20)]
+    for n, value in enumerate(values, 10):
+        await peer.send(produce_request("t", numbered(producer, n, value)))
+    rows = [(await peer.receive()).responses[0].partition_responses[0] for _ in values]
+    assert [(code(row), row.base_offset) for row in rows] == [("NONE", offset) for offset in range(10)]
+    assert await peer.values("t") == values
+    assert code(await peer.produce("t", numbered(producer, 25, b"x"))) == "OUT_OF_ORDER_SEQUENCE_NUMBER"
+
+
+@pytest.mark.parametrize("sequence", [1, 5, SEQUENCE_MAX])
+async def test_a_partition_that_does_not_know_a_producer_takes_any_first_sequence(autojump_clock, peer, sequence):
+    producer = await producer_id(peer)
+    assert (await peer.produce("t", numbered(producer, sequence, b"a"))).base_offset == 0
+    following = 0 if sequence == SEQUENCE_MAX else sequence + 1
+    assert (await peer.produce("t", numbered(producer, following, b"b"))).base_offset == 1
+    assert (await peer.produce("t", numbered(producer, sequence, b"a"))).base_offset == 0, "a repeat"
+
+
 async def test_a_gap_is_refused_and_what_closes_it_taken(autojump_clock, peer):
     producer = await producer_id(peer)
-    assert code(await peer.produce("t", numbered(producer, 5, b"x"))) == "OUT_OF_ORDER_SEQUENCE_NUMBER"
     await peer.produce("t", numbered(producer, 0, b"0", b"1"))
     assert code(await peer.produce("t", numbered(producer, 3, b"3"))) == "OUT_OF_ORDER_SEQUENCE_NUMBER"
     assert code(await peer.produce("t", numbered(producer, 2, b"2"))) == "NONE"

@@ -53,7 +53,7 @@ def gzip_forms(data: bytes) -> Iterator[tuple[str, bytes]]:
     yield "zeros behind", gzip_member(data) + bytes(500)
 
 
-# ---- snappy: raw, and in the blocks of xerial's library ----------------------------------------------------------------
+# ---- snappy: raw, and in the blocks of xerial's library --------------------------------------------------------------
 
 
 def xerial(data: bytes, block_bytes: int, versions: tuple[int, int] = (1, 1)) -> bytes:
@@ -112,7 +112,7 @@ def lz4_stored(data: bytes) -> bytes:
 
 
 def lz4_repeat(length: int, distance: int, last: bytes) -> bytes:
-    """A block that repeats `length` bytes from `distance` bytes back, in the block before, and ends with five literals."""
+    """A block that repeats `length` bytes from `distance` bytes back, and ends with five literals."""
     assert len(last) == 5 and length >= 19
     rest = length - 19
     packed = b"\x0f" + struct.pack("<H", distance) + b"\xff" * (rest // 255) + bytes([rest % 255]) + b"\x50" + last

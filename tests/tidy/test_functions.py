@@ -12,6 +12,7 @@ LINES_MAX = 70
 LONG = {
     "higgins/columns/decode.py:_read": "one pass over the records of a batch; each call in it would cost once a record",
     "protocol/higgins_protocol/records/record.py:_decode_all": "as above: the loop over records makes no calls",
+    "protocol/higgins_protocol/records/survey.py:_read": "as above: it reads records that differ, one by one",
     "tests/broker/order_recipes.py:reads": "a table: one request for each API that reads",
     "tests/golden/reader_state.py:fold_fact": "one case for each fact of docs/formats.md, in the order of its table",
     "tests/torture/model.py:model": "one history of a correct log, told from its beginning to its end",

@@ -2,8 +2,8 @@
 
 Behaviour: every partition is checked, appended and answered independently; the response follows the commit. acks 0 gets
 no response, and where there would be an error the connection is closed; acks 1 and all are the same. A duplicate of an
-idempotent producer gets its original offset and no error. Every record is validated (see `validation`), also in compressed
-batches. Batches are stored as they were sent, except for the max timestamp in their header.
+idempotent producer gets its original offset and no error. Every record is validated (see `validation`), also in
+compressed batches. Batches are stored as they were sent, except for the max timestamp in their header.
 Version notes: v5 log start offset; v7 zstd; v8 error messages; v9 flexible; v10 could name another leader (KIP-951),
 but every node accepts every partition. v0-2 are advertised and refused, since librdkafka before 2.11.1 compresses only
 for brokers that advertise them (KAFKA-18659).
@@ -75,7 +75,7 @@ class _Checked(msgspec.Struct):
     error: RecordsRefused | None = None
 
     def finish(self) -> None:
-        """Validate what has not been validated yet. The error is kept without its frames, which hold decompressed bytes."""
+        """Validate if it is not done yet. The error that is kept has no frames: they would hold decompressed bytes."""
         if self.is_valid or self.error is not None:
             return
         try:

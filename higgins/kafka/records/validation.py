@@ -1,12 +1,13 @@
 """Validation of produced batches: what is stored can be read by every reader, and its header says what its records say.
 
-As in Kafka, each record is checked, also in compressed batches: its structure, its timestamp and, for compacted topics, its
-key. The max timestamp of the header is worked out from the records and corrected where the producer got it wrong, because
-lookups by time rely on it.
+As in Kafka, each record is checked, also in compressed batches: its structure, its timestamp and, for compacted topics,
+its key. The max timestamp of the header is worked out from the records and corrected where the producer got it wrong,
+because lookups by time rely on it.
 
 Small work is done at once. Anything that could hold the event loop for milliseconds (decompression of more than 64 KiB,
-thousands of records of different sizes) is left for a thread: `attempt` returns False, and the caller offloads `finish`. A
-batch is decompressed in one piece of at most 64 MiB, and the number of threads is limited, so the memory of a node is, too.
+thousands of records of different sizes) is left for a thread: `attempt` returns False, and the caller offloads
+`finish`. A batch is decompressed in one piece of at most 64 MiB, and the number of threads is limited, so the memory of
+a node is, too.
 """
 
 from collections.abc import Sequence
@@ -26,7 +27,7 @@ PACKED_BYTES_MAX = 4 << 10
 """A compressed batch of at most this size is decompressed at once, if its output is small, too."""
 UNPACKED_BYTES_MAX = 64 << 10
 RECORDS_MAX = 2_000
-"""Records of a request that are read one by one before the rest is left for a thread: at most about two milliseconds."""
+"""Records of a request that are read one by one before the rest is left for a thread: about two milliseconds."""
 BYTES_PER_RECORD = 64
 """Decompressing this many bytes costs about as much as reading a record."""
 RECORDS_NAMED_MAX = 1_000
@@ -167,7 +168,7 @@ class Validation:
 
 
 def _refusal(error: RecordError) -> RecordsRefused:
-    # CORRUPT_MESSAGE would make clients send the batch again and again, for bytes damaged on the way; but the checksum is
-    # right, so these bytes are what the client made.
+    # CORRUPT_MESSAGE would make clients send the batch again and again, as one that was damaged on the way; but the
+    # checksum is right, so these bytes are what the client made.
     code = ErrorCode.INVALID_RECORD if error.code is ErrorCode.CORRUPT_MESSAGE else error.code
     return RecordsRefused(code, error.what)

@@ -208,8 +208,8 @@ def stamp_log_append_time(batch: Buffer, timestamp_ms: int) -> bytearray:
 def correct_max_timestamp(batch: Buffer, max_timestamp: int) -> bytearray:
     """A copy of the batch with this max timestamp, whose records have their own timestamps (CreateTime).
 
-    For a producer that left the field unset or computed it wrong. Clears the flag of LogAppendTime, which would hide the
-    records' timestamps, and makes the checksum anew.
+    For a producer that left the field unset or computed it wrong. Clears the flag of LogAppendTime, which would hide
+    the records' timestamps, and makes the checksum anew.
     """
     corrected = bytearray(batch)
     attributes = int.from_bytes(corrected[ATTRIBUTES_AT:LAST_OFFSET_DELTA_AT], "big") & ~LOG_APPEND_TIME

@@ -2,8 +2,8 @@
 
 Every legal form of a codec is read: concatenated frames, skippable frames, frames that do not state their content size,
 snappy with and without xerial's framing. The output has one limit, the caller's, and it is applied before memory is
-allocated: a batch of equal records compresses to a thousandth, and stock clients produce and read such batches, so a limit
-on the ratio would refuse them. A zstd window may have 128 MiB, the most that zstd reads without being told otherwise.
+allocated: a batch of equal records compresses to a thousandth, and stock clients produce and read such batches, so a
+limit on the ratio would refuse them. A zstd window may have 128 MiB, the most that zstd reads by default.
 """
 
 import zlib

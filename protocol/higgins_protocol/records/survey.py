@@ -1,9 +1,9 @@
 """Check every record of a batch, and learn their timestamps, without building them: for a broker that stores batches.
 
-Each record is checked completely: its length, the lengths inside it, its offset, the count of all. Reading a record takes
-a fraction of a microsecond in Python, which would be as much as everything else that a broker does for it. But most
-batches are long runs of records of one *shape*: the same lengths at the same places. The shape of the first is taken,
-and the bytes of the others at each place are compared in one strided slice, at about a nanosecond per record.
+Each record is checked completely: its length, the lengths inside it, its offset, the count of all. Reading a record
+takes a fraction of a microsecond in Python, which would be as much as everything else that a broker does for it. But
+most batches are long runs of records of one *shape*: the same lengths at the same places. The shape of the first is
+taken, and the bytes of the others at each place are compared in one strided slice, at about a nanosecond per record.
 """
 
 import ctypes
@@ -35,8 +35,8 @@ _PAUSE_MAX = 256
 _WINDOW_BYTES_MIN = 1 << 12
 _WINDOW_BYTES_MAX = 1 << 20
 _WINDOWS = {1 << bits: ctypes.c_char * (1 << bits) for bits in range(12, 21)}
-"""Strided slices of a memoryview are ten times slower than those of bytes and of ctypes arrays. Copying what has just been
-received into bytes would cost more than all the rest, so an array is laid over it."""
+"""Strided slices of a memoryview are ten times slower than those of bytes and of ctypes arrays. Copying what has just
+been received into bytes would cost more than all the rest, so an array is laid over it."""
 _Window: TypeAlias = "bytes | bytearray | ctypes.Array[ctypes.c_char]"
 
 _LOW = bytes(range(0x80))
@@ -217,10 +217,8 @@ class Surveyor:
                 position += 2
             else:
                 delta, position = read_signed(records, position)
-            if delta > greatest:
-                greatest = delta
-            if delta < least:
-                least = delta
+            greatest = max(greatest, delta)
+            least = min(least, delta)
             byte = records[position]
             if byte < 0x80:
                 offset = byte >> 1 ^ -(byte & 1)
@@ -367,7 +365,7 @@ def _offset_column(i: int, first: bytes, index: int, records: int) -> bytes:
 
 
 def _extremes(columns: Sequence[bytes], *, wants_min: bool) -> tuple[int, int]:
-    """The least (if wanted) and the greatest of zigzag-encoded numbers that all have as many bytes as there are columns."""
+    """The least (if wanted) and the greatest of zigzag-encoded numbers, with a column for each of their bytes."""
     if wants_min or 1 in columns[0].translate(_ODD):
         numbers = [_decoded(word) for word in _words(columns)]
         return min(numbers), max(numbers)

@@ -3,8 +3,8 @@
 from higgins_protocol.errors import ErrorCode, RecordError
 
 WINDOW_BYTES_MAX = 128 << 20
-"""The most that zstd's decoder accepts without being told otherwise; its highest levels use it. A decoder touches no more
-of its window than its output fills, so that the limit on the output is also that of the memory."""
+"""The most that zstd's decoder accepts by default; its highest levels use it. A decoder touches no more of its window
+than its output fills, so that the limit on the output is also that of the memory."""
 BLOCK_BYTES_MAX = 128 << 10
 """The largest output of a block."""
 
@@ -18,7 +18,7 @@ _RESERVED = 3
 
 
 def output_bytes(data: memoryview) -> tuple[int, int]:
-    """(the output size that all frames state together, or 0 where one does not; the largest that their blocks can have).
+    """(the output size that all frames state together, or 0 where one does not; the largest that their blocks allow).
 
     Raises: RecordError for a window above 128 MiB, or for anything but a sequence of whole frames.
     """
