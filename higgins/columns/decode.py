@@ -4,12 +4,14 @@ Behaviour: small uncompressed batches are gathered into one block, so that a rea
 little more than one large batch. A compressed batch stays packed until the caller expands it, because that can take
 long enough to belong in a thread. Control batches have no rows. In a batch with LogAppendTime every record has the
 batch's timestamp. All three functions are generators, so that the caller can yield to the event loop between values.
-Not done: records that cannot be decoded are counted and skipped to the end of their batch. They are refused when they are
-produced, but earlier versions stored them, and an operator has to get past them. A wrong checksum raises Corrupt, because
-it means that stored bytes have changed.
+Not done: records that cannot be decoded are counted and skipped to the end of their batch. They are refused when they
+are produced, but earlier versions stored them, and an operator has to get past them. A wrong checksum raises Corrupt,
+because it means that stored bytes have changed.
 """
 
+import mmap
 from collections.abc import Iterable, Iterator
+from typing import cast
 
 import msgspec
 
@@ -18,7 +20,7 @@ from higgins.model.errors import Corrupt
 from higgins.model.pointer import Buffer
 from higgins_protocol.errors import DecodeError, ErrorCode, RecordError
 from higgins_protocol.records.batch import ATTRIBUTES_AT, HEADER_BYTES, PREFIX_BYTES, BatchHeader, read_header
-from higgins_protocol.records.compression import decompress
+from higgins_protocol.records.compression import unpack
 from higgins_protocol.records.crc import crc32c
 from higgins_protocol.records.record import OUTPUT_BYTES_MAX
 from higgins_protocol.varint import read_signed
@@ -85,8 +87,13 @@ class Packed(msgspec.Struct, frozen=True, gc=False):
             return self._unreadable()
 
     def _expand(self, bytes_max: int) -> Block:
-        data = decompress(self.batch.header.codec, self.batch.covered[_RECORDS_AT:], bytes_max=bytes_max)
-        return Block(data, (_section(self.batch, 0, len(data)),))
+        unpacked = unpack(self.batch.header.codec, self.batch.covered[_RECORDS_AT:], bytes_max=bytes_max)
+        section = _section(self.batch, 0, len(unpacked))
+        if isinstance(unpacked, memoryview) and isinstance(unpacked.obj, mmap.mmap):
+            # Its elements and slices are those of bytes. A copy of many mebibytes would hold the interpreter lock for
+            # longer than the event loop may be held.
+            return Block(cast("bytes", unpacked.obj), (section,))
+        return Block(bytes(unpacked), (section,))
 
     def _unreadable(self) -> Block:
         return Block(b"", (), unreadable=self.batch.header.record_count)

@@ -376,6 +376,10 @@ def test_what_decompresses_to_much_is_left_for_a_thread_however_small_it_is(
     assert len(whole.data) > value_bytes and not whole.unreadable
     if block is not None:
         assert block.data == whole.data
+    tally = Tally()
+    (columns,) = rows(whole, 0, tally)
+    assert (columns.values, columns.key(0), columns.headers(0)) == ([bytes(value_bytes)], None, [])
+    assert type(columns.values[0]) is type(columns.body(0)) is bytes and not tally.unreadable
 
 
 @pytest.mark.parametrize("codec", CODECS[1:])

@@ -1,5 +1,6 @@
 """Compression: output of other tools is read, our output has the framing of Kafka clients, and bombs are refused."""
 
+import mmap
 import random
 import tracemalloc
 import zlib
@@ -146,6 +147,23 @@ def test_a_small_bomb_is_refused_without_its_output_in_memory(frames: bytes) -> 
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 17 * MIB
+
+
+@compressing
+@pytest.mark.parametrize("size", [100, MIB - 1, MIB, MIB + 1, 5 * MIB])
+def test_unpacking_gives_the_output_and_nothing_behind_it(codec: Codec, size: int) -> None:
+    data = random.Random(size).randbytes(1000) * (size // 1000 + 1)
+    halves = compress(codec, data[:700]) + compress(codec, data[700:])
+    for packed in (compress(codec, data), halves):
+        assert bytes(unpack(codec, packed, bytes_max=64 * MIB)) == data
+        assert bytes(unpack(codec, packed, bytes_max=len(data))) == data
+
+
+@compressing
+def test_large_output_is_never_filled_with_zeros_or_copied(codec: Codec) -> None:
+    """That would hold the interpreter lock, and with it the event loop, for as long as it takes."""
+    unpacked = unpack(codec, compress(codec, bytes(16 * MIB)), bytes_max=64 * MIB)
+    assert isinstance(unpacked, memoryview) and isinstance(unpacked.obj, mmap.mmap)
 
 
 @compressing

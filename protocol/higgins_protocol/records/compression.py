@@ -6,8 +6,9 @@ allocated: a batch of equal records compresses to a thousandth, and stock client
 limit on the ratio would refuse them. A zstd window may have 128 MiB, the most that zstd reads by default.
 """
 
+import mmap
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from enum import IntEnum
 from struct import Struct
 from struct import error as StructError
@@ -35,7 +36,7 @@ _LZ4_SIZE = Struct("<I")
 _LZ4_END = bytes(4)
 
 _GZIP_WINDOW = 16 + zlib.MAX_WBITS
-_GZIP_PIECE_BYTES = 1 << 20
+_SMALL_BYTES_MAX = 1 << 20
 _GUESS_BYTES_MIN = 64 << 10
 _GUESS_GROWTH = 4
 
@@ -73,7 +74,11 @@ def decompress(codec: int, data: Buffer, *, bytes_max: int) -> bytes:
 
 
 def unpack(codec: int, data: Buffer, *, bytes_max: int) -> Buffer:
-    """As `decompress`, but in whatever the output was written to, so that it is in memory once and not twice."""
+    """As `decompress`, but a view of whatever the output was written to: it is in memory once, and never copied.
+
+    Output of more than a mebibyte is in an mmap, which is the view's `obj` and may be longer. Work on it does not hold
+    the interpreter lock for long, so that a thread can decompress beside an event loop.
+    """
     match codec:
         case Codec.NONE:
             if len(data) > bytes_max:
@@ -94,25 +99,34 @@ def unpack(codec: int, data: Buffer, *, bytes_max: int) -> Buffer:
 
 
 def _decompress_gzip(data: Buffer, bound: int) -> Buffer:
-    """In pieces: zlib would hold the output three times while it grows."""
-    out = bytearray()
+    """In pieces of at most a mebibyte, since zlib would hold the output three times while it grows."""
+    first = b""
+    out: memoryview | None = None
+    length = 0
     unread: Buffer = data
     while unread:
         member = zlib.decompressobj(wbits=_GZIP_WINDOW)
         while not member.eof:
             try:
-                piece = member.decompress(unread, min(_GZIP_PIECE_BYTES, bound + 1 - len(out)))
+                piece = member.decompress(unread, min(_SMALL_BYTES_MAX, bound + 1 - length))
             except zlib.error as error:
                 raise _corrupt("gzip", error) from None
-            out += piece
-            if len(out) > bound:
+            if length + len(piece) > bound:
                 raise _too_large(bound)
+            if not length:
+                first = piece
+            elif piece:
+                if out is None:
+                    out = memoryview(_memory(bound))
+                    out[:length] = first
+                out[length : length + len(piece)] = piece
+            length += len(piece)
             unread = member.unconsumed_tail
             if not piece and not unread and not member.eof:
                 raise _corrupt("gzip", "it is cut off")
         # Zeros may follow the last member, to fill a block of a tape or a disk.
         unread = member.unused_data.lstrip(b"\0")
-    return out
+    return first if out is None else out[:length]
 
 
 def _compress_snappy(data: memoryview) -> bytes:
@@ -125,9 +139,26 @@ def _compress_snappy(data: memoryview) -> bytes:
 
 
 def _decompress_snappy(data: memoryview, bound: int) -> Buffer:
-    if data[: len(_XERIAL_MAGIC)] != _XERIAL_MAGIC:
-        return _decompress_snappy_block(data, bound, bound)
-    out = bytearray()
+    """One raw block, or xerial's frames of blocks. Each block begins with the size of its output."""
+    blocks = list(_xerial_blocks(data)) if data[: len(_XERIAL_MAGIC)] == _XERIAL_MAGIC else [data]
+    try:
+        sizes = [cramjam.snappy.decompress_raw_len(block) for block in blocks]
+        total = sum(sizes)
+        if total > bound:
+            raise _too_large(bound)
+        if total > _SNAPPY_RATIO_MAX * len(data):
+            raise _corrupt("snappy", f"{len(data)} bytes cannot be {total}")
+        out = memoryview(_memory(total))[:total]
+        position = 0
+        for block, size in zip(blocks, sizes, strict=True):
+            cramjam.snappy.decompress_raw_into(block, out[position : position + size])
+            position += size
+    except (cramjam.DecompressionError, ValueError, OverflowError) as error:
+        raise _corrupt("snappy", error) from None
+    return out
+
+
+def _xerial_blocks(data: memoryview) -> Iterator[memoryview]:
     position = len(_XERIAL_HEADER)
     while position < len(data):
         try:
@@ -140,24 +171,8 @@ def _decompress_snappy(data: memoryview, bound: int) -> Buffer:
         position += _XERIAL_SIZE.size
         if not 0 <= size <= len(data) - position:
             raise _corrupt("snappy", f"a block of {size} bytes, {len(data) - position} left")
-        out += _decompress_snappy_block(data[position : position + size], bound - len(out), bound)
+        yield data[position : position + size]
         position += size
-    return out
-
-
-def _decompress_snappy_block(block: memoryview, remaining: int, bound: int) -> Buffer:
-    """One raw block. It begins with the size of its output, which is checked against what remains of the bound."""
-    try:
-        size = cramjam.snappy.decompress_raw_len(block)
-        if size > remaining:
-            raise _too_large(bound)
-        if size > _SNAPPY_RATIO_MAX * len(block):
-            raise _corrupt("snappy", f"{len(block)} bytes cannot be {size}")
-        out = bytearray(size)
-        cramjam.snappy.decompress_raw_into(block, out)
-        return out
-    except (cramjam.DecompressionError, ValueError, OverflowError) as error:
-        raise _corrupt("snappy", error) from None
 
 
 def _compress_lz4(data: memoryview) -> bytes:
@@ -176,22 +191,30 @@ def _compress_lz4(data: memoryview) -> bytes:
 
 
 def _decompress_frames(
-    decompress_into: Callable[[Buffer, bytearray], int], data: Buffer, bound: int, *, guess: int
+    decompress_into: Callable[[Buffer, memoryview], int], data: Buffer, bound: int, *, guess: int
 ) -> Buffer:
-    """Decompress into a buffer that grows up to the bound until the output fits: the library itself has no limit."""
+    """Decompress into a buffer of the size guessed, and if the output does not fit, of the size allowed."""
     if not len(data):
         raise _corrupt("the batch", "it is empty")
-    size = min(bound, guess or max(_GUESS_BYTES_MIN, _GUESS_GROWTH * len(data)))
-    while True:
-        out = bytearray(size)
+    for size in (min(bound, guess or max(_GUESS_BYTES_MIN, _GUESS_GROWTH * len(data))), bound):
+        out = memoryview(_memory(size))
         try:
-            return memoryview(out)[: decompress_into(data, out)]
+            return out[: decompress_into(data, out)]
         except cramjam.DecompressionError as error:
             if "whole buffer" not in str(error):
                 raise _corrupt("the batch", error) from None
-        if size >= bound:
-            raise _too_large(bound)
-        size = min(bound, size * _GUESS_GROWTH)
+    raise _too_large(bound)
+
+
+def _memory(size: int) -> bytearray | mmap.mmap:
+    """At least `size` writable bytes.
+
+    Large memory is not touched before it is written to: filling a bytearray of 64 MiB with zeros would hold the
+    interpreter lock for 80 ms, whereas decompression releases it.
+    """
+    if size <= _SMALL_BYTES_MAX:
+        return bytearray(size)
+    return mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
 
 
 def _corrupt(what: str, why: object) -> RecordError:

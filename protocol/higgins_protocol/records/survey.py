@@ -350,7 +350,9 @@ def _window(records: Buffer, start: int, end: int) -> tuple[_Window, int]:
 
 def _column(window: _Window, at: int, stride: int, records: int) -> bytes:
     """The bytes from `at` on in steps of `stride`."""
-    return bytes(window[at : at + (records - 1) * stride + 1 : stride])
+    column = window[at : at + (records - 1) * stride + 1 : stride]
+    assert not isinstance(column, list)  # A slice of an array of c_char is bytes, which its type does not say.
+    return bytes(column)
 
 
 def _offset_column(i: int, first: bytes, index: int, records: int) -> bytes:
@@ -398,7 +400,15 @@ def _words(columns: Sequence[bytes]) -> Sequence[int]:
     words = bytearray(size * len(columns[0]))
     for i, column in enumerate(columns):
         words[i if sys.byteorder == "little" else size - 1 - i :: size] = column
-    return memoryview(words).cast({1: "B", 2: "H", 4: "I", 8: "Q"}[size])
+    view = memoryview(words)
+    match size:
+        case 1:
+            return words
+        case 2:
+            return view.cast("H")
+        case 4:
+            return view.cast("I")
+    return view.cast("Q")
 
 
 def _decoded(word: int) -> int:
