@@ -134,7 +134,7 @@ def offsets_of_odd_times(s: Script) -> None:
                     if at_ms == -3 and s.version < 7:
                         continue
                     row = ListOffsetsTopic(name, [ListOffsetsPartition(0, -1, at_ms)])
-                    s.ask(ListOffsetsRequest(-1, 0, [row], 10_000), f"{label}, {times[0]}, at {at_ms - t}")
+                    s.ask(ListOffsetsRequest(-1, 0, [row]), f"{label}, {times[0]}, at {at_ms - t}")
                 s.do(produced(name, 0, batch(t + 9000)))
 
 

@@ -1,5 +1,7 @@
 """Idempotent producers: what is appended, what is a repeat, what is refused; the check lives where offsets are born."""
 
+from typing import Any
+
 import msgspec
 import pytest
 
@@ -42,7 +44,7 @@ def producer(request: pytest.FixtureRequest) -> Producer:
     if "restart" in request.param:
         send = made.send
 
-        def restarted(*sequences: int, **rest: int) -> list[int]:
+        def restarted(*sequences: int, **rest: Any) -> list[int]:
             made.restart()
             return send(*sequences, **rest)
 
