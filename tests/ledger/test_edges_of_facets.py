@@ -108,7 +108,7 @@ def test_an_append_of_nothing_changes_nothing(chronicle: Chronicle) -> None:
     refused: BatchEntry = idempotent(1, 0)
     chronicle.one(GrantProducerIds(1))
     again = msgspec.structs.replace(refused, base_sequence=9)
-    assert chronicle.one(Append(topic, 0, an_object, 100, (again,))) == [-ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER]
+    assert chronicle.one(Append(topic, 0, an_object, 100, (again,))) == [-ErrorCode.UNKNOWN_PRODUCER_ID]
     assert chronicle.state.objects.get(an_object) is None, "an object without pointers was never put"
     assert chronicle.state.objects.lowest_payload() is None
 

@@ -15,7 +15,7 @@ from higgins.model.names import TopicId
 from higgins_protocol.errors import ErrorCode
 from tests.ledger.chronicle import Chronicle, append, idempotent, plain
 
-GAP = -ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER
+UNKNOWN = -ErrorCode.UNKNOWN_PRODUCER_ID
 DUPLICATE = -ErrorCode.DUPLICATE_SEQUENCE_NUMBER
 HOUR_MS = 3_600_000
 
@@ -67,7 +67,7 @@ def test_an_id_counts_as_new_for_a_day(chronicle: Chronicle) -> None:
     first = chronicle.one(GrantProducerIds(3))
     chronicle.now_ms += PRODUCER_RETENTION_MS - 1
     for producer_id in range(first, first + 3):
-        assert chronicle.one(append(topic, idempotent(producer_id, 5))) == [GAP]
+        assert chronicle.one(append(topic, idempotent(producer_id, 5))) == [UNKNOWN]
     # Ids that this cluster has not granted lately, before and behind the block, may have written before.
     assert chronicle.one(append(topic, idempotent(first + 3, 5), idempotent(first - 1, 5))) == [0, 1]
     chronicle.now_ms += 1
@@ -122,7 +122,7 @@ def test_sequences_continue_over_a_snapshot(chronicle: Chronicle) -> None:
     results = again.one(append(topic, *[idempotent(producer_id, sequence) for sequence in (6, 2, 1, 7)]))
     assert results == [6, 2, DUPLICATE, 7]
     assert again.one(GrantProducerIds(1)) == producer_id + 1
-    assert again.one(append(topic, idempotent(producer_id + 1, 3))) == [GAP], "the grant is remembered, too"
+    assert again.one(append(topic, idempotent(producer_id + 1, 3))) == [UNKNOWN], "the grant is remembered, too"
 
 
 # ---- results of proposals -------------------------------------------------------------------------------------------
