@@ -8,14 +8,17 @@ A record that has the shape of a valid one and follows it directly is valid.
 import ctypes
 import sys
 from collections.abc import Sequence
-from typing import TypeAlias
+from typing import TypeAlias, cast
 
 import msgspec
 
 from higgins_protocol.primitives import Buffer
 from higgins_protocol.varint import read_signed, write_signed
 
-_RUN_RECORDS_MIN = 8
+_RUN_RECORDS_MIN = 32
+"""Taking a shape and comparing its columns costs as much as reading about this many records."""
+_SAMPLE_RECORDS = 9
+"""So many first bytes are compared before the shape is taken."""
 _RUN_RECORD_BYTES_MAX = 32 << 10
 """Larger records are few, so that reading each one costs little."""
 _RUN_RECORDS_MAX = 8192
@@ -27,7 +30,8 @@ _WINDOW_BYTES_MAX = 1 << 20
 _WINDOWS = {1 << bits: ctypes.c_char * (1 << bits) for bits in range(12, 21)}
 """Strided slices of a memoryview are ten times slower than those of bytes and of ctypes arrays. Copying what has just
 been received into bytes would cost more than all the rest, so an array is laid over it."""
-_Window: TypeAlias = "bytes | bytearray | ctypes.Array[ctypes.c_char]"
+_Window: TypeAlias = bytes | bytearray
+"""Or such an array, whose slices are bytes, too."""
 
 _LOW = bytes(range(0x80))
 _HIGH = bytes(range(0x80, 0x100))
@@ -54,7 +58,7 @@ class Run(msgspec.Struct, frozen=True):
 class _Shape(msgspec.Struct):
     """Where the parts of a record lie that all records of a run share, relative to its first byte."""
 
-    marks: list[tuple[int, int]]
+    marks: list[tuple[int, bytes]]
     """(position, byte) of each length."""
     timestamp_at: int
     timestamp_bytes: int
@@ -68,10 +72,10 @@ def find_run(data: Buffer, start: int, stride: int, index: int, count: int, *, w
     That one begins at `start` and has `stride` bytes.
     """
     end = len(data)
-    stop = start + (_RUN_RECORDS_MIN + 1) * stride
-    if stride > _RUN_RECORD_BYTES_MAX or stop > end:
+    if count - index < _RUN_RECORDS_MIN or stride > _RUN_RECORD_BYTES_MAX or start + 2 * stride > end:
         return None
-    if bytes(data[start:stop:stride]) != bytes((data[start],)) * (_RUN_RECORDS_MIN + 1):
+    sample = bytes(data[start : start + _SAMPLE_RECORDS * stride : stride])
+    if sample != sample[:1] * _SAMPLE_RECORDS:
         return None
     shape = _shape(bytes(data[start : start + stride]))
     if shape is None or shape.offset_bytes != len(write_signed(index)):
@@ -84,16 +88,19 @@ def find_run(data: Buffer, start: int, stride: int, index: int, count: int, *, w
         _RUN_RECORDS_MAX - index % _RUN_RECORDS_MAX,
         64 - index if index < 64 else _RUN_RECORDS_MAX,
     )
-    for at, byte in shape.marks:
-        column = _column(window, first + at, stride, records)
-        if column != bytes((byte,)) * records:
-            records = len(column) - len(column.lstrip(bytes((byte,))))
-            if records < _RUN_RECORDS_MIN:
+    length = (records - 1) * stride + 1
+    for mark, byte in shape.marks:
+        at = first + mark
+        column = window[at : at + length : stride]
+        if column != byte * records:
+            records = len(column) - len(column.lstrip(byte))
+            if records < _SAMPLE_RECORDS:
                 return None
+            length = (records - 1) * stride + 1
+    at = first + shape.offset_at
     offsets = write_signed(index)
     for i in range(shape.offset_bytes):
-        column = _column(window, first + shape.offset_at + i, stride, records)
-        if column != _offset_column(i, offsets, index % _RUN_RECORDS_MAX, records):
+        if window[at + i : at + i + length : stride] != _offset_column(i, offsets, index % _RUN_RECORDS_MAX, records):
             return None  # Reading them one by one will say which of them is wrong.
     return _with_timestamps(window, first, shape, stride, records, wants_min=wants_min)
 
@@ -104,7 +111,8 @@ def _with_timestamps(
     """The run, as far as its timestamps have as many bytes as in its shape."""
     columns: list[bytes] = []
     for i in range(shape.timestamp_bytes):
-        column = _column(window, first + shape.timestamp_at + i, stride, records)
+        at = first + shape.timestamp_at + i
+        column = bytes(window[at : at + (records - 1) * stride + 1 : stride])
         is_last = i == shape.timestamp_bytes - 1
         if not (column if is_last else column.translate(_INVERTED)).isascii():
             records = len(column) - len(column.lstrip(_LOW if is_last else _HIGH))
@@ -124,15 +132,8 @@ def _window(records: Buffer, start: int, end: int) -> tuple[_Window, int]:
         wanted = 1 << (end - start - 1).bit_length()
         size = min(max(wanted, _WINDOW_BYTES_MIN), _WINDOW_BYTES_MAX, 1 << end.bit_length() - 1)
         at = min(start, end - size)
-        return _WINDOWS[size].from_buffer(records, at), start - at
+        return cast("_Window", _WINDOWS[size].from_buffer(records, at)), start - at
     return bytes(records[start : start + _WINDOW_BYTES_MAX]), 0
-
-
-def _column(window: _Window, at: int, stride: int, records: int) -> bytes:
-    """The bytes from `at` on in steps of `stride`."""
-    column = window[at : at + (records - 1) * stride + 1 : stride]
-    assert not isinstance(column, list)  # A slice of an array of c_char is bytes, which its type does not say.
-    return bytes(column)
 
 
 def _offset_column(i: int, first: bytes, index: int, records: int) -> bytes:
@@ -225,4 +226,5 @@ def _shape(record: bytes) -> _Shape | None:
                 break
     if len(marks) > _MARKS_MAX or offset_at - timestamp_at > 8:
         return None
-    return _Shape([(at, record[at]) for at in marks], timestamp_at, offset_at - timestamp_at, offset_at, offset_bytes)
+    expected = [(at, record[at : at + 1]) for at in marks]
+    return _Shape(expected, timestamp_at, offset_at - timestamp_at, offset_at, offset_bytes)
