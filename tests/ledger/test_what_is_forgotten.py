@@ -15,6 +15,7 @@ from higgins.model.names import TopicId
 from higgins_protocol.errors import ErrorCode
 from tests.ledger.chronicle import Chronicle, append, idempotent, plain
 
+GAP = -ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER
 UNKNOWN = -ErrorCode.UNKNOWN_PRODUCER_ID
 DUPLICATE = -ErrorCode.DUPLICATE_SEQUENCE_NUMBER
 HOUR_MS = 3_600_000
