@@ -48,7 +48,7 @@ def apply(
             print(change)
         print(f"Applied, version {applied.version}." if applied.changes else "Nothing to change.")
         for note in applied.notes:
-            complain(note)
+            print(f"Note: {note}")
         return 0
 
     return with_cluster(bootstrap, job)
