@@ -52,17 +52,19 @@ class World:
     def new_topic_id(self) -> TopicId:
         return TopicId(next(self._ids).to_bytes(16, "big"))
 
-    def plan(self, text: str) -> Plan:
+    def plan(self, text: str, adopt: Mapping[str, str] | None = None) -> Plan:
         file, lines = check(text, decode(self.state.tasks.document), check_config)
-        return plan_application(file, lines, self.state, partitions_default=3, new_topic_id=self.new_topic_id)
+        return plan_application(
+            file, lines, self.state, partitions_default=3, new_topic_id=self.new_topic_id, adopt=adopt
+        )
 
     def problems(self, text: str) -> dict[int, str]:
         with pytest.raises(TopographyError) as caught:
             self.plan(text)
         return {problem.line: problem.message for problem in caught.value.problems}
 
-    def apply(self, text: str) -> tuple[str, ...]:
-        return self.commit(self.plan(text))
+    def apply(self, text: str, adopt: Mapping[str, str] | None = None) -> tuple[str, ...]:
+        return self.commit(self.plan(text, adopt))
 
     def delete(self, name: str) -> tuple[str, ...]:
         return self.commit(plan_deletion(name, self.state))

@@ -15,7 +15,7 @@ WORD_CHARACTERS_MAX = 400
 KEYS_MAX = 50_000
 
 _TOKEN = re.compile(
-    r"""(?P<skipped>[ \t\r,]+|\#[^\n]*)
+    r"""(?P<skipped>[ \t\r]+|\#[^\n]*)
     |(?P<multiline>\"{3}|'{3})
     |(?P<text>"(?:[^"\\\n]++|\\.)*+"|'[^'\n]*+')
     |(?P<word>[^\s\#"'\[\]{}=,.]++)
