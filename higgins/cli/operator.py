@@ -93,8 +93,7 @@ def delete(name: str, *, json: Json = False, bootstrap: Bootstrap = DEFAULT_BOOT
 
     async def job(cluster: Cluster) -> None:
         deleted = await ask(cluster, "operators.delete", {"name": name}, Applied)
-        more = deleted.changes[1:]
-        sentence = "\n".join((f"Deleted operator {name}; its topic stays.", *more))
-        say(sentence, {"operator": name, "deleted": True, "notes": more}, json=json)
+        sentence = "\n".join((f"Deleted operator {name}; its topic stays.", *deleted.changes[1:]))
+        say(sentence, {"operator": name, "deleted": True}, json=json)
 
     return with_cluster(bootstrap, job)

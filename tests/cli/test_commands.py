@@ -157,13 +157,29 @@ def test_a_topography_is_applied_and_an_operator_listed_and_deleted(broker):
     assert broker.run("apply", "shop.toml") == "Nothing to change.\n"
     broker.run("produce", "orders", stdin='{"qty": 3}\n{"qty": 7}\nnot json\n{"qty": 9}\n')
     assert broker.run("consume", "large", "-n", "2") == '{"qty": 7}\n{"qty": 9}\n'
-    assert re.search(r"^large +orders +large +qty > 5 +1 +\d+ +\w+$", broker.run("operator", "list"), re.MULTILINE)
+    header, row = broker.run("operator", "list").splitlines()
+    assert header.split()[4:] == ["TASKS", "LAG", "STATE", "KEPT", "DROPPED", "NOT_JSON", "UNREADABLE", "FAILED"]
+    assert re.search(r"^large +orders +large +qty > 5 +1 +\d+ +\w+ +2 +1 +1 +0 +0$", row)
+    (listed,) = json.loads(broker.run("operator", "list", "--json"))
+    names = ("seen", "kept", "dropped", "not_json", "unreadable", "failed", "removed")
+    assert [listed[name] for name in names] == [4, 2, 1, 1, 0, 0, 0]
+    assert listed["partitions"][0]["counters"] == {name: listed[name] for name in names}
     assert "is written by operator 'large'" in broker.run("produce", "large", stdin="x\n", code=1)
     file.write_text(TOPOGRAPHY.replace('"filter"', '"filtre"').replace("format", "formt"))
     faults = broker.run("apply", "shop.toml", code=1)
     assert {int(line) for line in re.findall(r"shop\.toml, line (\d+):", faults)} == {2, 6}
-    broker.run("operator", "delete", "large")
+    way_on = broker.run("operator", "delete", "large")
     assert "large" not in broker.run("operator", "list")
+    # Some editors begin a file with this mark.
+    file.write_text("\ufeff" + TOPOGRAPHY + "[streams.more]\nconfig.retention.ms = 5\n", encoding="utf-8")
+    assert "--adopt large=latest" in broker.run("apply", "shop.toml", code=1)
+    (adopt,) = re.findall(r"--adopt (large=\S+)", way_on)
+    assert adopt == "large=0:4"
+    broker.run("produce", "orders", stdin='{"qty": 8}\n')
+    applied = broker.run("apply", "shop.toml", "--adopt", adopt)
+    assert "Topic 'large' is adopted" in applied
+    assert "Note: Config 'retention.ms' of topic 'more' is accepted, without effect because" in applied
+    assert broker.run("consume", "large", "-n", "3").splitlines()[2] == '{"qty": 8}'
 
 
 def test_a_closed_pipe_ends_quietly(broker):

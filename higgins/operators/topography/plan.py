@@ -228,7 +228,9 @@ class _Planner:
             return
         writers = {output: tasks.stage for tasks in plan.tasks for output in tasks.outputs}
         for topic_plan in plan.topics:
-            if topic_plan.name in self._state.topics.by_name:
+            existing = self._state.topics.by_name.get(topic_plan.name)
+            if existing is not None:
+                self._check_config(name, topic_plan.config, existing)
                 self.changes.append(f"Topic '{topic_plan.name}' is adopted, with its records, by operator '{name}'.")
             else:
                 self._create(topic_plan, owner=_task_name(name, writers[topic_plan.name]), hidden_for=name)
