@@ -98,3 +98,21 @@ async def test_a_commit_of_another_node_wakes_within_20_ms(autojump_clock: MockC
             await log.put().result()
             await trio.sleep(0.5)
             assert woken.pop() - put_s <= 0.02
+
+
+async def test_nothing_is_kept_of_waits_that_ended(autojump_clock: MockClock) -> None:
+    async with running_log(partitions=3) as log:
+        keys = [(TOPIC, partition) for partition in (0, 0, 1, 2)]
+        first, second = trio.Event(), trio.Event()
+        log.watch.arm(keys, first)
+        log.watch.arm(keys[2:], second)
+        log.watch.disarm(keys, first)
+        await log.put(partition=2).result()
+        assert second.is_set() and not first.is_set()
+        log.watch.disarm(keys[2:], second)
+        assert not log.watch._armed and not log.watch._armed_partitions and not log.ledger.watchers
+
+
+def test_a_footer_with_another_magic_number_raises_corrupt() -> None:
+    with pytest.raises(Corrupt, match="magic"):
+        read_footer(footer(ROWS)[:-4] + b"HGD1")
