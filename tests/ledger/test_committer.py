@@ -80,6 +80,10 @@ async def test_a_queue_that_is_full_turns_away(autojump_clock: MockClock) -> Non
         for i in range(5):
             ledger.submit(CreateTopic(f"t{i}", TopicId(bytes([i + 1]) * 16), 1), outcomes.append)
         assert [type(outcome.error) for outcome in outcomes] == [StorageUnavailable] * 2
+        # Each is answered once, and what was turned away is never committed.
+        await trio.sleep(10)
+        assert [type(outcome.error) for outcome in outcomes] == [StorageUnavailable] * 2 + [type(None)] * 3
+        assert list(ledger.state.topics.by_name)[1:] == ["t0", "t1", "t2"]
 
 
 @pytest.mark.parametrize("answer", [lost, conflict], ids=["timeout", "409"])
