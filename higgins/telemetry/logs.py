@@ -2,10 +2,14 @@
 
 import logging
 import sys
-from typing import Any, Literal, TypeAlias
+from collections.abc import Callable
+from io import StringIO
+from typing import Any, Literal, TextIO, TypeAlias
 
 import msgspec
 import structlog
+
+from higgins.telemetry.printable import printable
 
 Level: TypeAlias = Literal["debug", "info", "warning", "error"]
 Form: TypeAlias = Literal["text", "json"]
@@ -33,8 +37,21 @@ def configure_logs(level: Level, form: Form = "text") -> None:
     )
 
 
-def _console() -> structlog.dev.ConsoleRenderer:
-    return structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback)
+def _console() -> Callable[..., str]:
+    render = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=_traceback)
+
+    def console(logger: object, method: str, fields: structlog.typing.EventDict) -> str:
+        # Values contain names that clients chose. What the renderer adds, such as colours, is not escaped.
+        shown = {name: printable(value) if isinstance(value, str) else value for name, value in fields.items()}
+        return str(render(logger, method, shown))
+
+    return console
+
+
+def _traceback(out: TextIO, exc_info: structlog.typing.ExcInfo) -> None:
+    text = StringIO()
+    structlog.dev.plain_traceback(text, exc_info)
+    out.write(printable(text.getvalue(), keep="\n\t"))
 
 
 def _render_json(_logger: object, _method: str, fields: structlog.typing.EventDict) -> str:

@@ -59,3 +59,16 @@ def test_events_below_the_level_are_not_logged(log, capsys, form):
     log().error("loud", n=1)
     output = capsys.readouterr().err
     assert "quiet" not in output and "loud" in output and output.count("\n") == 1
+
+
+def test_text_logs_escape_what_strangers_chose(log, capsys):
+    configure_logs("info")
+    hostile = "x\n\x1b[2J\u202ey"
+    log().warning("group.made", group=hostile)
+    try:
+        raise ValueError(hostile)
+    except ValueError:
+        log().exception("request.failed", client_id=hostile)
+    told = capsys.readouterr().err
+    assert told.count("\\x1b[2J") == 3 and "\x1b[2J" not in told and "\u202e" not in told
+    assert told.splitlines()[0].count("group.made") == 1 and "Traceback" in told
