@@ -19,6 +19,7 @@ from higgins.ledger.state.topics import PARTITIONS_MAX, CreateTopic, DeleteTopic
 from higgins.model.errors import Refused
 from higgins.model.future import Future, completed
 from higgins.model.names import INTERNAL_PARTITIONS, INTERNAL_TOPICS, OFFSETS_TOPIC, TopicId, error_in_topic_name
+from higgins.model.words import counted
 from higgins.operators.growth import growth_of
 from higgins.runtime import Runtime
 from higgins_protocol.errors import ErrorCode
@@ -149,7 +150,7 @@ class TopicAdmin:
             # Kafka, too, answers a number above the limit with POLICY_VIOLATION.
             raise Refused(
                 ErrorCode.INVALID_PARTITIONS if partitions < 1 else ErrorCode.POLICY_VIOLATION,
-                f"A topic cannot have {partitions} partitions; choose 1 to {PARTITIONS_MAX}.",
+                f"A topic cannot have {counted(partitions, 'partition')}; choose 1 to {PARTITIONS_MAX}.",
             )
         if not 1 <= replication <= REPLICATION_MAX:
             raise Refused(
@@ -286,7 +287,7 @@ class TopicAdmin:
         if len(increase.assignments) != added:
             raise Refused(
                 ErrorCode.INVALID_REPLICA_ASSIGNMENT,
-                f"{added} partitions are added, but there are {len(increase.assignments)} assignments; "
+                f"Partitions to add: {added}; assignments: {len(increase.assignments)}; "
                 "pass one for each added partition.",
             )
         for node_ids in increase.assignments:
@@ -294,7 +295,7 @@ class TopicAdmin:
             if len(node_ids) != topic.replication or len(set(node_ids)) != len(node_ids):
                 raise Refused(
                     ErrorCode.INVALID_REPLICA_ASSIGNMENT,
-                    f"The assignment {list(node_ids)} is not valid: name {topic.replication} nodes, "
+                    f"The assignment {list(node_ids)} is not valid: name {counted(topic.replication, 'node')}, "
                     "the replication factor of the topic, and no node twice.",
                 )
 

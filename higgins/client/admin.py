@@ -13,6 +13,7 @@ from higgins.client.connection import Connection
 from higgins.client.errors import BrokerRefused, ClientError, raise_for_error
 from higgins.client.group import fetch_committed, offset_commit_topics
 from higgins.client.offsets import by_leader, by_topic
+from higgins.model.words import counted
 from higgins_protocol.errors import ErrorCode
 from higgins_protocol.messages.create_partitions import (
     CreatePartitionsRequest,
@@ -113,9 +114,8 @@ class Admin:
         request = CreatePartitionsRequest(topics=[topic], timeout_ms=OPERATION_TIMEOUT_MS)
         response = await connection.call(request, CreatePartitionsResponse)
         for result in response.results:
-            raise_for_error(
-                result.error_code, result.error_message or f"Topic '{name}' cannot be given {partitions} partitions."
-            )
+            fallback = f"Topic '{name}' cannot be given {counted(partitions, 'partition')}."
+            raise_for_error(result.error_code, result.error_message or fallback)
         self._cluster.invalidate([name])
 
     async def delete_records(self, before: Mapping[TopicPartition, int]) -> dict[TopicPartition, int]:

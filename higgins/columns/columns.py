@@ -9,6 +9,7 @@ from bisect import bisect_left
 
 import msgspec
 
+from higgins.model.words import counted
 from higgins_protocol.errors import DecodeError
 from higgins_protocol.records.batch import BatchHeader
 from higgins_protocol.varint import read_signed
@@ -92,7 +93,7 @@ def read_headers(data: bytes, position: int) -> tuple[list[Header], int]:
     """
     count, position = read_signed(data, position)
     if not 0 <= count <= len(data) - position:
-        raise DecodeError(f"{count} headers in {len(data) - position} bytes")
+        raise DecodeError(f"{counted(count, 'header')} in {len(data) - position} bytes")
     headers: list[Header] = []
     for _ in range(count):
         name, position = _optional_bytes(data, position)

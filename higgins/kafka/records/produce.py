@@ -24,6 +24,7 @@ from higgins.ledger.state.topics import Topic
 from higgins.model.errors import HigginsError, StorageUnavailable
 from higgins.model.future import Future, completed
 from higgins.model.names import INTERNAL_TOPICS, TopicId, error_in_topic_name
+from higgins.model.words import counted
 from higgins_protocol.errors import ErrorCode, RecordError
 from higgins_protocol.messages.produce import (
     BatchIndexAndErrorMessage,
@@ -162,7 +163,7 @@ class _Produce:
         try:
             batches = split(data.records or b"", batch_bytes_max=rules.batch_bytes_max)
             if len(batches) > 1:
-                message = f"{len(batches)} batches; a request may hold one for each partition"
+                message = f"{counted(len(batches), 'batch')}; a request may hold one for each partition"
                 raise RecordError(ErrorCode.INVALID_RECORD, message)
             ((header, batch),) = batches
             if header.codec == Codec.ZSTD and self._call.version < ZSTD_SINCE:

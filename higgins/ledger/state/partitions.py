@@ -9,6 +9,7 @@ from higgins.ledger.state.tasks import InputPosition, Tasks, TasksExtended
 from higgins.ledger.state.topics import PARTITIONS_MAX, PartitionsAdded, Topic, Topics
 from higgins.model.errors import Refused
 from higgins.model.names import TopicId
+from higgins.model.words import counted
 from higgins_protocol.errors import ErrorCode
 
 
@@ -79,12 +80,13 @@ def _changed_meanwhile(topic: Topic) -> Refused:
 def error_in_count(topic: Topic, partitions: int) -> str | None:
     """Why a topic cannot have this many partitions, or None."""
     if partitions == topic.partitions:
-        return f"Topic '{topic.name}' already has {partitions} partition(s)."
+        return f"Topic '{topic.name}' already has {counted(partitions, 'partition')}."
     if partitions < topic.partitions:
         return (
-            f"Topic '{topic.name}' has {topic.partitions} partition(s), and {partitions} would not be an increase; "
+            f"Topic '{topic.name}' has {counted(topic.partitions, 'partition')}, and {partitions} would not be an "
+            "increase; "
             "partitions cannot be removed."
         )
     if partitions > PARTITIONS_MAX:
-        return f"Topic '{topic.name}' cannot have {partitions} partitions; the limit is {PARTITIONS_MAX}."
+        return f"Topic '{topic.name}' cannot have {counted(partitions, 'partition')}; the limit is {PARTITIONS_MAX}."
     return None

@@ -13,6 +13,7 @@ import msgspec
 from higgins.ledger.state.base import Draft, Facet, Facets, Fact, Moment, Proposal, folds, slices
 from higgins.ledger.state.overlay import Overlay
 from higgins.model.errors import Refused
+from higgins.model.words import counted
 from higgins_protocol.errors import ErrorCode
 
 NODES_MAX = 1000
@@ -101,7 +102,7 @@ class JoinSession(Proposal[int], frozen=True, tag=40):
             taken = {session.node_id for session in sessions.live.values()}
             node_id = next((i for i in range(1, NODES_MAX + 1) if i not in taken), None)
             if node_id is None:
-                raise Refused(ErrorCode.INVALID_REQUEST, f"{NODES_MAX} nodes are alive, which is the limit.")
+                raise Refused(ErrorCode.INVALID_REQUEST, f"{counted(NODES_MAX, 'node')} are alive, which is the limit.")
         joined = SessionJoined(sessions.next_epoch, node_id, self.endpoints, self.timeout_ms, self.level)
         return [*ended, joined], sessions.next_epoch
 

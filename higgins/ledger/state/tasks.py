@@ -18,6 +18,7 @@ from higgins.ledger.state.topics import CreateTopic, TopicOwned, Topics
 from higgins.model.errors import Refused
 from higgins.model.names import TopicId
 from higgins.model.pointer import Pointer
+from higgins.model.words import counted
 from higgins_protocol.errors import ErrorCode
 
 TASK_SETS_MAX = 10_000
@@ -394,7 +395,7 @@ def _attach(tasks: Tasks, topics: Topics, attach: AttachTasks, detached: tuple[s
     if attach.positions is None:
         raise Refused(ErrorCode.INVALID_REQUEST, f"Operator '{attach.name}' has been deleted meanwhile; apply again.")
     if len(tasks.sets) >= TASK_SETS_MAX:
-        raise Refused(ErrorCode.POLICY_VIOLATION, f"There are {TASK_SETS_MAX} operators, which is the limit.")
+        raise Refused(ErrorCode.POLICY_VIOLATION, f"{counted(TASK_SETS_MAX, 'operator')}, the limit, exist already.")
     _check_positions(topics, attach)
     facts: list[Fact] = []
     for output in (topics.by_id[topic_id] for topic_id in attach.outputs):

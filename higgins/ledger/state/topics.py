@@ -8,6 +8,7 @@ from higgins.ledger.state.base import Draft, Facet, Facets, Fact, Moment, Propos
 from higgins.ledger.state.overlay import Overlay
 from higgins.model.errors import Refused
 from higgins.model.names import TopicId, error_in_topic_name
+from higgins.model.words import counted
 from higgins_protocol.errors import ErrorCode
 
 PARTITIONS_MAX = 100_000
@@ -87,7 +88,7 @@ class CreateTopic(Proposal[None], frozen=True, tag=10):
         if not 1 <= self.partitions <= PARTITIONS_MAX:
             raise Refused(
                 ErrorCode.INVALID_PARTITIONS,
-                f"Topic '{self.name}' cannot have {self.partitions} partitions; use 1 to {PARTITIONS_MAX}.",
+                f"Topic '{self.name}' cannot have {counted(self.partitions, 'partition')}; use 1 to {PARTITIONS_MAX}.",
             )
         return TopicCreated(
             topic_id=self.topic_id,

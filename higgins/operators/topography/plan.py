@@ -17,6 +17,7 @@ from higgins.ledger.state.tasks import ApplyTopography, AttachTasks, InputPositi
 from higgins.ledger.state.topics import CreateTopic, Topic, Topics, collision_message, metric_name
 from higgins.model.errors import Refused
 from higgins.model.names import TopicId
+from higgins.model.words import counted
 from higgins.operators.kind import (
     DerivedStream,
     Format,
@@ -188,13 +189,13 @@ class _Planner:
         if source.partitions is not None and source.partitions > topic.partitions:
             self._report(
                 name, "partitions",
-                f"Topic '{topic.name}' has {topic.partitions} partitions, and apply does not add any. Add them: "
-                f"higgins topic partitions {topic.name} {source.partitions}. Or write partitions = {topic.partitions}, "
+                f"Topic '{topic.name}' has {counted(topic.partitions, 'partition')}, and apply does not add any. Add "
+                f"them: higgins topic partitions {topic.name} {source.partitions}. Or write partitions = {topic.partitions}, "
                 "or remove the key.",
             )  # fmt: skip
         elif source.partitions is not None and source.partitions < topic.partitions:
             self.notes.append(
-                f"Topic '{topic.name}' keeps its {topic.partitions} partitions; the file asks for at least "
+                f"Topic '{topic.name}' keeps its {counted(topic.partitions, 'partition')}; the file asks for at least "
                 f"{source.partitions}."
             )
         self._check_config(name, source.config, topic)
