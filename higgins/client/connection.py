@@ -5,6 +5,9 @@ later response is stuck behind the missing one. A caller that is cancelled while
 the response is dropped when it arrives.
 """
 
+import errno
+import os
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import TypeAlias, TypeVar, cast
@@ -33,6 +36,10 @@ _API_KEYS: dict[type[Message], int] = {api.request: api.key for api in APIS.valu
 async def connect_tcp(host: str, port: int) -> trio.abc.Stream:
     """Connect over TCP."""
     stream = await trio.open_tcp_stream(host, port)
+    if stream.socket.getsockname() == stream.socket.getpeername():
+        # Nobody listens there, and the system has given the connection that very port: it is connected to itself.
+        await stream.aclose()
+        raise ConnectionRefusedError(errno.ECONNREFUSED, os.strerror(errno.ECONNREFUSED))
     # Nagle's algorithm would hold back a small request until the previous one is acknowledged.
     stream.setsockopt(trio.socket.IPPROTO_TCP, trio.socket.TCP_NODELAY, 1)
     return stream
@@ -234,8 +241,22 @@ async def dial(connect: Connect, host: str, port: int, settings: ClientSettings)
     try:
         with trio.fail_after(settings.connect_timeout_s):
             return Connection(await connect(host, port), peer, settings)
-    except (OSError, trio.TooSlowError) as error:
-        raise Unreachable(f"Cannot connect to {peer}: {error or 'the connection attempt timed out'}") from error
+    except trio.TooSlowError as error:
+        raise Unreachable(f"Cannot connect to {peer}: no answer within {settings.connect_timeout_s:g} s") from error
+    except OSError as error:
+        raise Unreachable(f"Cannot connect to {peer}: {_reason(error)}") from error
+
+
+def _reason(error: OSError) -> str:
+    """What the system said. trio tries every address of a host, and wraps the errors of all."""
+    cause = error.__cause__
+    while isinstance(cause, BaseExceptionGroup):
+        cause = cause.exceptions[0]
+    found = cause if isinstance(cause, OSError) else error
+    assert isinstance(found, OSError)
+    if found.errno and not isinstance(found, socket.gaierror):
+        return os.strerror(found.errno).lower()
+    return str(found.strerror or found).lower()
 
 
 @asynccontextmanager

@@ -86,6 +86,10 @@ class Consumer:
         """The next offset that `poll` returns, or None while it is not resolved."""
         return self.positions().get((topic, partition))
 
+    def assigned(self) -> list[TopicPartition]:
+        """The partitions that are read."""
+        return list(self._positions.partitions)
+
     def positions(self) -> dict[TopicPartition, int]:
         """All positions that are resolved."""
         return {key: state.position for key, state in self._positions.partitions.items() if state.is_resolved}

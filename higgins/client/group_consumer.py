@@ -40,6 +40,11 @@ class GroupConsumer:
     def __repr__(self) -> str:
         return f"<GroupConsumer {self.member!r}>"
 
+    @property
+    def is_joined(self) -> bool:
+        """Whether this is a member of the group's current generation, so that its assignment is known."""
+        return self.member.joined
+
     async def poll(self, timeout_s: float, *, records_max: int | None = None) -> list[ConsumedRecord]:
         """Records of the partitions that are assigned now. Joins the group, and joins again after a rebalance.
 

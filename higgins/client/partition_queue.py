@@ -14,11 +14,15 @@ a client bump its epoch there. This client has no transactions and asks for a ne
 extra state: the queue then starts at sequence 0. Batches that were sent under the old producer id may move to the new
 one only if no attempt can have stored them, because the broker could not recognise the duplicate.
 
+*A batch that is refused for some of its records* must not take the others along. If the broker names the records, they
+fail and the others are sent again; if it does not, the batch is cut in halves until the reason stands alone.
+
 *Without idempotence* one batch is in flight, so that a retry cannot reorder batches, and a batch whose outcome is
 unknown is not sent again, because that could store it twice.
 """
 
 from collections import deque
+from collections.abc import Mapping
 from enum import Enum, auto
 
 import msgspec
@@ -34,6 +38,19 @@ from higgins_protocol.records.record import Record, encode_batch
 
 SEQUENCE_LIMIT = 1 << 31
 RECORD_OVERHEAD_BYTES = 24
+
+TIMESTAMP_SPAN_MAX = (1 << 63) - 1
+"""A record's timestamp is stored as a difference from the first of its batch, a signed number of 64 bits."""
+
+REFUSED_FOR_RECORDS = frozenset(
+    {
+        ErrorCode.MESSAGE_TOO_LARGE,
+        ErrorCode.RECORD_LIST_TOO_LARGE,
+        ErrorCode.INVALID_RECORD,
+        ErrorCode.INVALID_TIMESTAMP,
+    }
+)
+"""Refusals of a whole batch that only some of its records may be the reason for."""
 
 Header = tuple[str, bytes | None]
 
@@ -144,7 +161,7 @@ class PartitionQueue:
         """Add a record to the open batch, or to a new one when that is full."""
         size = record_bytes(record.key, record.value, record.headers)
         batch = self._batches[-1] if self._batches and self._batches[-1].state is BatchState.OPEN else None
-        if batch is not None and self._is_full(batch, size):
+        if batch is not None and self._is_full(batch, record, size):
             batch.state = BatchState.QUEUED
             batch = None
         if batch is None:
@@ -181,9 +198,15 @@ class PartitionQueue:
         return max(now_ms + 1, min(times)) if times else None
 
     def on_response(
-        self, batch: ProducerBatch, code: ErrorCode, base_offset: int, message: str, now_ms: int
+        self,
+        batch: ProducerBatch,
+        code: ErrorCode,
+        base_offset: int,
+        message: str,
+        now_ms: int,
+        refused: Mapping[int, str] | None = None,
     ) -> None:
-        """The broker answered for a batch."""
+        """The broker answered for a batch. `refused` has the records that it names, by their index, and its reasons."""
         if batch.state is BatchState.DONE:
             return
         self._last_failure = f"{code.name} {message}".strip()
@@ -199,8 +222,11 @@ class PartitionQueue:
         elif code in RETRIABLE:
             self.metadata_stale = True
             self._retry(batch, now_ms)
+        elif code in REFUSED_FOR_RECORDS and len(batch.records) > 1 and not batch.maybe_stored:
+            self._divide(batch, code, message, refused or {})
         else:
-            self._fail(batch, NotStored(self.topic, self.partition, code, message))
+            reason = (refused or {}).get(0) or message
+            self._fail(batch, NotStored(self.topic, self.partition, code, reason))
 
     def on_outcome_unknown(self, batch: ProducerBatch, reason: str, now_ms: int) -> None:
         """The batch was sent, and whether it was stored is not known."""
@@ -229,11 +255,12 @@ class PartitionQueue:
             batch.maybe_stored = batch.maybe_stored or batch.state is BatchState.IN_FLIGHT
             self._fail(batch, NotStored(self.topic, self.partition, code, reason))
 
-    def _is_full(self, batch: ProducerBatch, more_bytes: int) -> bool:
+    def _is_full(self, batch: ProducerBatch, record: PendingRecord, more_bytes: int) -> bool:
         settings = self._settings
         return (
             batch.size + more_bytes > settings.batch_bytes_max
             or len(batch.records) >= settings.batch_records_max
+            or abs(record.timestamp_ms - batch.records[0].timestamp_ms) > TIMESTAMP_SPAN_MAX
         )
 
     def _next_ready(self, now_ms: int) -> ProducerBatch | None:
@@ -313,6 +340,29 @@ class PartitionQueue:
         if self._settings.idempotent and batch.producer is not None and batch.producer is self._producer:
             self._give_up_producer_id()
 
+    def _divide(self, batch: ProducerBatch, code: ErrorCode, message: str, refused: Mapping[int, str]) -> None:
+        """Replace a refused batch by its records that were not refused, or by its halves, in the same place.
+
+        The new batches get sequence numbers when they are sent, so the refused batch leaves a gap in the sequence.
+        """
+        named = {index for index in refused if 0 <= index < len(batch.records)}
+        if named:
+            parts = [[record for index, record in enumerate(batch.records) if index not in named]]
+        else:
+            middle = len(batch.records) // 2
+            parts = [batch.records[:middle], batch.records[middle:]]
+        place = self._batches.index(batch)
+        self._batches.remove(batch)
+        batch.state = BatchState.DONE
+        for records in reversed(parts):
+            if records:
+                self._batches.insert(place, _closed_batch(records, batch.created_ms))
+        for index in sorted(named):
+            result = NotStored(self.topic, self.partition, code, refused[index] or message)
+            batch.records[index].result.set_result(result)
+        if self._settings.idempotent and batch.producer is self._producer:
+            self._give_up_producer_id()
+
     def _give_up_producer_id(self) -> None:
         """The sequence has a gap now: the batches that are not in flight move to the next producer id."""
         self._producer = None
@@ -329,3 +379,11 @@ class PartitionQueue:
         batch.state = BatchState.QUEUED
         batch.producer = None
         batch.data = b""
+
+
+def _closed_batch(records: list[PendingRecord], created_ms: int) -> ProducerBatch:
+    batch = ProducerBatch(created_ms)
+    batch.records = records
+    batch.size += sum(record_bytes(one.key, one.value, one.headers) for one in records)
+    batch.state = BatchState.QUEUED
+    return batch

@@ -35,6 +35,7 @@ from higgins.client.results import SendResult
 from higgins.client.settings import ProducerSettings
 from higgins.client.tasks import background
 from higgins.model.future import Future
+from higgins.model.words import counted
 from higgins_protocol.errors import ErrorCode
 from higgins_protocol.messages.init_producer_id import InitProducerIdRequest, InitProducerIdResponse
 from higgins_protocol.messages.produce import (
@@ -163,7 +164,8 @@ class Producer:
         sender = self._senders.get((topic, partition))
         if sender is None:
             if len(self._senders) >= self._settings.partitions_max:
-                raise Unreachable(f"This producer already writes to {len(self._senders)} partitions, its limit.")
+                written = counted(len(self._senders), "partition")
+                raise Unreachable(f"This producer already writes to {written}, its limit.")
             queue = PartitionQueue(topic, partition, self._settings, self._cluster.backoff())
             sender = self._senders[topic, partition] = _PartitionSender(queue, trio.lowlevel.ParkingLot())
             self._nursery.start_soon(self._run_partition, sender)
@@ -239,7 +241,8 @@ class Producer:
                 queue.on_outcome_unknown(batch, "The broker's response does not contain this partition.", now_ms)
             else:
                 code, message = error_code(partition.error_code), partition.error_message or ""
-                queue.on_response(batch, code, partition.base_offset, message, now_ms)
+                refused = {one.batch_index: one.batch_index_error_message or "" for one in partition.record_errors}
+                queue.on_response(batch, code, partition.base_offset, message, now_ms, refused)
         _wake(sender.wakeup)
         _wake(self._progress)
 

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from higgins.client.partition_queue import PartitionQueue, PendingRecord, ProducerIdAndEpoch
+from higgins.client.partition_queue import REFUSED_FOR_RECORDS, PartitionQueue, PendingRecord, ProducerIdAndEpoch
 from higgins.client.results import NotStored, Stored, Unresolved
 from higgins.client.settings import ProducerSettings
 from higgins.model.future import Future
@@ -209,3 +209,52 @@ def test_with_random_faults_an_idempotent_queue_stores_each_record_once_and_in_o
             story.respond(batch, code, offset)
     assert stored == values
     assert [story.results[value].offset for value in values] == list(range(60))
+
+
+@pytest.mark.parametrize("code", sorted(REFUSED_FOR_RECORDS))
+@pytest.mark.parametrize("idempotent", [True, False])
+@pytest.mark.parametrize("bad", [[0], [3], [7], [2, 5], list(range(8))])
+@pytest.mark.parametrize("names", [True, False])
+def test_refused_records_take_no_other_along(code, idempotent, bad, names):
+    """A broker that refuses batches with certain records, and that names them or does not."""
+    values = [b"%d" % number for number in range(8)]
+    refused = {values[index] for index in bad}
+    story = Story(idempotent=idempotent, batch_records_max=8).add(*values)
+    story.queue.flushing = True
+    stored = []
+    for round in range(100):
+        if story.queue.empty:
+            break
+        if story.queue.needs_producer_id:
+            story.queue.set_producer_id(ProducerIdAndEpoch(8 + round, 0))
+        batch = story.later(100).take()
+        content = [record.value for record in batch.records]
+        wrong = {index: "why" for index, value in enumerate(content) if value in refused}
+        if wrong:
+            answer = (code, -1, "", story.now_ms, wrong if names else {})
+        else:
+            answer = (OK, len(stored), "", story.now_ms)
+            stored += content
+        story.queue.on_response(batch, *answer)
+    assert stored == [value for value in values if value not in refused]
+    for value in values:
+        if value in refused:
+            assert story.results[value] == NotStored("t", 0, code, "why" if names else "")
+        else:
+            assert story.results[value] == Stored("t", 0, stored.index(value))
+
+
+def test_a_batch_that_may_be_stored_is_not_divided():
+    story = Story(batch_records_max=2).add(b"a", b"b")
+    batch = story.take()
+    story.queue.on_outcome_unknown(batch, "lost", story.now_ms)
+    story.later(1_000).respond(story.take(), ErrorCode.INVALID_RECORD)
+    assert [type(one) for one in story.results.values()] == [Unresolved, Unresolved]
+
+
+def test_timestamps_that_are_too_far_apart_are_in_batches_of_their_own():
+    queue = Story(batch_records_max=10).queue
+    for timestamp in (-(1 << 62), 1 << 62, (1 << 63) - 1, -1):
+        queue.append(PendingRecord(timestamp, None, b"", (), Future()), 0)
+    queue.flushing = True
+    assert [len(batch.records) for batch in iter(lambda: queue.take(0), None)] == [1, 3]
