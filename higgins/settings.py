@@ -3,6 +3,7 @@
 Flags override `HIGGINS_*` variables, which override the file. All errors are reported together, each with its place.
 """
 
+import re
 import socket
 import types
 import typing
@@ -27,6 +28,7 @@ from higgins.groups.settings import GroupSettings
 from higgins.ledger.settings import LedgerSettings
 from higgins.log.settings import LogSettings
 from higgins.model.suggest import did_you_mean
+from higgins.model.words import counted
 from higgins.operators.settings import OperatorSettings
 from higgins.server.settings import Listener, ServerSettings
 from higgins.storage.settings import StoreSettings
@@ -100,6 +102,8 @@ class SettingKey(msgspec.Struct, frozen=True):
     default: object = None
     choices: tuple[str, ...] = ()
 
+
+_SECRET = re.compile(r"secret|passw|token|credential|jaas|access[_.]key|private|\bkey\b", re.IGNORECASE)
 
 Values: typing.TypeAlias = dict[str, SettingValue]
 """What the user set, by key. What was set by one of Kafka's names is also there as `kafka.NAME`."""
@@ -199,7 +203,7 @@ def _from_flags(flags: Flags, errors: ErrorList) -> Values:
         values["web.metrics"] = SettingValue(flags.metrics, "--metrics")
     for assignment in flags.assignments:
         name, equals, value = assignment.partition("=")
-        origin = f"--set {assignment}"
+        origin = f"--set {name}=…" if is_secret(name) else f"--set {assignment}"
         if not equals:
             errors.add(origin, "Write --set NAME=VALUE, as in --set num.partitions=4.")
         else:
@@ -263,14 +267,21 @@ def _converted(key: str, value: SettingValue, kind: object, default: object, err
     try:
         converted = msgspec.convert(value.value, kind, strict=not isinstance(value.value, str))
     except msgspec.ValidationError:
-        errors.add(value.origin, f"{value.value!r} is not {_type_name(kind)}{_default_clause(default)}.")
+        shown = "The value" if is_secret(key) else repr(value.value)
+        errors.add(value.origin, f"{shown} is not {_type_name(kind)}{_default_clause(default)}.")
         return None
     error_message = _domain_error(key, converted)
     if error_message:
         shown = f"'{converted}'" if isinstance(converted, str) else str(converted)
+        shown = "The value" if is_secret(key) else shown
         errors.add(value.origin, f"{shown} {error_message}{_default_clause(default)}.")
         return None
     return converted
+
+
+def is_secret(name: str) -> bool:
+    """Whether a setting of this name may hold a secret, which no message shows."""
+    return _SECRET.search(name) is not None
 
 
 def _domain_error(key: str, value: object) -> str | None:
@@ -313,7 +324,7 @@ def _listeners(values: Mapping[str, SettingValue], errors: ErrorList) -> tuple[t
     if len(set(names)) < len(names):
         errors.add(origin, "Two listeners have the same name or address; each needs its own.")
     if len(names) > LISTENERS_MAX:
-        errors.add(origin, f"There are {len(names)} listeners; the limit is {LISTENERS_MAX}.")
+        errors.add(origin, f"{counted(len(names), 'listener')}; the limit is {LISTENERS_MAX}.")
     advertised_by_name = _match(names, advertised, values, errors)
     warnings: list[str] = []
     listeners = [

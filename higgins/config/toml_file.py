@@ -4,6 +4,7 @@ import re
 import tomllib
 from pathlib import Path
 
+from higgins.config.text_file import read_text
 from higgins.config.values import ErrorList, SettingValue
 
 FILE_BYTES_MAX = 1 << 20
@@ -18,19 +19,17 @@ def read_toml(path: Path, errors: ErrorList) -> dict[str, SettingValue]:
     A file that cannot be read gives one error and no values.
     """
     try:
-        data = path.read_bytes()
-        if len(data) > FILE_BYTES_MAX:
-            errors.add(str(path), f"The file has {len(data)} bytes; the limit is {FILE_BYTES_MAX}.")
-            return {}
-        text = data.decode()
+        text = read_text(path, FILE_BYTES_MAX)
+    except ValueError as error:
+        errors.add(str(path), str(error))
+        return {}
+    try:
         document = tomllib.loads(text)
-    except OSError as error:
-        errors.add(str(path), f"The file cannot be read: {error.strerror or error}.")
+    except RecursionError:
+        errors.add(str(path), "The file is not valid TOML: its arrays or tables are nested too deeply.")
         return {}
-    except UnicodeDecodeError:
-        errors.add(str(path), "The file is not UTF-8 text.")
-        return {}
-    except tomllib.TOMLDecodeError as error:
+    except ValueError as error:
+        # Besides syntax errors: a number with more digits than Python converts.
         errors.add(str(path), f"The file is not valid TOML: {error}.")
         return {}
     lines = _line_numbers(text)
@@ -61,7 +60,8 @@ def _line_numbers(text: str) -> dict[str, int]:
     """
     numbers: dict[str, int] = {}
     table = ""
-    for number, line in enumerate(text.splitlines(), start=1):
+    # TOML's line ends only: `splitlines` knows others, which may stand in a comment.
+    for number, line in enumerate(text.split("\n"), start=1):
         if header := _TABLE.match(line):
             table = _unquoted(header[1]) + "."
             numbers.setdefault(table[:-1], number)

@@ -183,3 +183,58 @@ def test_an_open_listener_is_warned_about_and_a_wildcard_is_never_advertised(tmp
     assert any("pass --advertise" in one for one in settings.warnings)
     quiet = load(Flags(listen=("127.0.0.1:9092", "localhost:9093", "[::1]:9094")), {}, tmp_path)
     assert quiet.warnings == ()
+
+
+TOML = '# comment\u2028\x85here\n[store]\nurl = "./there"\n[kafka]\nnum.partitions = 4\n[server]\nno_such = 1\n'
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
+@pytest.mark.parametrize("last", [True, False])
+def test_a_file_is_read_however_an_editor_saved_it(tmp_path, end, mark, last):
+    (tmp_path / "higgins.toml").write_bytes(mark + TOML.replace("\n", end).removesuffix("" if last else end).encode())
+    with pytest.raises(Unfit, match=r"higgins.toml, line 7: Unknown key 'server.no_such'"):
+        load(Flags(), {}, tmp_path)
+    good = TOML[: TOML.index("[server]")].replace("\n", end).removesuffix("" if last else end)
+    (tmp_path / "higgins.toml").write_bytes(mark + good.encode())
+    settings = load(Flags(), {}, tmp_path)
+    assert (settings.store.url, settings.broker.partitions_default) == ("./there", 4)
+
+
+@pytest.mark.parametrize(
+    ("data", "told"),
+    [
+        ("[store]".encode("utf-16"), "The file is UTF-16 text. Save it as UTF-8."),
+        (b"\xfe\xff\0[", "The file is UTF-16 text. Save it as UTF-8."),
+        (b"# ok\n# \xe9", "The file is not UTF-8 text, in line 2. Save it as UTF-8."),
+        (b"#" * (1 << 20) + b"#", "The file is larger than 1048576 bytes, the limit."),
+        (b"x = " + b"[" * 5_000 + b"]" * 5_000, "The file is not valid TOML: "),
+        (b"x = " + b"9" * 5_000, "The file is not valid TOML: "),
+        (b"[store", "The file is not valid TOML: "),
+    ],
+)
+def test_a_file_that_cannot_be_used_is_told_with_the_reason(tmp_path, data, told):
+    (tmp_path / "higgins.toml").write_bytes(data)
+    with pytest.raises(Unfit) as caught:
+        load(Flags(), {}, tmp_path)
+    (line,) = str(caught.value).splitlines()
+    assert line.startswith(f"{tmp_path}/higgins.toml: {told}")
+
+
+def test_no_message_shows_a_secret(tmp_path):
+    """A secret of a wrong type, in an unknown setting, or in one that is refused, from every source."""
+    secret = "hunter2secret"
+    toml = f'''
+    [store]
+    secret_access_key = ["{secret}"]
+    access_key_id = {{ a = "{secret}" }}
+    [kafka]
+    "ssl.keystore.password" = ["{secret}"]
+    "sasl.jaas.config" = ["{secret}"]
+    "no.such.password" = "{secret}"
+    '''
+    environment = {"HIGGINS_STORE_SECRET": secret, "HIGGINS_SSL_KEY_PASSWORD": secret}
+    assignments = (f"ssl.keystore.password={secret}", f"no.such.secret={secret}", f"sasl.jaas.config={secret}")
+    lines = faults(tmp_path, toml=toml, environment=environment, assignments=assignments)
+    assert len(lines) >= 4 and not [line for line in lines if secret in line]
+    assert any("higgins.toml, line 3: The value is not a string" in line for line in lines)
