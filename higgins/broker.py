@@ -346,6 +346,16 @@ class Broker:
     def _endpoints(self) -> tuple[Endpoint, ...]:
         return tuple(Endpoint(one.name, one.advertised_host, one.advertised_port) for one in self.listeners)
 
+    def other_nodes(self) -> list[tuple[int, Address]]:
+        """The live nodes besides this one: their ids, and the addresses that clients get for their first listeners."""
+        assert self.node is not None
+        own, live = self.node.ledger.session, self.node.ledger.state.sessions.live
+        return [
+            (one.node_id, Address(one.endpoints[0].host, one.endpoints[0].port))
+            for one in sorted(live.values(), key=lambda session: session.node_id)
+            if one.endpoints and (own is None or one.epoch != own.epoch)
+        ]
+
     async def _expire_deadlines(self, node: Node) -> None:
         while True:
             due = self._runtime.monotonic() + DEADLINES_TICK_S

@@ -1,6 +1,5 @@
 """`higgins apply`: apply a topography file to a cluster."""
 
-import codecs
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, TypeAlias
@@ -10,7 +9,9 @@ from cyclopts import Parameter
 from higgins.cli.common import DEFAULT_BOOTSTRAP, Bootstrap, Json, complain, print_json, with_cluster
 from higgins.cli.topography import apply_text
 from higgins.client import Cluster
+from higgins.config.text_file import read_text
 from higgins.model.errors import Unfit
+from higgins.telemetry.printable import printable
 
 FILE_BYTES_MAX = 1 << 20
 
@@ -29,11 +30,7 @@ Adopt: TypeAlias = Annotated[
 def apply(
     file: Path, *, adopt: Adopt | None = None, json: Json = False, bootstrap: Bootstrap = DEFAULT_BOOTSTRAP
 ) -> int:
-    """Apply a topography file: streams and operators in TOML, as one commit.
-
-    If anything in the file is wrong, nothing is applied, and every error is printed with its line. Applying the same
-    file again changes nothing.
-    """
+    """Apply a topography file."""
 
     async def job(cluster: Cluster) -> int:
         applied = await apply_text(cluster, _read(file), str(file), _adoptions(adopt or []))
@@ -45,7 +42,7 @@ def apply(
         if applied.errors:
             return 1
         for change in applied.changes:
-            print(change)
+            print(printable(change))
         print(f"Applied, version {applied.version}." if applied.changes else "Nothing to change.")
         for note in applied.notes:
             print(f"Note: {note}")
@@ -56,19 +53,9 @@ def apply(
 
 def _read(file: Path) -> str:
     try:
-        data = file.read_bytes()
-    except OSError as error:
-        raise Unfit(f"{file} cannot be read: {error.strerror or error}.") from error
-    if len(data) > FILE_BYTES_MAX:
-        raise Unfit(f"{file} has {len(data)} bytes; a topography has at most {FILE_BYTES_MAX}.")
-    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        raise Unfit(f"{file} is UTF-16 text, as some Windows tools write it. Save it as UTF-8.")
-    try:
-        # A byte order mark is skipped by the broker.
-        return data.decode()
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        raise Unfit(f"{file}, line {line}: the file is not UTF-8 text. Save it as UTF-8.") from error
+        return read_text(file, FILE_BYTES_MAX)
+    except ValueError as error:
+        raise Unfit(f"{file}: {error}") from error
 
 
 def _adoptions(texts: Sequence[str]) -> dict[str, str]:

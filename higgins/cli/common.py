@@ -8,13 +8,16 @@ import msgspec
 import trio
 from cyclopts import Parameter
 
+from higgins.cli.streams import OutputLost, reason
 from higgins.client import ClientError, Cluster, Unreachable, connect_tcp, open_cluster
 from higgins.client.settings import ClientSettings
 from higgins.config.addresses import DEFAULT_PORT, parse_addresses
 from higgins.model.errors import HigginsError, Unfit
 from higgins.runtime import Runtime
+from higgins.telemetry.printable import printable, printable_json
 
 DEFAULT_BOOTSTRAP = f"127.0.0.1:{DEFAULT_PORT}"
+LINE_END = "\n"
 
 Bootstrap: TypeAlias = Annotated[
     str,
@@ -33,7 +36,8 @@ Job: TypeAlias = Callable[[Cluster], Awaitable[int | None]]
 
 def complain(message: str) -> None:
     """Print an error message to standard error."""
-    print(f"higgins: {message}", file=sys.stderr)
+    # Messages of several lines are ours; a line end in a name has been escaped where the message was made.
+    print(f"higgins: {printable(message, keep=LINE_END)}", file=sys.stderr)
 
 
 def with_cluster(bootstrap: str, job: Job) -> int:
@@ -42,22 +46,48 @@ def with_cluster(bootstrap: str, job: Job) -> int:
 
 
 def run_async(function: Callable[..., Awaitable[int | None]], *arguments: object) -> int:
-    """Run an async command. Expected failures are printed; any other is a defect and leaves a traceback."""
+    """Run an async command. Expected failures are printed; any other is a defect and leaves a traceback.
+
+    Raises: OutputLost.
+    """
 
     async def main() -> int | None:
         return await function(*arguments)
 
     try:
         return trio.run(main) or 0
-    except (HigginsError, ClientError, ValueError) as error:
-        complain(str(error))
+    except _EXPECTED as error:
+        complain(_sentence(error))
         return 1
     except BaseExceptionGroup as group:
-        if group.split(KeyboardInterrupt)[0] is not None:
-            raise KeyboardInterrupt from None
-        if group.split(BrokenPipeError)[0] is not None:
-            raise BrokenPipeError from None
+        for kind in (KeyboardInterrupt, OutputLost):
+            ended_by = _first(group, kind)
+            if ended_by is not None:
+                raise ended_by from None
+        if group.split(_EXPECTED)[1] is None:
+            complain(_sentence(_first(group, BaseException)))
+            return 1
         raise
+
+
+_EXPECTED = (HigginsError, ClientError, ValueError, OSError)
+
+
+def _first(group: BaseExceptionGroup[BaseException], kind: type[BaseException]) -> BaseException | None:
+    """The first error of this kind in a group, at any depth."""
+    for error in group.exceptions:
+        found = _first(error, kind) if isinstance(error, BaseExceptionGroup) else error
+        if isinstance(found, kind):
+            return found
+    return None
+
+
+def _sentence(error: BaseException | None) -> str:
+    if isinstance(error, UnicodeEncodeError):
+        return f"{error.object!r} is not valid UTF-8. Names and values on the command line must be."
+    if isinstance(error, OSError):
+        return f"{f'{error.filename}: ' if error.filename else ''}{reason(error)}."
+    return str(error)
 
 
 async def _connected(bootstrap: str, job: Job) -> int | None:
@@ -89,16 +119,31 @@ def print_table(header: Sequence[str], rows: Iterable[Sequence[object]], *, json
 
 def table_lines(header: Sequence[str], rows: Iterable[Sequence[object]]) -> list[str]:
     """A table as plain lines, the header first: columns as wide as they need to be, a dash where there is nothing."""
-    lines = [list(header), *(["-" if cell is None else str(cell) for cell in row] for row in rows)]
+    lines = [[printable(cell) for cell in header], *(list(map(cell_text, row)) for row in rows)]
     widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
     return [
         "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines
     ]
 
 
+def cell_text(cell: object) -> str:
+    """A cell of a table: a dash where there is nothing."""
+    return "-" if cell is None else printable(str(cell))
+
+
 def print_json(document: object) -> None:
-    """A document on a line of its own."""
-    print(msgspec.json.encode(document).decode(), flush=True)
+    """A document on a line of its own, in UTF-8 whatever the encoding of standard output is: JSON has no other."""
+    sys.stdout.flush()
+    sys.stdout.buffer.write(json_line(document, for_terminal=sys.stdout.isatty()))
+    sys.stdout.buffer.flush()
+
+
+def json_line(document: object, *, for_terminal: bool) -> bytes:
+    """A document as a line. For a terminal, what would control it is escaped as JSON allows: the value is the same."""
+    encoded = msgspec.json.encode(document)
+    if for_terminal:
+        encoded = printable_json(encoded.decode()).encode()
+    return encoded + b"\n"
 
 
 def objects(header: Sequence[str], rows: Iterable[Sequence[object]]) -> list[dict[str, object]]:
@@ -107,20 +152,9 @@ def objects(header: Sequence[str], rows: Iterable[Sequence[object]]) -> list[dic
     return [dict(zip(keys, row, strict=True)) for row in rows]
 
 
-def say(sentence: str, document: object, *, json: bool) -> None:
-    """Print what was done, as a sentence or as JSON."""
+def say(sentence: str, document: object, *, json: bool, notes: Sequence[str] = ()) -> None:
+    """Print what was done, as a sentence or as JSON. `notes` follow the sentence, each on a line."""
     if json:
         print_json(document)
     else:
-        print(sentence)
-
-
-def parse_duration(text: str) -> float:
-    """Seconds in '20s', '500ms', '2m' or '1h'; infinity for ''. Raises: ValueError with a message."""
-    if not text:
-        return float("inf")
-    for unit, seconds in (("ms", 0.001), ("s", 1.0), ("m", 60.0), ("h", 3600.0)):
-        number = text.removesuffix(unit)
-        if number != text and number.replace(".", "", 1).isdigit():
-            return float(number) * seconds
-    raise ValueError(f"'{text}' is not a duration; write one such as 20s, 500ms or 2m.")
+        print("\n".join([printable(sentence), *(f"  {printable(one)}" for one in notes)]))

@@ -12,9 +12,10 @@ import trio
 from cyclopts import Parameter
 
 from higgins.broker import Broker
-from higgins.cli.common import DEFAULT_BOOTSTRAP, Json, parse_duration, print_json, run_async
+from higgins.cli.common import DEFAULT_BOOTSTRAP, Json, print_json, run_async
 from higgins.cli.own_command import own_command
 from higgins.cli.serving import bound_addresses, describe, serving, settings_from
+from higgins.cli.start import parse_duration
 from higgins.cli.topography import apply_text
 from higgins.client import (
     Cluster,
@@ -32,6 +33,7 @@ from higgins.model.errors import Unfit
 from higgins.runtime import Runtime
 from higgins.settings import Flags
 from higgins.telemetry.logs import configure_logs
+from higgins.telemetry.printable import printable
 
 STORE = "./higgins-demo"
 SOURCE, DERIVED, LARGER_THAN = "orders", "large", 5
@@ -84,7 +86,7 @@ def demo(
     rate: Annotated[float, Parameter(help="Orders a second.")] = 3.0,
     json: Json = False,
 ) -> int:
-    """Start a broker, write orders with a client, and show them beside the stream that an operator derives."""
+    """Start a broker, write orders, and show what an operator derives from them."""
     configure_logs("warning")
     return run_async(_demo, Flags(store=store, listen=tuple(listen)), for_, rate, json)
 
@@ -178,7 +180,8 @@ def _order(runtime: Runtime, number: int) -> Order:
 
 
 def _sentence(order: Order) -> str:
-    return f"#{order.id} {order.customer}: {order.qty} x {order.product}"
+    # Anybody may have written the order.
+    return printable(f"#{order.id} {order.customer}: {order.qty} x {order.product}")
 
 
 class _Show(Protocol):

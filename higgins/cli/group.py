@@ -3,21 +3,41 @@
 from cyclopts import App
 
 from higgins.cli.common import DEFAULT_BOOTSTRAP, Bootstrap, Json, objects, print_json, print_table, with_cluster
+from higgins.cli.help import examples
 from higgins.client import Admin, ClientError, Cluster
 from higgins.client.assignment import decode_assignment
 from higgins.client.cluster import TopicPartition
 from higgins.client.offsets import LATEST, list_offsets
+from higgins.model.words import counted
+from higgins.telemetry.printable import printable
 from higgins_protocol.messages.describe_groups import DescribedGroup
 
 app = App(
     name="group",
-    help="List, describe, reset and delete consumer groups; the progress of operators shows here too.",
+    help="List, reset and delete consumer groups. The progress of operators shows here too.",
+    help_epilogue=examples("higgins group list", "higgins group describe readers"),
 )
-app.command("higgins.cli.group_change:reset", name="reset", help="Change the committed offsets of a group.")
-app.command("higgins.cli.group_change:delete", name="delete", help="Delete a group and its committed offsets.")
+app.command(
+    "higgins.cli.group_change:reset",
+    name="reset",
+    help="Change the committed offsets of a group that has no members.\n\n"
+    "An offset outside a partition becomes the nearest one inside. Where no record is as late as a TIME, the group "
+    "goes to the end.",
+    help_epilogue=examples(
+        "higgins group reset readers --topic orders --to earliest --dry-run",
+        "higgins group reset readers --topic orders:0 --to 1000",
+        "higgins group reset readers --topic orders --to 2026-01-31T12:00:00Z",
+    ),
+)
+app.command(
+    "higgins.cli.group_change:delete",
+    name="delete",
+    help="Delete a group that has no members, with its committed offsets.",
+    help_epilogue=examples("higgins group delete readers"),
+)
 
 
-@app.command(name="list")
+@app.command(name="list", help_epilogue=examples("higgins group list"))
 def list_groups(*, json: Json = False, bootstrap: Bootstrap = DEFAULT_BOOTSTRAP) -> int:
     """List all groups."""
 
@@ -29,7 +49,7 @@ def list_groups(*, json: Json = False, bootstrap: Bootstrap = DEFAULT_BOOTSTRAP)
     return with_cluster(bootstrap, job)
 
 
-@app.command
+@app.command(help_epilogue=examples("higgins group describe readers"))
 def describe(group: str, *, json: Json = False, bootstrap: Bootstrap = DEFAULT_BOOTSTRAP) -> int:
     """Show a group's state, and the committed offset, lag and member of each partition."""
 
@@ -49,7 +69,7 @@ def describe(group: str, *, json: Json = False, bootstrap: Bootstrap = DEFAULT_B
         if json:
             print_json({"group": group, "state": state, "members": members, "partitions": objects(header, rows)})
             return
-        print(f"Group {group}: {state}, {len(members)} members")
+        print(printable(f"Group {group}: {state}, {counted(len(members), 'member')}"))
         print_table(header, rows)
 
     return with_cluster(bootstrap, job)

@@ -4,13 +4,19 @@ import msgspec
 from cyclopts import App
 
 from higgins.cli.common import DEFAULT_BOOTSTRAP, Bootstrap, Json, print_json, print_table, say, with_cluster
+from higgins.cli.help import examples
 from higgins.cli.topography import Applied, OperatorProgress, TaskProgress, ask
 from higgins.client import ClientError, Cluster
+from higgins.telemetry.printable import printable
 
-app = App(name="operator", help="List and delete operators.")
+app = App(
+    name="operator",
+    help="List and delete operators.",
+    help_epilogue=examples("higgins operator list", "higgins operator delete large"),
+)
 
 
-@app.command(name="list")
+@app.command(name="list", help_epilogue=examples("higgins operator list", "higgins operator list --json"))
 def list_operators(*, json: Json = False, bootstrap: Bootstrap = DEFAULT_BOOTSTRAP) -> int:
     """List operators with their input, output and lag, and what became of the records of their input.
 
@@ -30,9 +36,10 @@ def list_operators(*, json: Json = False, bootstrap: Bootstrap = DEFAULT_BOOTSTR
         for one in operators:
             for task in one.partitions:
                 if task.reason:
-                    print(f"{one.name}, task {task.partition} is {task.state}: {task.reason}")
+                    print(printable(f"{one.name}, task {task.partition} is {task.state}: {task.reason}"))
                 if task.last_failure:
-                    print(f"{one.name}, task {task.partition} could not process a record, {task.last_failure}")
+                    failure = f"{one.name}, task {task.partition} could not process a record, {task.last_failure}"
+                    print(printable(failure))
 
     return with_cluster(bootstrap, job)
 
@@ -87,7 +94,7 @@ def _document(one: OperatorProgress) -> dict[str, object]:
     return document
 
 
-@app.command
+@app.command(help_epilogue=examples("higgins operator delete large"))
 def delete(name: str, *, json: Json = False, bootstrap: Bootstrap = DEFAULT_BOOTSTRAP) -> int:
     """Delete an operator. Its output stays, as an ordinary topic."""
 

@@ -9,6 +9,8 @@ from typing import Protocol, TextIO
 
 import trio
 
+from higgins.model.words import plural
+
 DRAWN_EVERY_S = 0.1
 
 
@@ -72,4 +74,4 @@ class Progress:
 def count_text(records: int, elapsed_s: float) -> str:
     """How many records, and how many a second."""
     rate = records / elapsed_s if elapsed_s > 0 else 0.0
-    return f"{records:,} records  {rate:,.0f}/s"
+    return f"{records:,} {plural(records, 'record')}  {rate:,.0f}/s"

@@ -17,6 +17,9 @@ from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
+from higgins.cli.common import cell_text
+from higgins.telemetry.printable import printable
+
 BAR_CHARACTERS = 24
 CELL_CHARACTERS_MAX = 48
 COLUMNS_MAX = 1_000
@@ -54,13 +57,13 @@ class CroppedTable:
 
 
 def _table(header: Sequence[str], rows: Iterable[Sequence[object]], *, no_wrap: bool) -> Table:
-    cells = [["-" if cell is None else str(cell) for cell in row] for row in rows]
+    cells = [list(map(cell_text, row)) for row in rows]
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     for index, name in enumerate(header):
         # The first column names what a row is about, and a name may begin with a digit.
         is_number = bool(cells) and index > 0 and all(row[index] == "-" or row[index][:1].isdigit() for row in cells)
         table.add_column(
-            Text(name),
+            Text(printable(name)),
             justify="right" if is_number else "left",
             no_wrap=no_wrap,
             max_width=CELL_CHARACTERS_MAX if no_wrap else None,

@@ -6,24 +6,53 @@ from typing import Annotated
 from cyclopts import App, Parameter
 
 from higgins.cli.common import DEFAULT_BOOTSTRAP, Bootstrap, Json, objects, print_json, print_table, say, with_cluster
+from higgins.cli.entries import notes_without_effect, parse_entries
+from higgins.cli.help import examples
 from higgins.client import Admin, Cluster
 from higgins.client.offsets import EARLIEST, LATEST, list_offsets
 from higgins.model.errors import Unfit
+from higgins.telemetry.printable import printable
 
-app = App(name="topic", help="Create, list, describe, configure and delete topics.")
+PARTITIONS_MAX = (1 << 31) - 1
+REPLICATION_FACTOR_MAX = (1 << 15) - 1
+"""The greatest numbers that the protocol can carry; the broker has limits of its own below."""
+
+app = App(
+    name="topic",
+    help="Create, list, change and delete topics.",
+    help_epilogue=examples("higgins topic create orders --partitions 4", "higgins topic list"),
+)
 app.command("higgins.cli.topic_config:app", name="config", help="Show and change the config entries of a topic.")
-app.command("higgins.cli.topic_change:partitions", name="partitions", help="Give a topic more partitions.")
-app.command("higgins.cli.topic_change:truncate", name="truncate", help="Delete the records before an offset.")
+app.command(
+    "higgins.cli.topic_change:partitions",
+    name="partitions",
+    help="Increase a topic to COUNT partitions. Streams that operators derive from it get as many.\n\n"
+    "Existing records are not moved, so new records of a key may go to another partition than its old ones.",
+    help_epilogue=examples("higgins topic partitions orders 8"),
+)
+app.command(
+    "higgins.cli.topic_change:truncate",
+    name="truncate",
+    help="Delete the records of TOPIC or TOPIC:PARTITION before an offset. This cannot be undone.",
+    help_epilogue=examples(
+        "higgins topic truncate orders:0 --before 1000", "higgins topic truncate orders --before end"
+    ),
+)
 
 
-@app.command
+@app.command(
+    help_epilogue=examples(
+        "higgins topic create orders", "higgins topic create orders --partitions 4 --config max.message.bytes=2000000"
+    )
+)
 def create(
     name: str,
     *,
     partitions: Annotated[
-        int, Parameter(name=["--partitions", "-p"], help="Number of partitions; the broker's default if not given.")
-    ] = -1,
-    replication_factor: Annotated[int, Parameter(name=["--replication-factor", "-r"], show=False)] = -1,
+        int | None,
+        Parameter(name=["--partitions", "-p"], help="Number of partitions; the broker's default if not given."),
+    ] = None,
+    replication_factor: Annotated[int | None, Parameter(name=["--replication-factor", "-r"], show=False)] = None,
     config: Annotated[
         Sequence[str], Parameter(name=["--config", "-c"], help="A topic config as NAME=VALUE; may be repeated.")
     ] = (),
@@ -33,15 +62,21 @@ def create(
     """Create a topic."""
 
     async def job(cluster: Cluster) -> None:
+        configs = parse_entries(config, "--config ")
         await Admin(cluster).create_topic(
-            name, partitions=partitions, replication_factor=replication_factor, configs=_configs(config)
+            name,
+            partitions=_count(partitions, "--partitions", PARTITIONS_MAX),
+            replication_factor=_count(replication_factor, "--replication-factor", REPLICATION_FACTOR_MAX),
+            configs=configs,
         )
-        say(f"Created topic {name}.", {"topic": name, "created": True}, json=json)
+        notes = notes_without_effect(configs)
+        document = {"topic": name, "created": True, **({"notes": notes} if notes else {})}
+        say(f"Created topic {name}.", document, json=json, notes=notes)
 
     return with_cluster(bootstrap, job)
 
 
-@app.command(name="list")
+@app.command(name="list", help_epilogue=examples("higgins topic list", "higgins topic list --json"))
 def list_topics(
     *,
     internal: Annotated[bool, Parameter(negative="", help="Include the cluster's own topics.")] = False,
@@ -57,7 +92,7 @@ def list_topics(
     return with_cluster(bootstrap, job)
 
 
-@app.command
+@app.command(help_epilogue=examples("higgins topic describe orders"))
 def describe(name: str, *, json: Json = False, bootstrap: Bootstrap = DEFAULT_BOOTSTRAP) -> int:
     """Show a topic's id, and each partition's leader and offsets."""
 
@@ -75,13 +110,13 @@ def describe(name: str, *, json: Json = False, bootstrap: Bootstrap = DEFAULT_BO
         if json:
             print_json({"topic": name, "id": topic.topic_id.hex(), "partitions": objects(header, rows)})
             return
-        print(f"Topic {name}, id {topic.topic_id.hex()}")
+        print(printable(f"Topic {name}, id {topic.topic_id.hex()}"))
         print_table(header, rows)
 
     return with_cluster(bootstrap, job)
 
 
-@app.command
+@app.command(help_epilogue=examples("higgins topic delete orders"))
 def delete(name: str, *, json: Json = False, bootstrap: Bootstrap = DEFAULT_BOOTSTRAP) -> int:
     """Delete a topic and its records."""
 
@@ -92,11 +127,10 @@ def delete(name: str, *, json: Json = False, bootstrap: Bootstrap = DEFAULT_BOOT
     return with_cluster(bootstrap, job)
 
 
-def _configs(pairs: Sequence[str]) -> dict[str, str]:
-    configs: dict[str, str] = {}
-    for pair in pairs:
-        name, equals, value = pair.partition("=")
-        if not equals or not name:
-            raise Unfit(f"--config {pair}: write NAME=VALUE, as in --config max.message.bytes=2000000.")
-        configs[name] = value
-    return configs
+def _count(number: int | None, option: str, number_max: int) -> int:
+    """A number for CreateTopics, in which -1 stands for the broker's default. Raises: Unfit."""
+    if number is None:
+        return -1
+    if not 1 <= number <= number_max:
+        raise Unfit(f"{option} {number}: give a number from 1 to {number_max}.")
+    return number

@@ -11,8 +11,11 @@ from higgins import __version__
 from higgins.broker import Broker
 from higgins.cli.common import DEFAULT_BOOTSTRAP, Json, print_json, run_async
 from higgins.cli.serving import bound_addresses, describe, durability, serving, settings_from
+from higgins.model.words import counted
 from higgins.settings import Flags, Settings
 from higgins.telemetry.logs import Form, Level, configure_logs
+
+NODES_SHOWN_MAX = 5
 
 
 def up(
@@ -45,10 +48,7 @@ def up(
     ] = "text",
     json: Json = False,
 ) -> int:
-    """Start a broker, and serve until Ctrl-C or SIGTERM.
-
-    Flags override HIGGINS_* variables, which override higgins.toml.
-    """
+    """Start a broker, and serve until Ctrl-C or SIGTERM."""
     flags = Flags(
         store=store,
         listen=tuple(listen),
@@ -80,8 +80,22 @@ def _document(settings: Settings, broker: Broker) -> dict[str, object]:
         "store": settings.store.url,
         "durability": durability(settings),
         "listeners": listeners,
+        "other_nodes": [{"node": node_id, "address": str(address)} for node_id, address in broker.other_nodes()],
         "warnings": settings.warnings,
     }
+
+
+def _cluster(broker: Broker) -> list[str]:
+    """That this node is not alone, which a user of a second terminal may not expect."""
+    others = broker.other_nodes()
+    if not others:
+        return []
+    addresses = ", ".join(str(address) for _, address in others[:NODES_SHOWN_MAX])
+    more = f" and {len(others) - NODES_SHOWN_MAX} more" if len(others) > NODES_SHOWN_MAX else ""
+    return [
+        f"  cluster    joined {counted(len(others), 'other node')} on this store, at {addresses}{more}",
+        "             For a broker of its own, give it another store: higgins up --store DIRECTORY",
+    ]
 
 
 def _banner(settings: Settings, broker: Broker) -> list[str]:
@@ -89,6 +103,7 @@ def _banner(settings: Settings, broker: Broker) -> list[str]:
     for bound, advertised in bound_addresses(broker):
         note = "" if advertised == bound else f", advertised as {advertised}"
         lines.append(f"  listening  {bound}{note}")
+    lines += _cluster(broker)
     if broker.metrics is not None:
         lines.append(f"  metrics    http://{broker.metrics}/metrics")
     advertised = bound_addresses(broker)[0][1]

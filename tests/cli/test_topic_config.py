@@ -5,6 +5,7 @@ import subprocess
 
 import pytest
 
+from higgins.config.entries.topics import TOPIC_ENTRIES
 from tests.cli.test_commands import HIGGINS, PATIENCE_S, Up, environment
 
 
@@ -32,8 +33,26 @@ def test_json_carries_source_and_documentation(broker):
     (found,) = json.loads(broker.run("topic", "config", "get", "t", "preallocate", "--json"))
     assert (found["name"], found["value"], found["source"]) == ("preallocate", "false", "default")
     assert found["documentation"]
-    changed = json.loads(broker.run("topic", "config", "set", "t", "flush.ms=1", "--delete", "segment.ms", "--json"))
-    assert changed == {"topic": "t", "set": {"flush.ms": "1"}, "deleted": ["segment.ms"]}
+    entry = "max.message.bytes=9999"
+    changed = json.loads(broker.run("topic", "config", "set", "t", entry, "--delete", "segment.ms", "--json"))
+    assert changed == {"topic": "t", "set": {"max.message.bytes": "9999"}, "deleted": ["segment.ms"]}
+
+
+def test_what_has_no_effect_is_said_wherever_a_topic_entry_is_accepted(broker):
+    """All entries, in the two commands that take them, as text and as JSON."""
+    without = sorted(key for key, entry in TOPIC_ENTRIES.items() if entry.has_no_effect)
+    assert {"retention.ms", "cleanup.policy"} <= set(without)
+    values = {key: "compact" if key == "cleanup.policy" else TOPIC_ENTRIES[key].default for key in TOPIC_ENTRIES}
+    pairs = [f"{key}={value}" for key, value in values.items() if value]
+    printed = [
+        broker.run("topic", "create", "noted", *(part for pair in pairs for part in ("-c", pair))),
+        broker.run("topic", "config", "set", "noted", *pairs),
+    ]
+    for text in printed:
+        noted = [line.split(":")[0].strip() for line in text.splitlines() if "without effect" in line]
+        assert sorted(noted) == sorted(key for key in without if values[key])
+    told = json.loads(broker.run("topic", "config", "set", "noted", "retention.ms=1", "--json"))
+    assert told["notes"] == ["retention.ms: " + TOPIC_ENTRIES["retention.ms"].effect + "."]
 
 
 @pytest.mark.parametrize(
@@ -41,7 +60,7 @@ def test_json_carries_source_and_documentation(broker):
     [
         (("set", "t", "retenton.ms=5"), "Did you mean 'retention.ms'?"),
         (("set", "t", "retention.ms=soon"), "'soon' is not a whole number"),
-        (("set", "t", "retention.ms"), "is not KEY=VALUE"),
+        (("set", "t", "retention.ms"), "write KEY=VALUE"),
         (("set", "t"), "Nothing to change"),
         (("set", "nowhere", "retention.ms=5"), "Topic 'nowhere' does not exist."),
         (("get", "nowhere"), "Topic 'nowhere' does not exist."),
@@ -53,8 +72,15 @@ def test_what_cannot_be_is_told_with_the_fix(broker, arguments, told):
 
 
 def test_all_entries_are_listed_without_a_broker(tmp_path):
-    command = [*HIGGINS, "topic", "config", "list"]
-    page = subprocess.run(
-        command, cwd=tmp_path, env=environment(), capture_output=True, text=True, timeout=PATIENCE_S, check=True
-    ).stdout
+    def listed(*arguments):
+        command = [*HIGGINS, "topic", "config", "list", *arguments]
+        return subprocess.run(
+            command, cwd=tmp_path, env=environment(), capture_output=True, text=True, timeout=PATIENCE_S, check=True
+        ).stdout
+
+    table = listed("retention.ms").splitlines()
+    assert table[0].split()[:4] == ["SCOPE", "NAME", "TYPE", "DEFAULT"]
+    assert ["topic", "retention.ms", "long", "604800000"] in [line.split()[:4] for line in table]
+    assert all("retention.ms" in line for line in table[1:])
+    page = listed("--markdown")
     assert "| `retention.ms` | long | `604800000` |" in page and "| `num.partitions` | int | `1` |" in page

@@ -5,15 +5,17 @@ from typing import Annotated
 import msgspec
 from cyclopts import Parameter
 
-from higgins.cli.common import Json, print_json, run_async
+from higgins.cli.common import LINE_END, Json, print_json, run_async
 from higgins.cli.doctor.finding import Finding, lines
 from higgins.cli.doctor.machine import check_clock, check_files, check_store, new_folder
 from higgins.cli.doctor.network import check_address
 from higgins.cli.serving import settings_from
 from higgins.config.addresses import Address, parse_addresses
 from higgins.model.errors import Unfit
+from higgins.model.words import counted
 from higgins.runtime import Runtime
 from higgins.settings import Flags, Settings
+from higgins.telemetry.printable import printable
 
 
 def doctor(
@@ -30,10 +32,7 @@ def doctor(
     config: Annotated[str, Parameter(help="The settings file; by default ./higgins.toml, if it exists.")] = "",
     json: Json = False,
 ) -> int:
-    """Check network, store and machine for problems, and print how to fix them.
-
-    The exit code is 1 if a check failed; warnings do not count.
-    """
+    """Check network, store and machine for problems, and print how to fix them."""
     return run_async(_doctor, Flags(store=store, config=config), bootstrap, json)
 
 
@@ -44,8 +43,8 @@ async def _doctor(flags: Flags, bootstrap: str, json: bool) -> int:
         print_json({"ok": not failed, "findings": findings})
     else:
         for one in findings:
-            print("\n".join(lines(one)))
-        print("No problems found." if not failed else f"{failed} of {len(findings)} checks failed.")
+            print(printable("\n".join(lines(one)), keep=LINE_END))
+        print("No problems found." if not failed else f"{failed} of {counted(len(findings), 'check')} failed.")
     return 1 if failed else 0
 
 

@@ -1,5 +1,7 @@
 """Checks of the network: whether a broker answers or the port is free, and whether its advertised addresses work."""
 
+import errno
+
 import trio
 
 from higgins.cli.doctor.finding import Finding
@@ -7,11 +9,14 @@ from higgins.client import ClientError, ClientSettings, Unreachable, connect_tcp
 from higgins.client.cluster import ClusterMetadata
 from higgins.config.addresses import Address, is_loopback, is_wildcard
 from higgins.model.errors import Unfit
+from higgins.model.words import counted
 from higgins.runtime import Runtime
 from higgins.server.listener import open_socket
 
 PATIENCE_S = 5.0
 NODES_MAX = 50
+BIND_ATTEMPTS = 10
+BIND_PAUSE_S = 0.2
 
 _SETTINGS = ClientSettings(
     client_id="higgins-doctor",
@@ -27,11 +32,13 @@ async def check_address(address: Address) -> list[Finding]:
     try:
         view = await _describe(target)
     except Unreachable as error:
-        return [_unreachable(address, str(error)), _not_checked()]
+        return [await _unreachable(address, str(error)), _not_checked()]
     except ClientError as error:
         return [_foreign(target, str(error)), _not_checked()]
     answers = Finding(
-        check="port", standing="ok", what=f"{target} answers: cluster {view.cluster_id}, {len(view.nodes)} nodes."
+        check="port",
+        standing="ok",
+        what=f"{target} answers: cluster {view.cluster_id}, {counted(len(view.nodes), 'node')}.",
     )
     advertised = [await _advertised(target, view, node_id) for node_id in sorted(view.nodes)[:NODES_MAX]]
     return [answers, *advertised]
@@ -45,11 +52,16 @@ async def _describe(address: Address) -> ClusterMetadata:
     raise Unreachable(f"{address} did not answer within {2 * PATIENCE_S:g} s")
 
 
-def _unreachable(address: Address, why: str) -> Finding:
+async def _unreachable(address: Address, why: str) -> Finding:
     """No broker answers: the port is free, or used by another program, or on another machine."""
-    try:
-        open_socket(address.host, address.port, 1).close()
-    except Unfit as error:
+    error = _bind_error(address)
+    for _ in range(BIND_ATTEMPTS):
+        if not _is_in_use(error):
+            break
+        # Nobody accepts connections there. What has the port is a connection that is about to end, as a rule.
+        await trio.sleep(BIND_PAUSE_S)
+        error = _bind_error(address)
+    if error is not None:
         return Finding(
             check="port",
             standing="failed",
@@ -59,6 +71,20 @@ def _unreachable(address: Address, why: str) -> Finding:
             "To start one here, do what the first line says.",
         )
     return Finding(check="port", standing="ok", what=f"{address} is free; higgins up can listen on it.")
+
+
+def _bind_error(address: Address) -> Unfit | None:
+    """Why a broker cannot listen on an address, or None."""
+    try:
+        open_socket(address.host, address.port, 1).close()
+    except Unfit as error:
+        return error
+    return None
+
+
+def _is_in_use(error: Unfit | None) -> bool:
+    cause = None if error is None else error.__cause__
+    return isinstance(cause, OSError) and cause.errno == errno.EADDRINUSE
 
 
 def _foreign(address: Address, why: str) -> Finding:

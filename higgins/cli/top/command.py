@@ -9,8 +9,10 @@ import msgspec
 import trio
 from cyclopts import Parameter
 
-from higgins.cli.common import DEFAULT_BOOTSTRAP, Bootstrap, Json, complain, parse_duration, print_json, with_cluster
+from higgins.cli.common import DEFAULT_BOOTSTRAP, Bootstrap, Json, complain, print_json, with_cluster
+from higgins.cli.start import parse_duration
 from higgins.cli.terminal import console_of, draws
+from higgins.cli.top.keys import until_key
 from higgins.cli.top.live import live_screen, screen, whole
 from higgins.cli.top.rates import Look, Rates, between
 from higgins.cli.top.screen import line, plain
@@ -28,7 +30,7 @@ def top(
     json: Json = False,
     bootstrap: Bootstrap = DEFAULT_BOOTSTRAP,
 ) -> int:
-    """Show what a cluster does: live in a terminal, a line for each interval where there is none. Ctrl-C ends it."""
+    """Show the load of a cluster: live in a terminal until q or Ctrl-C, elsewhere a line for each interval."""
 
     async def job(cluster: Cluster) -> int:
         every_s = parse_duration(every)
@@ -71,7 +73,7 @@ async def _print_lines(cluster: Cluster, every_s: float, *, json: bool) -> None:
 async def _draw(cluster: Cluster, every_s: float) -> None:
     console = console_of()
     shown: Rates | None = None
-    async with aclosing(_intervals(cluster, every_s)) as intervals:
+    async with aclosing(_intervals(cluster, every_s)) as intervals, until_key("qQ"):
         with live_screen(console) as live:
             async for rates in intervals:
                 if isinstance(rates, ClientError):

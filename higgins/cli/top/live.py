@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, Group, OverflowMethod, RenderableType
 from rich.live import Live
 from rich.text import Text
 
 from higgins.cli.terminal import CroppedTable, table_of
 from higgins.cli.top.rates import Rates
 from higgins.cli.top.screen import Table, fit, summary, tables
+from higgins.telemetry.printable import printable
 
 HEAD_LINES = 4
 """The title, two lines of summary, and an empty one."""
@@ -30,8 +31,9 @@ def whole(rates: Rates, title: str) -> Group:
 
 
 def _group(rates: Rates, title: str, shown: Sequence[Table], *, one_line: bool) -> Group:
+    overflow: OverflowMethod | None = "ellipsis" if one_line else None
     parts: list[RenderableType] = [
-        Text(one, style="bold" if one == title else "", no_wrap=one_line, overflow="ellipsis" if one_line else None)
+        Text(printable(one), style="bold" if one == title else "", no_wrap=one_line, overflow=overflow)
         for one in (title, *summary(rates))
     ]
     for table in shown:

@@ -6,6 +6,7 @@ import msgspec
 
 from higgins.cli.common import table_lines
 from higgins.cli.top.rates import Rates
+from higgins.telemetry.printable import printable
 
 ROWS_APIS = 5
 
@@ -34,7 +35,7 @@ def summary(rates: Rates) -> tuple[str, str]:
 
 def plain(rates: Rates, title: str) -> list[str]:
     """The cluster and all tables, as plain lines."""
-    lines = [title, *summary(rates)]
+    lines = [printable(title), *summary(rates)]
     for table in tables(rates):
         lines += ["", *table_lines(table.header, table.rows)]
     return lines
