@@ -3,6 +3,7 @@
 from higgins.admin.cluster import ClusterAdmin
 from higgins.admin.configs.admin import ConfigAdmin
 from higgins.admin.configs.live import LiveConfigs
+from higgins.admin.configs.without_effect import EffectNotes
 from higgins.admin.figures import NodeFigures
 from higgins.admin.groups import GroupAdmin
 from higgins.admin.operators import OperatorAdmin
@@ -33,8 +34,9 @@ class Admin:
         counts: Counts,
     ) -> None:
         self.cluster = ClusterAdmin(ledger)
-        self.topics = TopicAdmin(runtime, ledger, configs)
-        self.configs = ConfigAdmin(ledger, configs)
+        notes = EffectNotes()
+        self.topics = TopicAdmin(runtime, ledger, configs, notes)
+        self.configs = ConfigAdmin(ledger, configs, notes)
         self.records = RecordAdmin(ledger, configs, reader)
         self.groups = GroupAdmin(ledger, groups, self.records)
         self.operators = OperatorAdmin(runtime, ledger, configs, operators)

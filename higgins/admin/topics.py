@@ -10,8 +10,10 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from higgins.admin.configs.live import LiveConfigs
+from higgins.admin.configs.without_effect import EffectNotes
 from higgins.admin.proposals import propose_all
 from higgins.config.entries.changes import new_topic_configs
+from higgins.config.entries.topics import TOPIC_ENTRIES
 from higgins.ledger.ledger import Ledger
 from higgins.ledger.state.partitions import AddPartitions
 from higgins.ledger.state.state import State
@@ -65,10 +67,11 @@ class PartitionIncrease(msgspec.Struct, frozen=True):
 class TopicAdmin:
     """Use cases of topics."""
 
-    def __init__(self, runtime: Runtime, ledger: Ledger, configs: LiveConfigs) -> None:
+    def __init__(self, runtime: Runtime, ledger: Ledger, configs: LiveConfigs, notes: EffectNotes) -> None:
         self._runtime = runtime
         self._ledger = ledger
         self._configs = configs
+        self._notes = notes
 
     @property
     def _state(self) -> State:
@@ -115,6 +118,8 @@ class TopicAdmin:
             else:
                 result = next(results)
                 outcomes.append(result if isinstance(result, Refused) else _created(plan))
+                if not isinstance(result, Refused) and not validate_only:
+                    self._notes.note(f"topic {plan.name}", TOPIC_ENTRIES, plan.configs)
         return outcomes
 
     def _plan_creation(self, topic: NewTopic, count: int) -> CreateTopic | Refused:

@@ -2,11 +2,13 @@
 
 import pytest
 import trio
+from structlog.testing import capture_logs
 
 from higgins.admin.configs.alter import incremental, replacement
 from higgins.admin.topics import NewTopic
 from higgins.config.entries.changes import Change, Operation
 from higgins.config.entries.entry import ConfigType, ResourceType, SourceKind
+from higgins.config.entries.topics import TOPIC_ENTRIES
 from higgins.model.errors import Refused
 from higgins_protocol.errors import ErrorCode
 
@@ -248,3 +250,26 @@ async def test_a_replacement_that_is_refused_changes_nothing(autojump_clock, adm
     assert refusal.code is ErrorCode[expected] and refusal.message
     assert await replace(admin, TOPIC, "t", [("flush.ms", "1")], validate_only=True) is None
     assert entry(admin, TOPIC, "t", "retention.ms") == ("7", SourceKind.DYNAMIC_TOPIC)
+
+
+# ---- entries without effect ------------------------------------------------------------------------------------------
+
+
+async def test_an_entry_without_effect_is_logged_once_whoever_sets_it(autojump_clock, admin):
+    """Every entry of a topic, set at creation, by a change and by a replacement."""
+    values = {key: one.default for key, one in TOPIC_ENTRIES.items() if one.default}
+    values["cleanup.policy"] = "compact"
+    without = sorted(key for key in values if TOPIC_ENTRIES[key].is_worth_a_note)
+    assert {"cleanup.policy", "retention.ms"} <= set(without)
+    with capture_logs() as logs:
+        await admin.topics.create([NewTopic("dry", configs=values)], validate_only=True)
+        assert logs == []
+        await admin.topics.create([NewTopic("noted", configs={"retention.ms": "5", "max.message.bytes": "5"})])
+        assert [(one["entry"], one["resource"]) for one in logs] == [("retention.ms", "topic noted")]
+        assert await replace(admin, TOPIC, "t", [*{**values, "retention.ms": "7"}.items()]) is None
+        await changed(admin, TOPIC, "noted", ("retention.ms", SET, "6"), ("segment.ms", SET, "7"))
+        await changed(admin, TOPIC, "noted", ("max.message.bytes", SET, "7"))
+    assert all(one["event"] == "config.without_effect" and one["log_level"] == "warning" for one in logs)
+    found = [one["entry"] for one in logs]
+    assert len(found) == len(set(found)) and set(found) <= set(without)
+    assert "cleanup.policy" in found and "segment.ms" in found

@@ -13,6 +13,7 @@ import trio
 
 from higgins.admin.configs.live import LiveConfigs
 from higgins.admin.configs.resources import Resource, find_resource, resource_type
+from higgins.admin.configs.without_effect import EffectNotes
 from higgins.admin.proposals import propose_all
 from higgins.config.entries.changes import Change, apply_changes, replace_all
 from higgins.config.entries.entry import ResourceType
@@ -45,6 +46,9 @@ class _Progress(msgspec.Struct):
     refusal: Refused | None = None
     proposal: Proposal[bool] | None = None
     """Still to be committed; None when there is nothing left to do."""
+    resource: Resource | None = None
+    changed: frozenset[str] = frozenset()
+    """The entries that got another value."""
 
 
 def incremental(type_code: int, name: str, changes: Sequence[Change]) -> Alteration:
@@ -64,7 +68,12 @@ def replacement(type_code: int, name: str, configs: Sequence[tuple[str, str | No
 
 
 async def alter_configs(
-    ledger: Ledger, live: LiveConfigs, alterations: Sequence[Alteration], *, validate_only: bool = False
+    ledger: Ledger,
+    live: LiveConfigs,
+    alterations: Sequence[Alteration],
+    *,
+    notes: EffectNotes,
+    validate_only: bool = False,
 ) -> list[Refused | None]:
     """Carry out the alterations; for each, in order, the refusal, or None when it is committed.
 
@@ -92,6 +101,9 @@ async def alter_configs(
                 ErrorCode.REQUEST_TIMED_OUT,
                 "Other clients keep changing these configs, so nothing was changed; try again.",
             )
+    for each in all_progress:
+        if each.refusal is None and each.resource is not None and not validate_only:
+            notes.note(f"{each.resource.word} {each.alteration.name}".strip(), each.resource.table, each.changed)
     return [each.refusal for each in all_progress]
 
 
@@ -107,6 +119,8 @@ def _plan(state: State, live: LiveConfigs, progress: _Progress, count: int) -> N
         after = alteration.compute(resource)
         resource.check(after)
         if after != resource.own:
+            progress.resource = resource
+            progress.changed = frozenset(key for key, value in after.items() if resource.own.get(key) != value)
             progress.proposal = resource.proposal(after)
     except Refused as refusal:
         progress.refusal = refusal

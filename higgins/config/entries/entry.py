@@ -90,6 +90,11 @@ class Entry(msgspec.Struct, frozen=True):
     def has_no_effect(self) -> bool:
         return self.effect.startswith(NO_EFFECT)
 
+    @property
+    def is_worth_a_note(self) -> bool:
+        """Whether somebody who sets it should hear that it does nothing, or less than in Kafka."""
+        return self.effect.startswith((NO_EFFECT, IN_PART))
+
     def normalize(self, value: str) -> str:
         """The value in its only spelling. Raises: ValueError with what is wrong; the caller adds the entry's name."""
         if len(value) > VALUE_CHARACTERS_MAX:
@@ -104,6 +109,7 @@ class Entry(msgspec.Struct, frozen=True):
 Table: TypeAlias = dict[str, Entry]
 
 ENFORCED = "enforced"
+IN_PART = "enforced in part"
 NO_EFFECT = "accepted, without effect because"
 
 

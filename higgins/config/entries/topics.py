@@ -5,6 +5,7 @@ from higgins.config.broker import CREATE_TIME, LOG_APPEND_TIME
 from higgins.config.entries.entry import (
     ANY,
     ENFORCED,
+    IN_PART,
     TRUE_OR_FALSE,
     ConfigType,
     Domain,
@@ -41,7 +42,7 @@ NO_SEGMENTS = no_effect("partitions have no segment files; they share objects, w
 DURABLE = no_effect("an acknowledged record is already in the store")
 NO_REPLICAS = no_effect("there are no replicas; the store provides durability")
 NO_TIERS = no_effect("all data is in object storage; there is no second tier")
-KEYS_ONLY = "enforced in part: with compact, records without a key are refused; nothing is deleted or compacted yet"
+KEYS_ONLY = f"{IN_PART}: with compact, records without a key are refused; nothing is deleted or compacted yet"
 
 
 def _entry(name: str, kind: ConfigType, default: str, domain: Domain, effect: str, documentation: str, *synonyms: str) -> Entry:
