@@ -20,6 +20,6 @@ def parse_entries(pairs: Iterable[str], before: str = "") -> dict[str, str]:
 
 
 def notes_without_effect(values: Mapping[str, str]) -> list[str]:
-    """A sentence for each entry that the broker accepts and that changes nothing."""
+    """A sentence for each entry that does nothing, or less than in Kafka."""
     known = {key: TOPIC_ENTRIES[key] for key in values if key in TOPIC_ENTRIES}
-    return [f"{key}: {entry.effect}." for key, entry in known.items() if entry.has_no_effect]
+    return [f"{key}: {entry.effect}." for key, entry in known.items() if entry.is_worth_a_note]

@@ -9,8 +9,9 @@ from cyclopts import Parameter
 
 from higgins import __version__
 from higgins.broker import Broker
-from higgins.cli.common import DEFAULT_BOOTSTRAP, Json, print_json, run_async
+from higgins.cli.common import DEFAULT_BOOTSTRAP, Json, complain, print_json, run_async
 from higgins.cli.serving import bound_addresses, describe, durability, serving, settings_from
+from higgins.cli.streams import OutputLost
 from higgins.model.words import counted
 from higgins.settings import Flags, Settings
 from higgins.telemetry.logs import Form, Level, configure_logs
@@ -64,10 +65,14 @@ def up(
 async def _serve(flags: Flags, json: bool) -> None:
     settings = settings_from(flags)
     async with serving(settings) as broker:
-        if json:
-            print_json(_document(settings, broker))
-        else:
-            print("\n".join(_banner(settings, broker)), flush=True)
+        try:
+            if json:
+                print_json(_document(settings, broker))
+            else:
+                print("\n".join(_banner(settings, broker)), flush=True)
+        except OutputLost as error:
+            # The broker is of use without its banner. The exit code will tell.
+            complain(str(error))
         for warning in settings.warnings:
             print(f"warning: {warning}", file=sys.stderr, flush=True)
         await trio.sleep_forever()

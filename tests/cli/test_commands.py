@@ -3,7 +3,9 @@
 import json
 import os
 import re
+import shlex
 import signal
+import socket
 import subprocess
 import sys
 
@@ -282,3 +284,56 @@ def test_the_demo_shows_orders_and_what_is_derived(tmp_path):
     assert len(written) >= 5
     assert {number for number, _ in derived} <= {number for number, quantity in written if int(quantity) > 5}
     assert "kcat -C -b 127.0.0.1:" in done.stdout
+
+
+def test_a_second_broker_on_a_store_says_whom_it_has_joined(tmp_path):
+    first = Up(tmp_path)
+    assert "cluster" not in "\n".join(first.banner)
+    try:
+        second = Up(tmp_path)
+        text = "\n".join(second.banner)
+        assert f"joined 1 other node on this store, at {first.address}" in text
+        assert "higgins up --store DIRECTORY" in text
+        third = subprocess.Popen(
+            [*HIGGINS, "up", "--listen", "127.0.0.1:0", "--json"],
+            cwd=tmp_path, env=environment(), stdout=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        told = json.loads(third.stdout.readline())
+        assert {one["address"] for one in told["other_nodes"]} == {first.address, second.address}
+        third.terminate()
+        assert third.wait(PATIENCE_S) == 0
+        assert second.stop() == 0
+    finally:
+        assert first.stop() == 0
+
+
+@pytest.mark.parametrize("stdout", ["/dev/full", "closed"])
+def test_a_broker_serves_although_its_banner_is_lost(tmp_path, stdout):
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{sock.getsockname()[1]}"
+    redirection = ">&-" if stdout == "closed" else f"> {stdout}"
+    command = shlex.join([*HIGGINS, "up", "--store", "memory://", "--listen", address])
+    process = subprocess.Popen(
+        ["bash", "-c", f"exec {command} {redirection}"],
+        cwd=tmp_path, env=environment(), stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert any("Standard output cannot be written" in line for line in process.stderr)
+    done = subprocess.run(
+        [*HIGGINS, "ping", "-b", address, "--timeout", str(PATIENCE_S)], capture_output=True, check=False
+    )
+    process.terminate()
+    rest = process.communicate(timeout=PATIENCE_S)[1]
+    assert done.returncode == 0 and process.returncode == 1 and "Traceback" not in rest
+
+
+@pytest.mark.parametrize(
+    "variables", [{"PYTHONIOENCODING": "ascii"}, {"LANG": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}]
+)
+@pytest.mark.parametrize("redirections", ["<&-", "<&- 2>&-", "< /dev/null 2> /dev/full", "0> /dev/null"])
+def test_a_whole_interpreter_in_a_poor_environment_prints_its_help(variables, redirections):
+    done = subprocess.run(
+        f"{shlex.join(HIGGINS)} topic config list retention {redirections}",
+        shell=True, env=environment() | variables, capture_output=True, timeout=PATIENCE_S, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0 and b"retention.ms" in done.stdout and done.stderr == b""

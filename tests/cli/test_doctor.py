@@ -3,6 +3,7 @@
 import json
 import resource
 import socket
+import struct
 import subprocess
 import sys
 import threading
@@ -14,16 +15,22 @@ from pathlib import Path
 
 import msgspec
 import pytest
+import trio
+import trio.socket
 
 from higgins.broker import Broker
+from higgins.cli.doctor import network
 from higgins.cli.doctor.finding import Finding, lines
 from higgins.cli.doctor.machine import check_clock, check_files, check_store
 from higgins.cli.doctor.network import check_address
+from higgins.client import connect_tcp
 from higgins.config.addresses import Address
+from higgins.model.errors import Unfit
 from higgins.runtime import Runtime
 from higgins.storage.memory import MemoryStore
 from higgins.storage.settings import StoreSettings
 from higgins.testing import RunningBroker, broker
+from tests.conformance.services import moto_server, settings_for
 
 PATIENCE_S = 60
 ASKED_FROM_AFAR = {"port": "ok", "advertised": "ok", "store": "skipped"}
@@ -138,6 +145,64 @@ async def test_a_store_that_cannot_be_is_told(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setattr(MemoryStore, "create", MemoryStore.put)
     found = await check_store(Runtime(), StoreSettings(url="memory://"))
     assert found.standing == "failed" and "create only if absent" in found.what
+
+
+async def test_a_bucket_that_does_not_exist_is_told_with_the_fix() -> None:
+    with moto_server() as endpoint:
+        there = settings_for(endpoint, "doctor")
+        assert (await check_store(Runtime(), there)).standing == "ok"
+        missing = msgspec.structs.replace(there, url="s3://no-such-bucket/prefix")
+        found = await check_store(Runtime(), missing)
+    assert found.standing == "failed" and "no-such-bucket" in found.what
+    assert "probe/" not in found.what and found.why and found.fix
+
+
+async def test_a_port_that_only_a_connection_uses_is_free_once_that_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An outgoing connection of any program may have the port for a moment."""
+    monkeypatch.setattr(network, "BIND_PAUSE_S", 0.01)
+    with socket.socket() as listening, socket.socket() as connected:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen()
+        connected.connect(listening.getsockname())
+        address = Address("127.0.0.1", connected.getsockname()[1])
+        (port, _) = await check_address(address)
+        assert port.standing == "failed" and "none could be started there" in port.what
+
+        attempts = 0
+        bind_error = network._bind_error
+
+        def end_the_connection(address: Address) -> Unfit | None:
+            nonlocal attempts
+            attempts += 1
+            if attempts == 3:
+                connected.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                connected.close()
+            return bind_error(address)
+
+        monkeypatch.setattr(network, "_bind_error", end_the_connection)
+        (port, _) = await check_address(address)
+    assert port.standing == "ok" and attempts >= 3
+
+
+async def test_a_connection_to_itself_is_no_broker(monkeypatch: pytest.MonkeyPatch) -> None:
+    """TCP connects a socket to its own port, if that is the one it asks for and nobody listens there."""
+    real = trio.open_tcp_stream
+
+    async def connect_to_itself(host: str, port: int) -> trio.SocketStream:
+        sock = trio.socket.socket()
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        await sock.bind((host, port))
+        await sock.connect((host, port))
+        return trio.SocketStream(sock)
+
+    monkeypatch.setattr(trio, "open_tcp_stream", connect_to_itself)
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        port = sock.getsockname()[1]
+    with pytest.raises(ConnectionRefusedError):
+        await connect_tcp("127.0.0.1", port)
+    monkeypatch.setattr(trio, "open_tcp_stream", real)
+    assert standings(await check_address(Address("127.0.0.1", port)))[0] == ("port", "ok")
 
 
 class Clock(BaseHTTPRequestHandler):

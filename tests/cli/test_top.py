@@ -1,11 +1,13 @@
 """`higgins top`: rates from two looks, and how they are shown."""
 
+import fcntl
 import io
 import os
 import pty
 import signal
 import subprocess
 import sys
+import termios
 
 import msgspec
 import pytest
@@ -142,6 +144,38 @@ def test_the_command_shows_a_broker_that_runs_once_as_text_and_as_json():
         assert "give a duration" in top(running.bootstrap_servers, "--every", "1ms", code=1)
         address = running.bootstrap_servers
     assert "Is a broker running there?" in top(address, "--once", code=1)
+
+
+@pytest.mark.parametrize("key", [b"q", b"Q", b"xq"])
+def test_q_ends_the_screen_and_leaves_the_terminal_as_it_was(key):
+    with broker() as running:
+        ours, theirs = pty.openpty()
+        before = termios.tcgetattr(theirs)
+        command = [sys.executable, "-m", "higgins", "top", "-b", running.bootstrap_servers, "--every", "200ms"]
+
+        def take_the_terminal():
+            os.setsid()
+            fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+
+        process = subprocess.Popen(
+            command,
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+            env={**os.environ, "TERM": "xterm", "COLUMNS": "100", "LINES": "30"},
+            preexec_fn=take_the_terminal,  # noqa: PLW1509 - no threads
+        )
+        seen = b""
+        while b"NODE" not in seen:
+            seen += os.read(ours, 1 << 16)
+        assert termios.tcgetattr(theirs) != before
+        os.write(ours, key)
+        while b"\x1b[?1049l" not in seen:
+            seen += os.read(ours, 1 << 16)
+        assert process.wait(60) == 0
+        assert termios.tcgetattr(theirs) == before
+        os.close(theirs)
+        os.close(ours)
 
 
 @pytest.mark.parametrize("terminal, is_drawn", [("xterm", True), ("dumb", False)])

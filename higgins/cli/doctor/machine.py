@@ -13,7 +13,7 @@ from urllib.parse import unquote, urlsplit
 import msgspec
 
 from higgins.cli.doctor.finding import Finding
-from higgins.model.errors import HigginsError, Unfit
+from higgins.model.errors import HigginsError, ObjectMissing, Unfit
 from higgins.runtime import Runtime
 from higgins.storage.open import store_from
 from higgins.storage.probe import probe
@@ -41,6 +41,15 @@ async def check_store(runtime: Runtime, settings: StoreSettings) -> Finding:
             url = str(stack.enter_context(_temporary_folder(new))) if new else settings.url
             store = store_from(runtime, msgspec.structs.replace(settings, url=url))
             await probe(store, runtime.token(12).hex())
+    except ObjectMissing:
+        # Nothing can be created there, though the service answers.
+        return Finding(
+            check="store",
+            standing="failed",
+            what=f"The bucket or container of {settings.url} does not exist.",
+            why="A broker keeps all data there, and does not create buckets.",
+            fix="Create the bucket, or correct its name in --store.",
+        )
     except HigginsError as error:
         return Finding(
             check="store",
