@@ -8,7 +8,7 @@ from higgins import __version__
 def main() -> None:
     """Run the command line and exit."""
     # Imports stand in here because a health check is run every few seconds and must cost next to nothing.
-    from higgins.cli.streams import guarded, prepare  # noqa: PLC0415
+    from higgins.cli.io.streams import guarded, prepare  # noqa: PLC0415
 
     prepare()
     sys.exit(guarded(_run))

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from cyclopts import App, CycloptsError, Group, Parameter
 
 from higgins import __version__
-from higgins.cli.help import examples, shown_default
+from higgins.cli.text.help import examples, shown_default
 
 HELP = """A Kafka broker whose only state is object storage, with stream operators inside it.
 
@@ -141,7 +141,7 @@ def run(arguments: Sequence[str]) -> int:
     except CycloptsError as error:
         # These import the client, which a mistake alone needs.
         from higgins.cli.common import complain  # noqa: PLC0415
-        from higgins.cli.usage import usage_error  # noqa: PLC0415
+        from higgins.cli.text.usage import usage_error  # noqa: PLC0415
 
         complain(usage_error(error))
         return EXIT_USAGE

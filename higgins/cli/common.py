@@ -8,7 +8,7 @@ import msgspec
 import trio
 from cyclopts import Parameter
 
-from higgins.cli.streams import OutputLost, reason
+from higgins.cli.io.streams import OutputLost, reason
 from higgins.client import ClientError, Cluster, Unreachable, connect_tcp, open_cluster
 from higgins.client.settings import ClientSettings
 from higgins.config.addresses import DEFAULT_PORT, parse_addresses

@@ -7,11 +7,11 @@ from typing import Annotated, TypeAlias
 from cyclopts import Parameter
 
 from higgins.cli.common import DEFAULT_BOOTSTRAP, Bootstrap, with_cluster
-from higgins.cli.output import Output
+from higgins.cli.io.output import Output
 from higgins.cli.places import places
 from higgins.cli.progress import Progress
-from higgins.cli.record_format import Render, json_renderer, parse_format
-from higgins.cli.start import BEGINNINGS, ENDS, HELP, Start, parse_start
+from higgins.cli.text.record_format import Render, json_renderer, parse_format
+from higgins.cli.text.start import BEGINNINGS, ENDS, HELP, Start, parse_start
 from higgins.client import Cluster, ConsumedRecord, Consumer, GroupConsumer, open_group_consumer
 from higgins.client.cluster import TopicPartition
 from higgins.client.offsets import EARLIEST, LATEST, list_offsets

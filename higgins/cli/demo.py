@@ -15,7 +15,7 @@ from higgins.broker import Broker
 from higgins.cli.common import DEFAULT_BOOTSTRAP, Json, print_json, run_async
 from higgins.cli.own_command import own_command
 from higgins.cli.serving import bound_addresses, describe, serving, settings_from
-from higgins.cli.start import parse_duration
+from higgins.cli.text.start import parse_duration
 from higgins.cli.topography import apply_text
 from higgins.client import (
     Cluster,

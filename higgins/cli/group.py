@@ -3,7 +3,7 @@
 from cyclopts import App
 
 from higgins.cli.common import DEFAULT_BOOTSTRAP, Bootstrap, Json, objects, print_json, print_table, with_cluster
-from higgins.cli.help import examples
+from higgins.cli.text.help import examples
 from higgins.client import Admin, ClientError, Cluster
 from higgins.client.assignment import decode_assignment
 from higgins.client.cluster import TopicPartition

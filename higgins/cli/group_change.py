@@ -7,7 +7,7 @@ from cyclopts import Parameter
 from higgins.cli.common import DEFAULT_BOOTSTRAP, Bootstrap, Json, objects, print_json, print_table, say, with_cluster
 from higgins.cli.partitions import parse_topic
 from higgins.cli.places import places
-from higgins.cli.start import HELP, parse_start
+from higgins.cli.text.start import HELP, parse_start
 from higgins.client import Admin, Cluster
 from higgins.telemetry.printable import printable
 

@@ -4,7 +4,7 @@ import msgspec
 from cyclopts import App
 
 from higgins.cli.common import DEFAULT_BOOTSTRAP, Bootstrap, Json, print_json, print_table, say, with_cluster
-from higgins.cli.help import examples
+from higgins.cli.text.help import examples
 from higgins.cli.topography import Applied, OperatorProgress, TaskProgress, ask
 from higgins.client import ClientError, Cluster
 from higgins.telemetry.printable import printable

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from higgins.cli.start import Start
+from higgins.cli.text.start import Start
 from higgins.client import Cluster
 from higgins.client.cluster import TopicPartition
 from higgins.client.offsets import EARLIEST, LATEST, list_offsets

@@ -12,11 +12,11 @@ import msgspec
 from cyclopts import Parameter
 
 from higgins.cli.common import DEFAULT_BOOTSTRAP, Bootstrap, complain, with_cluster
-from higgins.cli.escapes import unescaped
+from higgins.cli.io.stdin import part_read, read_lines
+from higgins.cli.io.streams import STDIN
 from higgins.cli.progress import Progress
-from higgins.cli.start import NUMBER_MAX
-from higgins.cli.stdin import part_read, read_lines
-from higgins.cli.streams import STDIN
+from higgins.cli.text.escapes import unescaped
+from higgins.cli.text.start import NUMBER_MAX
 from higgins.client import (
     ClientError,
     Cluster,

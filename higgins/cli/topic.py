@@ -6,8 +6,8 @@ from typing import Annotated
 from cyclopts import App, Parameter
 
 from higgins.cli.common import DEFAULT_BOOTSTRAP, Bootstrap, Json, objects, print_json, print_table, say, with_cluster
-from higgins.cli.entries import notes_without_effect, parse_entries
-from higgins.cli.help import examples
+from higgins.cli.text.entries import notes_without_effect, parse_entries
+from higgins.cli.text.help import examples
 from higgins.client import Admin, Cluster
 from higgins.client.offsets import EARLIEST, LATEST, list_offsets
 from higgins.model.errors import Unfit

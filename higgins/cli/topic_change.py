@@ -7,7 +7,7 @@ from cyclopts import Parameter
 
 from higgins.cli.common import DEFAULT_BOOTSTRAP, Bootstrap, Json, print_table, say, with_cluster
 from higgins.cli.partitions import parse_topic
-from higgins.cli.start import ENDS, parse_offset
+from higgins.cli.text.start import ENDS, parse_offset
 from higgins.client import Admin, Cluster
 from higgins.client.cluster import TopicPartition
 from higgins.client.offsets import LATEST, list_offsets

@@ -16,8 +16,8 @@ from higgins.cli.common import (
     say,
     with_cluster,
 )
-from higgins.cli.entries import notes_without_effect, parse_entries
-from higgins.cli.help import examples
+from higgins.cli.text.entries import notes_without_effect, parse_entries
+from higgins.cli.text.help import examples
 from higgins.client import Cluster
 from higgins.client.configs import change_topic_configs, topic_configs
 from higgins.config.entries.document import as_markdown, as_rows

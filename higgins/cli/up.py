@@ -10,8 +10,8 @@ from cyclopts import Parameter
 from higgins import __version__
 from higgins.broker import Broker
 from higgins.cli.common import DEFAULT_BOOTSTRAP, Json, complain, print_json, run_async
+from higgins.cli.io.streams import OutputLost
 from higgins.cli.serving import bound_addresses, describe, durability, serving, settings_from
-from higgins.cli.streams import OutputLost
 from higgins.model.words import counted
 from higgins.settings import Flags, Settings
 from higgins.telemetry.logs import Form, Level, configure_logs

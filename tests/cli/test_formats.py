@@ -9,11 +9,11 @@ import pytest
 import trio
 import trio.testing
 
-from higgins.cli.escapes import unescaped
+from higgins.cli.io.stdin import read_lines
 from higgins.cli.produce import record_from_json, record_from_text
-from higgins.cli.record_format import json_renderer, parse_format
-from higgins.cli.start import NUMBER_MAX, Start, parse_duration, parse_start
-from higgins.cli.stdin import read_lines
+from higgins.cli.text.escapes import unescaped
+from higgins.cli.text.record_format import json_renderer, parse_format
+from higgins.cli.text.start import NUMBER_MAX, Start, parse_duration, parse_start
 from higgins.client import ConsumedRecord
 from higgins.client.offsets import EARLIEST, LATEST
 from higgins.model.errors import Unfit

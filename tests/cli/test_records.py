@@ -104,7 +104,7 @@ def test_json_out_and_in_copies_every_part(higgins: Run, running: RunningBroker)
 
 
 def rendered(record: ConsumedRecord) -> str:
-    from higgins.cli.record_format import json_renderer  # noqa: PLC0415
+    from higgins.cli.text.record_format import json_renderer  # noqa: PLC0415
 
     return json_renderer(for_terminal=False)(record).decode()
 

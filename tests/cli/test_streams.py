@@ -75,6 +75,8 @@ def run(running: RunningBroker, tmp_path_factory: pytest.TempPathFactory) -> Ite
         ]
         return server.run(msgspec.structs.replace(case, arguments=arguments))
 
+    # The second time it changes nothing, and prints something else.
+    ask(Case(["apply", "FOLDER/shop.toml"]))
     yield run
     server.close()
 

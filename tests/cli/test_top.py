@@ -13,7 +13,7 @@ import msgspec
 import pytest
 from rich.console import Console
 
-from higgins.cli.start import parse_duration
+from higgins.cli.text.start import parse_duration
 from higgins.cli.top import live
 from higgins.cli.top.rates import Rates, between
 from higgins.cli.top.screen import count, line, plain, size

@@ -10,8 +10,8 @@ import trio
 from cyclopts import Parameter
 
 from higgins.cli.common import DEFAULT_BOOTSTRAP, Bootstrap, Json, complain, print_json, with_cluster
-from higgins.cli.start import parse_duration
 from higgins.cli.terminal import console_of, draws
+from higgins.cli.text.start import parse_duration
 from higgins.cli.top.keys import until_key
 from higgins.cli.top.live import live_screen, screen, whole
 from higgins.cli.top.rates import Look, Rates, between

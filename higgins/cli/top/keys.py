@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 
 import trio
 
-from higgins.cli.streams import STDIN
+from higgins.cli.io.streams import STDIN
 
 KEYS_READ_BYTES = 64
 

@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator
 
 import trio
 
-from higgins.cli.streams import is_pollable, reason
+from higgins.cli.io.streams import is_pollable, reason
 from higgins.model.errors import Unfit
 
 CHUNK_BYTES = 1 << 16

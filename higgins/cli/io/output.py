@@ -6,7 +6,7 @@ import sys
 
 import trio
 
-from higgins.cli.streams import STDOUT, OutputLost, is_pollable
+from higgins.cli.io.streams import STDOUT, OutputLost, is_pollable
 
 
 class Output:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import TypeAlias
 
 from higgins.cli.common import json_line
-from higgins.cli.escapes import read_escape
+from higgins.cli.text.escapes import read_escape
 from higgins.client import ConsumedRecord
 from higgins.telemetry.printable import printable_bytes
 
