@@ -91,7 +91,7 @@ app.command(
     help="Apply a topography file: streams and operators in TOML, as one commit.\n\n"
     "If anything in the file is wrong, nothing is applied, and every error is printed with its line. Applying the same "
     "file again changes nothing.",
-    help_epilogue=examples("higgins apply shop.toml"),
+    help_epilogue=examples("higgins apply shop.toml", "higgins apply shop.toml --adopt large=latest"),
 )
 app.command("higgins.cli.operator:app", name="operator", group=ADMINISTRATION, help="List and delete operators.")
 app.command(

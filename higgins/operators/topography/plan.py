@@ -190,8 +190,8 @@ class _Planner:
             self._report(
                 name, "partitions",
                 f"Topic '{topic.name}' has {counted(topic.partitions, 'partition')}, and apply does not add any. Add "
-                f"them: higgins topic partitions {topic.name} {source.partitions}. Or write partitions = {topic.partitions}, "
-                "or remove the key.",
+                f"them: higgins topic partitions {topic.name} {source.partitions}. Or write partitions = "
+                f"{topic.partitions}, or remove the key.",
             )  # fmt: skip
         elif source.partitions is not None and source.partitions < topic.partitions:
             self.notes.append(
@@ -268,8 +268,8 @@ class _Planner:
             )
         elif topic.partitions < planned.partitions:
             why = (
-                f"it has {topic.partitions} partitions, and the operator writes {planned.partitions}. Add them first: "
-                f"higgins topic partitions {topic.name} {planned.partitions}"
+                f"it has {counted(topic.partitions, 'partition')}, and the operator writes {planned.partitions}. Add "
+                f"them first: higgins topic partitions {topic.name} {planned.partitions}"
             )
         else:
             return True
