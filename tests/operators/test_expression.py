@@ -141,6 +141,8 @@ ORDER = {
         ("country || missing is null", True),
         ("coalesce(missing, nothing, qty) = 6", True),
         ("nullif(qty, 6) is null and nullif(qty, 5) = 6 and nullif(qty, 'x') = 6", True),
+        ("nullif(country, 'BE') = 'NL' and nullif(country, 'NL') is null and nullif(gift, false)", True),
+        ("coalesce(missing, country) = 'NL' and coalesce(missing, gift)", True),
         ("abs(-3) = 3 and abs(-2.5) = 2.5", True),
         ("round(2.5) = 3 and round(-2.5) = -3 and round(2.675, 2) = 2.68", True),
         ("round(1250, -2) = 1300 and round(-1250, -2) = -1300 and round(7) = 7", True),
