@@ -272,3 +272,9 @@ def test_every_level_that_a_path_can_reach_is_kept() -> None:
     for _ in range(depth - 1):
         found = found["a"]
     assert found == 7
+
+
+def test_a_field_that_is_skipped_must_be_utf8_too_wherever_the_value_stands() -> None:
+    good, bad = '{"y": "é"}'.encode(), b'{"y": "\xff"}'
+    assert DocumentReader(["x"]).read([good, bad, good])[1] == {1}
+    assert DocumentReader(["x"]).read([good, good])[1] == set()
