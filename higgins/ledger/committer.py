@@ -17,6 +17,7 @@ import msgspec
 import structlog
 import trio
 
+from higgins.ledger.activity import Activity
 from higgins.ledger.commit import (
     FORMAT,
     LEVEL,
@@ -33,6 +34,7 @@ from higgins.ledger.state.facets import decode_proposal
 from higgins.ledger.state.identities import Identity, Part, Resolved
 from higgins.ledger.state.state import FACTS_PER_SLICE, Draft
 from higgins.ledger.tip import Tip
+from higgins.ledger.turns import Turns
 from higgins.model.errors import Fenced, HigginsError, ObjectExists, ObjectMissing, Refused, StorageUnavailable
 from higgins.model.pointer import Buffer
 from higgins.runtime import Backoff, Runtime
@@ -43,17 +45,6 @@ log = structlog.get_logger("higgins.ledger")
 
 NONCE_PREFIX_BYTES = 10
 ERA = 1
-
-YIELD_RANGE = (0.2, 1.2)
-"""How long a winner pauses before its next create, as a factor drawn from this range; see `_yield_after_win`."""
-
-YIELD_CREATES = 1.5
-"""The pause is at least this many times the duration of the last create, up to YIELD_MAX_S."""
-
-YIELD_MAX_S = 0.2
-
-ALONE_INTERVAL_S = 3.0
-"""How often a busy node pauses while it knows of no other node."""
 
 CHASE_AHEAD = 4
 """Commits read side by side after a lost race: the winner may have won again before we learned that we lost."""
@@ -99,7 +90,9 @@ class Submission:
 class Committer:
     """The one task of a node that writes commits."""
 
-    def __init__(self, runtime: Runtime, store: Store, tip: Tip, settings: LedgerSettings) -> None:
+    def __init__(
+        self, runtime: Runtime, store: Store, tip: Tip, activity: Activity, settings: LedgerSettings
+    ) -> None:
         self._runtime = runtime
         self._store = store
         self._tip = tip
@@ -119,10 +112,7 @@ class Committer:
         """When this node last won a commit."""
         self._busy = False
         """Whether a commit is in flight."""
-        self._won_number = 0
-        self._yielded_at = runtime.monotonic()
-        self._create_s = 0.0
-        self._yield_s = traits.follow_ms / 1000
+        self._turns = Turns(runtime, tip, activity, settings, traits.follow_ms / 1000)
         tip.subscribe(self._notice)
 
     def propose(
@@ -196,7 +186,7 @@ class Committer:
             if self._linger_s and await self._linger():
                 continue
             self._busy = True
-            await self._yield_after_win()
+            await self._turns.let_others_commit()
             await self.commit_queued()
             self._busy = False
 
@@ -212,25 +202,6 @@ class Committer:
             await self._wake.wait()
             return True
         return False
-
-    async def _yield_after_win(self) -> None:
-        """Pause after a commit of our own, so that other nodes get to commit.
-
-        Without the pause the node nearest to the store wins every race: it learns first that a number is taken and
-        tries the next one first. The farthest node then never commits, gives no sign of life, and is fenced. The
-        pause is as long as the others need to read our commit and create the next, however slow the store is, and
-        random, so that two busy nodes do not stay in step. A node that seems to be alone pauses now and then only: a
-        node that wants to join is not known before it has won a commit.
-        """
-        state = self._tip.state
-        if state.number != self._won_number:
-            return
-        now = self._runtime.monotonic()
-        if len(state.sessions.live) > 1 or now - self._yielded_at >= ALONE_INTERVAL_S:
-            self._yielded_at = now
-            needed_s = max(self._yield_s, min(YIELD_CREATES * self._create_s, YIELD_MAX_S))
-            pause_s = needed_s * self._runtime.random.uniform(*YIELD_RANGE)
-            await trio.sleep_until(self.committed_at + pause_s)
 
     async def commit_queued(self) -> None:
         """Write one commit of what is queued. A commit once begun is not cancelled: its outcome would be unknown."""
@@ -254,21 +225,23 @@ class Committer:
                 commit, pieces = self._assemble(draft, submissions, outcomes, payload)
                 if await self._create(commit, pieces):
                     return outcomes
-            elif has_looked:
+                # A race was lost, and everything up to the tip is folded.
+                has_looked = True
+                continue
+            if has_looked:
                 return outcomes
-            # With nothing to write, no commit proves that the answers were given at the tip, so read it. After a lost
-            # race the others may be many commits ahead: trying number after number would never catch up.
-            await self._look(lost=bool(draft.facts))
+            # With nothing to write, no commit proves that the answers were given at the tip, so read it.
+            await self._look()
             has_looked = True
-            if not draft.facts and self._tip.state.number == number:
+            if self._tip.state.number == number:
                 return outcomes
 
-    async def _look(self, *, lost: bool) -> None:
+    async def _look(self, ahead: int = 1) -> None:
         """Fold up to the tip, however long the store takes to show it. Holds the turn."""
         backoff = Backoff(self._runtime.random, first_s=0.05, longest_s=2.0)
         while True:
             try:
-                await self._tip.check(in_turn=True, ahead=CHASE_AHEAD if lost else 1)
+                await self._tip.check(in_turn=True, ahead=ahead)
             except StorageUnavailable:
                 await backoff.wait()
                 continue
@@ -327,7 +300,10 @@ class Committer:
         return self._nonce_prefix + self._nonces.to_bytes(8, "big")
 
     async def _create(self, commit: Commit, pieces: Sequence[Buffer]) -> bool:
-        """Win the number, or learn who did and fold the winner. Repeats the same bytes while the outcome is unknown."""
+        """Win the number, or learn who did and fold everything up to the tip.
+
+        Repeats the same bytes while the outcome is unknown.
+        """
         key = commit_key(commit.head.number)
         backoff = Backoff(self._runtime.random, first_s=0.05, longest_s=2.0)
         while True:
@@ -335,19 +311,55 @@ class Committer:
             try:
                 await self._store.create(key, pieces)
             except (ObjectExists, StorageUnavailable) as error:
-                winner = await self._read_back(commit)
+                ahead = CHASE_AHEAD if isinstance(error, ObjectExists) else 0
+                winner, following, at_tip = await self._read_race(commit, ahead)
                 if winner is None:
                     # The back-off keeps this to a line every two seconds while the store is away or full.
                     log.warning("commit.create_failed", number=commit.head.number, why=str(error))
                     await backoff.wait()
                     continue
                 await self._tip.fold(winner)
-                self.counts.lost_races += winner is not commit
-                return winner is commit
-            self._create_s = self._runtime.monotonic() - begun
+                if winner is commit:
+                    return True
+                self.counts.lost_races += 1
+                await self._tip.fold_all(following, winner.head.number + 1, in_turn=True)
+                if not at_tip:
+                    # The others may be many commits ahead: trying number after number would never catch up.
+                    await self._look(2 * CHASE_AHEAD)
+                return False
+            self._turns.create_s = self._runtime.monotonic() - begun
             self._note_win()
             await self._tip.fold(commit)
             return True
+
+    async def _read_race(self, commit: Commit, ahead: int) -> tuple[Commit | None, list[memoryview], bool]:
+        """Who won this number, if that is known, up to `ahead` commits after it, and whether the tip is behind them.
+
+        All are read side by side: a loser must not be slower than the winner, who only creates.
+        """
+        winner: Commit | None = None
+        following: list[memoryview] = []
+        at_tip = False
+        started = self._runtime.monotonic()
+
+        async def read_following() -> None:
+            nonlocal following, at_tip
+            try:
+                following, at_tip = await self._tip.read_from(commit.head.number + 1, ahead)
+            except StorageUnavailable:
+                return
+
+        async def read_winner() -> None:
+            nonlocal winner
+            winner = await self._read_back(commit)
+
+        with trio.CancelScope(shield=True):
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(read_following)
+                nursery.start_soon(read_winner)
+        if winner is not None and at_tip:
+            self._tip.note_seen(started)
+        return winner, following, at_tip
 
     async def _read_back(self, commit: Commit) -> Commit | None:
         """Who won this number: our own commit, another, or None while that is not known."""
@@ -367,7 +379,7 @@ class Committer:
 
     def _notice(self, commit: Commit) -> None:
         if commit.head.nonce.startswith(self._nonce_prefix):
-            self._won_number = commit.head.number
+            self._turns.won_number = commit.head.number
 
     def _count(self, outcomes: Sequence[Outcome], begun: float) -> None:
         counts = self.counts
@@ -379,7 +391,8 @@ class Committer:
 
     def _note_win(self) -> None:
         self.counts.won += 1
-        self.committed_at = self._tip.seen_at = self._runtime.monotonic()
+        self.committed_at = self._turns.won_at = self._runtime.monotonic()
+        self._tip.note_seen(self.committed_at)
 
 
 def _parts(submissions: Sequence[Submission], outcomes: Sequence[Outcome]) -> tuple[Part, ...]:

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import structlog
 import trio
 
+from higgins.ledger.activity import Activity
 from higgins.ledger.barrier import Barrier
 from higgins.ledger.commit import Commit
 from higgins.ledger.committer import Committer, Done, Outcome
@@ -43,11 +44,12 @@ class Ledger:
         """Use `open_ledger`."""
         self._store = store
         self._tip = tip
-        self._committer = Committer(runtime, store, tip, settings)
-        self._proposer = Proposer(self._committer)
+        activity = Activity(runtime, tip)
+        self._committer = Committer(runtime, store, tip, activity, settings)
+        self._proposer = Proposer(self._committer, activity)
         self._barrier = Barrier(store, tip)
-        self._follower = Follower(runtime, store, tip)
-        self._keeper = SessionKeeper(runtime, tip, self._committer, self._proposer, settings)
+        self._follower = Follower(runtime, store, tip, activity)
+        self._keeper = SessionKeeper(runtime, tip, activity, self._committer, self._proposer, settings)
         self._snapshots = SnapshotLoop(runtime, store, tip, self._proposer, settings)
 
     @property
@@ -167,7 +169,7 @@ async def open_ledger(runtime: Runtime, store: Store, settings: LedgerSettings) 
     while True:
         try:
             if tip is None:
-                tip = Tip(runtime, store, await load_newest(runtime, store))
+                tip = Tip(runtime, store, await load_newest(runtime, store), settings.session_timeout_ms / 3000)
                 ledger = Ledger(runtime, store, settings, tip)
             # What an earlier attempt has folded stays folded.
             await tip.catch_up()

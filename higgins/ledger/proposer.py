@@ -7,6 +7,7 @@ is the only thing that changes.
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
+from higgins.ledger.activity import Activity
 from higgins.ledger.committer import Committer, Done, Outcome, Submission
 from higgins.ledger.state.base import Proposal
 from higgins.ledger.state.facets import encode_proposal
@@ -21,8 +22,9 @@ R = TypeVar("R")
 class Proposer:
     """Proposals of one node, under its session."""
 
-    def __init__(self, committer: Committer) -> None:
+    def __init__(self, committer: Committer, activity: Activity) -> None:
         self._committer = committer
+        self._activity = activity
         self._session: Session | None = None
         self._next_counter = 1
 
@@ -34,7 +36,7 @@ class Proposer:
     @session.setter
     def session(self, session: Session | None) -> None:
         self._session = session
-        self._committer.epoch = 0 if session is None else session.epoch
+        self._committer.epoch = self._activity.own_epoch = 0 if session is None else session.epoch
 
     def submit_all(self, proposals: Sequence[tuple[Proposal[Any], Done, tuple[Buffer, ...]]]) -> None:
         """Propose several changes, each with its own outcome, to go into one commit where they fit."""

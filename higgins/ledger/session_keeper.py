@@ -3,6 +3,7 @@
 import structlog
 import trio
 
+from higgins.ledger.activity import Activity
 from higgins.ledger.commit import LEVEL, Commit
 from higgins.ledger.committer import Committer
 from higgins.ledger.proposer import Proposer
@@ -25,25 +26,30 @@ from higgins.runtime import Runtime
 
 log = structlog.get_logger("higgins.ledger")
 
-TICK_S = 0.5
+TICK_S = 0.25
 
 
 class SessionKeeper:
     """The life of one node in the ledger."""
 
     def __init__(
-        self, runtime: Runtime, tip: Tip, committer: Committer, proposer: Proposer, settings: LedgerSettings
+        self,
+        runtime: Runtime,
+        tip: Tip,
+        activity: Activity,
+        committer: Committer,
+        proposer: Proposer,
+        settings: LedgerSettings,
     ) -> None:
         self._runtime = runtime
         self._tip = tip
+        self._activity = activity
         self._committer = committer
         self._proposer = proposer
         self._settings = settings
         self._endpoints: tuple[Endpoint, ...] = ()
         self._ended: SessionEnded | None = None
         """How this node's session ended, if it did and the node has not joined again."""
-        self._signs: dict[int, tuple[int, float]] = {}
-        """For each other session, its newest commit and when this node folded it, on its own clock."""
         tip.subscribe(self._notice)
 
     @property
@@ -53,8 +59,7 @@ class SessionKeeper:
 
     def is_in_touch(self) -> bool:
         """Whether the tip was seen within a third of the session timeout: otherwise others may have taken over."""
-        limit_s = self._settings.session_timeout_ms / 3000
-        return self.is_alone or self._runtime.monotonic() - self._tip.seen_at <= limit_s
+        return self.is_alone or self._runtime.monotonic() - self._tip.seen_at <= self._tip.touch_s
 
     async def join(self, endpoints: tuple[Endpoint, ...], cluster_id: str) -> Session:
         """Begin this node's session and, in an empty ledger, form the cluster. Raises: Refused, StorageUnavailable."""
@@ -82,7 +87,7 @@ class SessionKeeper:
                 continue
             try:
                 await self._signal_liveness()
-                await self._fence_expired(session)
+                await self._fence_expired()
             except (Refused, Fenced, StorageUnavailable):
                 continue
 
@@ -112,39 +117,24 @@ class SessionKeeper:
     def _notice(self, commit: Commit) -> None:
         own = self._proposer.session
         for fact in commit.head.facts:
-            if isinstance(fact, SessionEnded):
-                self._signs.pop(fact.epoch, None)
-                if own is not None and fact.epoch == own.epoch:
-                    self._proposer.session = None
-                    # A node that leaves in an orderly way does not join again.
-                    self._ended = None if fact.reason == LEFT else fact
-        head, own_epoch = commit.head, 0 if own is None else own.epoch
-        if head.writer and head.writer != own_epoch:
-            self._signs[head.writer] = (head.number, self._runtime.monotonic())
-        for part in head.parts:
-            if part.epoch != own_epoch:
-                self._signs[part.epoch] = (head.number, self._runtime.monotonic())
+            if isinstance(fact, SessionEnded) and own is not None and fact.epoch == own.epoch:
+                self._proposer.session = None
+                # A node that leaves in an orderly way does not join again.
+                self._ended = None if fact.reason == LEFT else fact
 
     async def _signal_liveness(self) -> None:
         quiet_s = self._runtime.monotonic() - self._committer.committed_at
         if quiet_s * 1000 >= self._settings.sign_interval_ms:
             await self._proposer.propose(SignalLiveness())
 
-    async def _fence_expired(self, own: Session) -> None:
-        """Fence the sessions that have committed nothing for their timeout.
+    async def _fence_expired(self) -> None:
+        """Fence the sessions that have committed nothing for their timeout while this node was in touch.
 
-        Time is counted on this node's own clock, from when it folded their last commit; no two machines' clocks are
-        compared. A wrong guess is harmless: the fenced node notices at its next commit, and joins again.
+        A wrong guess is harmless: the fenced node notices at its next commit, and joins again.
         """
-        now = self._runtime.monotonic()
-        for session in list(self._tip.state.sessions.live.values()):
-            if session.epoch == own.epoch:
+        for epoch in self._activity.others():
+            session = self._tip.state.sessions.live.get(epoch)
+            if session is None or self._activity.silent_s(epoch) * 1000 <= session.timeout_ms or not self.is_in_touch():
                 continue
-            number = self._tip.state.sessions.signs[session.epoch]
-            seen, since = self._signs.get(session.epoch, (number, now))
-            if seen != number:
-                since = now
-            self._signs[session.epoch] = (number, since)
-            if (now - since) * 1000 > session.timeout_ms and self.is_in_touch():
-                log.info("session.fenced", epoch=session.epoch, node_id=session.node_id)
-                await self._proposer.propose(FenceSession(session.epoch, number))
+            await self._proposer.propose(FenceSession(epoch, self._tip.state.sessions.signs[epoch]))
+            log.info("session.fenced", epoch=epoch, node_id=session.node_id)

@@ -8,9 +8,12 @@ class LedgerSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     node_id: int | None = None
     """The id of the node; none: the id of the live session at this address, or else the first free id."""
-    session_timeout_ms: int = 10_000
-    """A node whose session shows no activity for this long is fenced by the other nodes."""
-    sign_interval_ms: int = 3_000
+    session_timeout_ms: int = 5_000
+    """A node whose session shows no activity for this long is fenced by the other nodes.
+
+    Shorter than the shortest session of a consumer (6 s), so that groups are taken over before their members give up.
+    """
+    sign_interval_ms: int = 1_500
     """How often an idle node signals liveness while other nodes are alive."""
     linger_ms: int | None = None
     """How long offset commits wait to share a commit; none: as long as records do (`store.linger_ms`)."""

@@ -23,19 +23,29 @@ Listener = Callable[[Commit], None]
 class Tip:
     """State at the newest known commit, and the turn: the right to move it."""
 
-    def __init__(self, runtime: Runtime, store: Store, state: State) -> None:
+    def __init__(self, runtime: Runtime, store: Store, state: State, touch_s: float = float("inf")) -> None:
+        """`touch_s`: a node that has not seen the tip for longer than this is out of touch with the cluster."""
         self._runtime = runtime
         self._store = store
         self._taken = False
         self._waiting = trio.lowlevel.ParkingLot()
         self._listeners: list[Listener] = []
         self.state = state
+        self.touch_s = touch_s
         self.seen_at = runtime.monotonic()
         """When this node last knew itself to be at the tip."""
+        self.in_touch_since = self.seen_at
+        """Since when this node has seen the tip again and again, without a gap of more than `touch_s`."""
 
     def subscribe(self, listener: Listener) -> None:
         """Call `listener` with every commit, right after it is folded; it must be quick and must not fail."""
         self._listeners.append(listener)
+
+    def note_seen(self, at: float) -> None:
+        """This node was at the tip at this moment."""
+        if at - self.seen_at > self.touch_s:
+            self.in_touch_since = at
+        self.seen_at = max(self.seen_at, at)
 
     async def take_turn(self) -> None:
         """Take the right to fold; give it back in a `finally`."""
@@ -102,16 +112,19 @@ class Tip:
         while True:
             first = self.state.number + 1
             started = self._runtime.monotonic()
-            commits, at_tip = await self._read_from(first, ahead)
+            commits, at_tip = await self.read_from(first, ahead)
             if commits:
-                await self._fold_all(commits, first, in_turn=in_turn)
+                await self.fold_all(commits, first, in_turn=in_turn)
             if at_tip:
-                self.seen_at = started
+                self.note_seen(started)
                 return
             ahead = min(2 * ahead, READ_AHEAD)
 
-    async def _read_from(self, first: int, count: int) -> tuple[list[memoryview], bool]:
-        """Up to `count` consecutive commits, and whether the one after them did not exist yet."""
+    async def read_from(self, first: int, count: int) -> tuple[list[memoryview], bool]:
+        """Up to `count` consecutive commits, and whether the one after them did not exist yet.
+
+        Raises: StorageUnavailable when the first cannot be read.
+        """
         commits: list[memoryview] = []
         for result in await self._read_all(range(first, first + count), durable=True):
             if isinstance(result, ObjectMissing):
@@ -141,7 +154,8 @@ class Tip:
                     nursery.start_soon(read, number)
         return [results[number] for number in numbers]
 
-    async def _fold_all(self, commits: Sequence[memoryview], first: int, *, in_turn: bool) -> None:
+    async def fold_all(self, commits: Sequence[memoryview], first: int, *, in_turn: bool) -> None:
+        """Fold consecutive commits that were read; those that another task has folded meanwhile are skipped."""
         if not in_turn:
             await self.take_turn()
         try:

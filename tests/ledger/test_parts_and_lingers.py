@@ -16,7 +16,7 @@ from higgins.ledger.state.topics import CreateTopic
 from higgins.model.errors import Fenced, Refused
 from higgins.model.names import TopicId
 from higgins_protocol.errors import ErrorCode
-from tests.ledger.nodes import TOPIC, beside, commits, make_topic, put, running
+from tests.ledger.nodes import TOPIC, beside, commits, make_topic, put, running, until
 from tests.storage.fakes import TRAITS, FakeStore
 
 
@@ -65,11 +65,11 @@ async def test_a_repeated_identity_is_answered_with_the_first_result(
         lease = encode_proposal(TakeLease(_resource_of(writer, writer.session.epoch)))
         identity = Identity(writer.session.epoch, 500)
         writer._committer.propose(identity, lease, outcomes.append)
-        await trio.sleep(1)
+        await until(lambda: len(outcomes) == 1)
         await other.barrier()
         number = len(commits(store))
         (other if elsewhere else writer)._committer.propose(identity, lease, outcomes.append)
-        await trio.sleep(1)
+        await until(lambda: len(outcomes) == 2)
         assert outcomes[0].result == outcomes[1].result > 0
         assert len(commits(store)) == number, "a repeat writes nothing"
 
