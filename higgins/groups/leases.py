@@ -1,8 +1,9 @@
 """Which groups this node coordinates: taking leases and losing them.
 
-A group runs on the node that rendezvous hashing names. That node takes the group's lease with a commit and restores the
-machine from what was last committed. Every other node answers NOT_COORDINATOR, but only after it has made sure that it
-knows the newest commit; so does a node that has lost touch with the ledger.
+A group that nobody coordinates runs on the node that rendezvous hashing names. That node takes the group's lease with a
+commit and restores the machine from what was last committed. It keeps the group as long as its session lives: each move
+interrupts the members, so a group does not move because a node has joined. Every other node answers NOT_COORDINATOR,
+but only after it has made sure that it knows the newest commit; so does a node that has lost touch with the ledger.
 """
 
 from functools import partial

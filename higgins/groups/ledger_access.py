@@ -76,8 +76,8 @@ def holds_lease(state: State, group_id: str, lease: Lease) -> bool:
 
 
 def owner_of(state: State, group_id: str) -> Session | None:
-    """The node that may coordinate the group (rendezvous hashing); None while no node lives."""
-    return state.sessions.owner(group_resource(group_id))
+    """The node that coordinates the group, or may (rendezvous hashing); None while no node lives."""
+    return state.sessions.holder_or_owner(group_resource(group_id))
 
 
 # ---- proposals
@@ -85,7 +85,7 @@ def owner_of(state: State, group_id: str) -> Session | None:
 
 def take_lease(group_id: str) -> Proposal[int]:
     """Coordinate a group from now on; the result is the lease epoch."""
-    return TakeLease(group_resource(group_id))
+    return TakeLease(group_resource(group_id), stays=True)
 
 
 def save_group(

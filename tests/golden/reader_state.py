@@ -117,6 +117,18 @@ class State:
     topics: dict[bytes, Row] = field(default_factory=dict)
 
 
+CLASSIC_MEMBER_DEFAULTS = [0]
+"""The fields of ClassicMember that may be absent, all at the end."""
+CLASSIC_MEMBER_FIELDS = 9
+
+
+def _group(record: Row) -> Row:
+    """A group's record with the defaults of what is absent."""
+    *head, members = record
+    need(head[0] == "classic", f"group protocol {head[0]}")
+    return [*head, [row + CLASSIC_MEMBER_DEFAULTS[: CLASSIC_MEMBER_FIELDS - len(row)] for row in members]]
+
+
 def need(condition: bool, what: str) -> None:
     if not condition:
         raise Damage(what)
@@ -242,7 +254,7 @@ def fold_fact(state: State, commit: Commit, tag: int, fields: Row) -> None:
         case 43, []:
             pass
         case 50, [group_id, record]:
-            state.groups[group_id] = record
+            state.groups[group_id] = _group(record)
         case 51, [group_id]:
             state.groups.pop(group_id, None)
             state.members = {key: member for key, member in state.members.items() if key[0] != group_id}
@@ -378,7 +390,7 @@ def restore(state: State, facet: str, row: Any) -> None:
             if kind != -1:
                 state.configs[kind, name] = configs
         case "groups", "group", group_id, record:
-            state.groups[group_id] = record
+            state.groups[group_id] = _group(record)
         case "groups", "member", group_id, member_id, record:
             state.members[group_id, member_id] = record
         case "identities", epoch, floor, results:

@@ -22,7 +22,7 @@ from higgins.groups.settings import GroupSettings
 from higgins_protocol.errors import ErrorCode
 
 CLIENTS = 6
-STEPS = 1_000
+STEPS = 1_300
 
 
 class Client:

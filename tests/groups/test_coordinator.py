@@ -114,8 +114,29 @@ async def test_members_that_wait_where_the_group_moved_away_get_not_coordinator(
     await wait_all_tasks_blocked()
     Node(bucket, 9002)
     await trio.sleep(2)
-    assert 0 < len(results) < 20
+    assert not results, "a group does not move because a node has joined"
+    node.ledger.leave()
+    await trio.sleep(2)
+    assert len(results) == 20
     assert {result.error for result in results} == {ErrorCode.NOT_COORDINATOR}
+
+
+async def test_a_group_does_not_move_back_to_a_node_that_returns(node: Node, bucket: FakeBucket) -> None:
+    other = Node(bucket, 9002)
+    group_ids = [f"g{i}" for i in range(30)]
+    for group_id in group_ids:
+        holder = node if node.ledger.session == node.coordinator.find(group_id) else other
+        await holder.stable(group_id)
+    node.ledger.leave()
+    for group_id in group_ids:
+        assert await other.heartbeat(group_id, "a", 1) is ErrorCode.NONE
+    returned = Node(bucket, 9001)
+    for group_id in group_ids:
+        assert await returned.heartbeat(group_id, "a", 1) is ErrorCode.NOT_COORDINATOR
+        assert await other.heartbeat(group_id, "a", 1) is ErrorCode.NONE
+        assert returned.coordinator.find(group_id) == other.coordinator.find(group_id) == other.ledger.session
+    owners = {returned.coordinator.find(f"new{i}") for i in range(30)}
+    assert owners == {returned.ledger.session, other.ledger.session}, "new groups are shared out among all nodes"
 
 
 async def test_a_lease_that_moved_and_came_back_starts_from_the_record(

@@ -58,14 +58,16 @@ class ClassicGroup(RebalanceCycle):
     ) -> list[Instruction]:
         """Continue from what was committed. Members stay if a request arrives within their session timeout."""
         assert isinstance(record, ClassicGroupRecord) and not members, record
+        self._recorded = record
         self.generation = record.generation
         self.protocol_type = record.protocol_type
         self.protocol = record.protocol
         for member_record in record.members:
             member = Member.restore(member_record, record.protocol or "")
             self.members.add(member)
-            self._extend_session(member, now_ms)
+            self._restore_session(member, now_ms)
         if len(self.members):
+            self._watch_silence(now_ms)
             self.members.leader = record.leader
             if any(member.assignment for member in self.members):
                 self.state = GroupState.STABLE

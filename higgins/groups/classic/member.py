@@ -14,14 +14,17 @@ class Member:
         "assignment",
         "client_host",
         "client_id",
+        "doubted_ms",
         "expires_ms",
         "id",
         "instance_id",
         "is_new",
+        "is_unheard",
         "join_token",
         "protocols",
         "rebalance_timeout_ms",
         "session_timeout_ms",
+        "silent_ms",
         "sync_token",
     )
 
@@ -36,6 +39,7 @@ class Member:
         rebalance_timeout_ms: int,
         protocols: tuple[MemberProtocol, ...],
         assignment: bytes = b"",
+        silent_ms: int = 0,
     ) -> None:
         self.id = id
         self.instance_id = instance_id
@@ -50,6 +54,12 @@ class Member:
         self.join_token: int | None = None
         self.sync_token: int | None = None
         self.expires_ms = 0
+        self.silent_ms = silent_ms
+        """See `ClassicMember.silent_ms`; as of the newest record."""
+        self.is_unheard = False
+        """Whether this node has taken the group over and has had no request of the member yet."""
+        self.doubted_ms: int | None = None
+        """Until when a rebalance waits for the member, if it was cut off for longer than its session."""
 
     def __repr__(self) -> str:
         waits_for = "join" if self.is_joining else "sync" if self.is_syncing else "nothing"
@@ -69,13 +79,14 @@ class Member:
         """Its SyncGroup is not answered yet."""
         return self.sync_token is not None
 
-    def has_expired(self, now_ms: int) -> bool:
-        """Whether its session is over.
+    def has_expired(self, now_ms: int, *, is_waited_for: bool) -> bool:
+        """Whether its session is over. `is_waited_for`: a rebalance is being prepared.
 
         A member that waits for an answer cannot send heartbeats and does not expire, unless it is new: the client of a
         JoinGroup that waits for its first generation may be gone for good (`new_member_timeout_ms`).
         """
-        if self.expires_ms > now_ms:
+        is_doubted = is_waited_for and self.doubted_ms is not None and self.doubted_ms <= now_ms
+        if self.expires_ms > now_ms and not is_doubted:
             return False
         return self.is_new or not (self.is_joining or self.is_syncing)
 
@@ -98,6 +109,7 @@ class Member:
             session_timeout_ms=self.session_timeout_ms,
             subscription=self.metadata(protocol),
             assignment=self.assignment,
+            silent_ms=self.silent_ms,
         )
 
     @staticmethod
@@ -112,4 +124,5 @@ class Member:
             rebalance_timeout_ms=record.rebalance_timeout_ms,
             protocols=(MemberProtocol(protocol, record.subscription),),
             assignment=record.assignment,
+            silent_ms=record.silent_ms,
         )

@@ -7,6 +7,8 @@ Pure. The checks of requests are in `machine`; here is what follows from accepte
 
 from enum import StrEnum
 
+import msgspec
+
 from higgins.groups.classic.member import Member
 from higgins.groups.classic.members import Members
 from higgins.groups.classic.requests import JoinResult, MemberProtocol, SyncResult
@@ -14,6 +16,21 @@ from higgins.groups.ledger_access import ClassicGroupRecord
 from higgins.groups.machine import Instruction, Persist, Reply, Wake
 from higgins.groups.settings import GroupSettings
 from higgins_protocol.errors import ErrorCode
+
+SILENCE_FIRST_MS = 2_000
+"""How long after a takeover the members that have sent nothing yet are recorded; each later time is twice as long."""
+
+UNHEARD_SESSION_MS = 2_000
+"""The least time that a member has after a takeover, however silent it has been before, or a third of its session."""
+
+FLUSH_MS = 200
+"""How soon it is recorded that a silent member was heard: so long, others that are heard share the commit."""
+
+DOUBTED_MS = 6_000
+"""How long a rebalance waits for a member after an outage that was longer than the member's session.
+
+The client may have given its membership up meanwhile, and be the one that joins now.
+"""
 
 
 class GroupState(StrEnum):
@@ -46,6 +63,13 @@ class RebalanceCycle:
         self._sync_deadline_ms: int | None = None
         self._is_restored = False
         """Whether the assignment was under way when this node took the group over."""
+        self._recorded: ClassicGroupRecord | None = None
+        """The newest record of the group."""
+        self._silence_due_ms: int | None = None
+        """When the members that are silent since the takeover are recorded: `_silence_next_ms`, or sooner."""
+        self._silence_next_ms = 0
+        self._silence_interval_ms = 0
+        self._silence_since_ms = 0
         self._wake_ms: int | None = None
         self._instructions: list[Instruction] = []
 
@@ -66,7 +90,8 @@ class RebalanceCycle:
             self._instructions.append(Reply(token, result))
 
     def _persist(self) -> None:
-        self._instructions.append(Persist(self.record()))
+        self._recorded = self.record()
+        self._instructions.append(Persist(self._recorded))
 
     def _wake_by(self, at_ms: int) -> None:
         """Ask for a Tick no later than this. Between ticks, an earlier deadline is only ever set through here."""
@@ -86,8 +111,79 @@ class RebalanceCycle:
         )
 
     def _extend_session(self, member: Member, now_ms: int) -> None:
+        """The member was heard, or could not send anything until now."""
+        if member.silent_ms:
+            # The record says that it is silent. It must not, when another node takes the group over.
+            self._record_silence_soon(now_ms)
+        member.silent_ms = 0
+        member.is_unheard = False
+        member.doubted_ms = None
+        self._restart_session(member, now_ms)
+
+    def _restart_session(self, member: Member, now_ms: int) -> None:
+        """The member gets a full session, although it was not heard."""
         member.expires_ms = now_ms + member.session_timeout_ms
         self._wake_by(member.expires_ms)
+
+    # ---- silence after takeovers
+
+    def _restore_session(self, member: Member, now_ms: int) -> None:
+        """Give a member of a group that was taken over the time to be heard.
+
+        When its last request arrived at the former coordinator is unknown, so it gets a full session, as in Kafka. But
+        if the coordinator is replaced again and again, that alone would never end the session of a member that died. So
+        a coordinator records for how long it has waited in vain, and the next one gives only what is left. A member
+        that was removed, but not in time for another generation to begin, is removed at once.
+        """
+        left_ms = member.session_timeout_ms - member.silent_ms
+        if left_ms > 0:
+            left_ms = max(left_ms, min(UNHEARD_SESSION_MS, member.session_timeout_ms // 3))
+        member.is_unheard = True
+        member.expires_ms = now_ms + max(left_ms, 0)
+        self._wake_by(member.expires_ms)
+
+    def _watch_silence(self, now_ms: int) -> None:
+        """After a takeover: record from time to time which members have not been heard yet."""
+        shortest_ms = min(member.session_timeout_ms for member in self.members)
+        self._silence_interval_ms = min(SILENCE_FIRST_MS, shortest_ms // 3)
+        self._silence_since_ms = now_ms
+        self._silence_due_ms = self._silence_next_ms = now_ms + self._silence_interval_ms
+        self._wake_by(self._silence_due_ms)
+
+    def _record_silence_soon(self, now_ms: int) -> None:
+        soon_ms = now_ms + FLUSH_MS
+        self._silence_due_ms = soon_ms if self._silence_due_ms is None else min(self._silence_due_ms, soon_ms)
+        self._wake_by(self._silence_due_ms)
+
+    def _record_silence(self, now_ms: int) -> None:
+        """Record for how long each member has been silent, and nothing else: the generation has not changed."""
+        unheard = [member for member in self.members if member.is_unheard]
+        for member in unheard:
+            # Short of the whole session: only members that were removed are recorded as silent for all of it.
+            silent_ms = member.silent_ms + now_ms - self._silence_since_ms
+            member.silent_ms = min(silent_ms, member.session_timeout_ms - 1)
+        self._silence_since_ms = now_ms
+        record = self._recorded
+        assert record is not None
+        members = tuple(
+            msgspec.structs.replace(each, silent_ms=self._silence_of(each.member_id, each.session_timeout_ms))
+            for each in record.members
+        )
+        if members != record.members:
+            self._recorded = msgspec.structs.replace(record, members=members)
+            self._instructions.append(Persist(self._recorded))
+        self._silence_due_ms = None
+        if unheard:
+            if now_ms >= self._silence_next_ms:
+                self._silence_interval_ms *= 2
+                self._silence_next_ms = now_ms + self._silence_interval_ms
+            self._silence_due_ms = self._silence_next_ms
+            self._wake_by(self._silence_due_ms)
+
+    def _silence_of(self, member_id: str, session_timeout_ms: int) -> int:
+        """How long a member of the record has been silent; one that has left or expired since will not come back."""
+        member = self.members.get(member_id)
+        return session_timeout_ms if member is None else member.silent_ms
 
     # ---- from a generation to the next
 
@@ -170,10 +266,13 @@ class RebalanceCycle:
         for member in members:
             member.assignment = b""
             member.is_new = False
+            if member.is_joining:
+                self._extend_session(member, now_ms)
+            else:
+                self._restart_session(member, now_ms)
         self._persist()
         for member in members:
             self._reply(self.members.end_join(member), self._joined(member, with_members=True))
-            self._extend_session(member, now_ms)
         self._pending_sync = {member.id for member in members}
         self._sync_deadline_ms = now_ms + self.members.rebalance_timeout_ms()
         self._wake_by(self._sync_deadline_ms)
@@ -234,7 +333,7 @@ class RebalanceCycle:
             for member_id in sorted(self._pending_sync):
                 member = self.members.get(member_id)
                 if member is not None:
-                    self._take_out(member)
+                    self._take_out(member, now_ms)
         self._pending_sync.clear()
         self._begin_rebalance(now_ms)
 
@@ -260,7 +359,7 @@ class RebalanceCycle:
         self.members.begin_join(member, token)
         self._rebalance(now_ms)
 
-    def _take_out(self, member: Member) -> None:
+    def _take_out(self, member: Member, now_ms: int) -> None:
         """Remove a member without a rebalance. Its requests that are not answered yet get UNKNOWN_MEMBER_ID."""
         self._reply(
             self.members.end_join(member), JoinResult(error=ErrorCode.UNKNOWN_MEMBER_ID, member_id=member.id)
@@ -269,9 +368,11 @@ class RebalanceCycle:
         self._reply(token, SyncResult(error=ErrorCode.UNKNOWN_MEMBER_ID))
         self._remove_pending_sync(member)
         self.members.remove(member)
+        if member.is_unheard:
+            self._record_silence_soon(now_ms)
 
     def _remove(self, member: Member, now_ms: int) -> None:
-        self._take_out(member)
+        self._take_out(member, now_ms)
         self._rebalance(now_ms)
 
     # ---- time
@@ -286,17 +387,23 @@ class RebalanceCycle:
             self._complete_if_all_joined(now_ms)
         for member in self.members:
             # Removing one member may complete the rebalance, and that may remove others of this (copied) list.
-            if member.has_expired(now_ms) and self.members.get(member.id) is member:
+            is_waited_for = self.state is GroupState.PREPARING
+            if member.has_expired(now_ms, is_waited_for=is_waited_for) and self.members.get(member.id) is member:
                 self._remove(member, now_ms)
         if self._join_deadline_ms is not None and self._join_deadline_ms <= now_ms:
             self._end_join_phase(now_ms)
         if self._sync_deadline_ms is not None and self._sync_deadline_ms <= now_ms:
             self._end_sync_phase(now_ms)
+        if self._silence_due_ms is not None and self._silence_due_ms <= now_ms:
+            self._record_silence(now_ms)
         self._wake_by_next_deadline(now_ms)
 
     def _wake_by_next_deadline(self, now_ms: int) -> None:
         deadlines = [*self.members.pending.values()]
-        deadlines += [at_ms for at_ms in (self._join_deadline_ms, self._sync_deadline_ms) if at_ms is not None]
+        others = (self._join_deadline_ms, self._sync_deadline_ms, self._silence_due_ms)
+        deadlines += [at_ms for at_ms in others if at_ms is not None]
+        doubted = [member.doubted_ms for member in self.members if member.doubted_ms is not None]
+        deadlines += [at_ms for at_ms in doubted if at_ms > now_ms]
         # A member that waits for an answer may be past its session. The answer gives it a new one, and a deadline.
         deadlines += [member.expires_ms for member in self.members if member.expires_ms > now_ms]
         if deadlines:
@@ -313,6 +420,12 @@ class RebalanceCycle:
 
         for member in self.members:
             member.expires_ms = extended(member.expires_ms, member.session_timeout_ms)
+            if by_ms >= member.session_timeout_ms:
+                member.doubted_ms = now_ms + min(DOUBTED_MS, member.session_timeout_ms)
+        if self._silence_due_ms is not None:
+            self._silence_due_ms += by_ms
+            self._silence_next_ms += by_ms
+            self._silence_since_ms += by_ms
         for member_id in self.members.pending:
             self.members.pending[member_id] += by_ms
         timeout_ms = self.members.rebalance_timeout_ms()

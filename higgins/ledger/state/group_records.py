@@ -36,6 +36,8 @@ class ClassicMember(msgspec.Struct, frozen=True, array_like=True):
     session_timeout_ms: int
     subscription: bytes
     assignment: bytes
+    silent_ms: int = 0
+    """For how long coordinators that took the group over have waited for a first request of this member, in all."""
 
 
 class ClassicGroupRecord(GroupRecord, frozen=True, array_like=True, tag="classic"):

@@ -132,14 +132,16 @@ class FenceSession(Proposal[None], frozen=True, tag=42):
 class TakeLease(Proposal[int], frozen=True, tag=43):
     """Take a lease for the proposer's session; the result is the lease epoch. Only the rendezvous owner may.
 
-    Taking a lease that the session holds already changes nothing. Refused with NOT_COORDINATOR for any other session.
+    A resource that `stays` remains with the live session that holds it, whoever else joins. Taking a lease that the
+    session holds already changes nothing. Refused with NOT_COORDINATOR for any other session.
     """
 
     resource: str
+    stays: bool = False
 
     def validate(self, draft: Draft) -> tuple[Sequence[Fact], int]:
         sessions = draft[Sessions]
-        owner = sessions.owner(self.resource)
+        owner = sessions.holder_or_owner(self.resource) if self.stays else sessions.owner(self.resource)
         if owner is None or owner.epoch != draft.epoch:
             raise Refused(ErrorCode.NOT_COORDINATOR, f"Another node is responsible for {self.resource}.")
         lease = sessions.leases.get(self.resource)
@@ -215,6 +217,12 @@ class Sessions(Facet, name="sessions"):
                 self.live.values(), key=lambda session: _weight(resource, session.node_id), default=None
             )
         return self._owners[resource]
+
+    def holder_or_owner(self, resource: str) -> Session | None:
+        """The live session that holds a resource which stays where it is; while none does, the one that may take it."""
+        lease = self.leases.get(resource)
+        holder = None if lease is None else self.live.get(lease.session_epoch)
+        return self.owner(resource) if holder is None else holder
 
     def holds(self, epoch: int, resource: str, lease_epoch: int) -> bool:
         """Whether a live session holds a resource under exactly this lease."""
