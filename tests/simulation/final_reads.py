@@ -9,6 +9,8 @@ from tests.simulation.node_client import NodeClient, retry_until
 from tests.simulation.workloads.context import GROUP, LARGE, ORDERS, PARTITIONS, PLAIN
 
 TIMEOUT_S = 20.0
+STILL_S = 2.0
+"""A write whose client has gone may still be committed. After this time without a new record, none is under way."""
 
 Rows = list[tuple[int, str | None]]
 
@@ -32,12 +34,39 @@ class FinalReads:
         """Read everything."""
         async with trio.open_nursery() as nursery:
             clients = [NodeClient(nursery, self._connect, address) for address in self._addresses]
+            await self._wait_until_still(clients[0])
             for topic in (ORDERS, PLAIN, LARGE):
                 for partition in range(PARTITIONS):
                     for client, iso in zip(clients, ("ru", "rc"), strict=True):
                         await self._read(client, topic, partition, iso)
             await self._fetch_positions(clients[0])
             nursery.cancel_scope.cancel()
+
+    async def _wait_until_still(self, client: NodeClient) -> None:
+        """Wait until no topic grows any more.
+
+        The topics are read one after the other. A record that is written between the reads of the input and of the
+        output would look like output without input.
+        """
+
+        async def ends() -> list[tuple[int, int]]:
+            return [
+                await client.bounds(topic, partition)
+                for topic in (ORDERS, PLAIN, LARGE)
+                for partition in range(PARTITIONS)
+            ]
+
+        before: list[tuple[int, int]] = []
+        while trio.current_time() < self._until - TIMEOUT_S / 2:
+            try:
+                now = await retry_until(ends, self._until)
+            except ClientError as error:
+                self.unread.append(f"ends through {client!r}: {error}")
+                return
+            if now == before:
+                return
+            before = now
+            await trio.sleep(STILL_S)
 
     async def _read(self, client: NodeClient, topic: str, partition: int, iso: str) -> None:
         async def attempt() -> tuple[int, int, Rows]:

@@ -11,10 +11,10 @@ from tests.simulation.history import run_history
 from tests.simulation.run import is_history
 
 SEEDS = range(1, 9)
-REGRESSION_SEEDS: tuple[int, ...] = (17, 27, 147, 1025, 1054, 1111, 91126)
+REGRESSION_SEEDS: tuple[int, ...] = (17, 27, 147, 1025, 1054, 1111, 91126, 662008, 777070)
 """Seeds that once found a bug: commits that starved after losing races, reads of single objects one after the other,
-members removed while their own generation was being committed, starts that never ended, and members that were waited
-for twice as long as they had been silent."""
+members removed while their own generation was being committed, starts that never ended, members that were waited for
+twice as long as they had been silent, and proposals that lost one race after the other."""
 
 
 @pytest.mark.parametrize("seed", [*SEEDS, *REGRESSION_SEEDS])
