@@ -87,7 +87,7 @@ async def test_deleting_a_topic_wakes_its_waits(autojump_clock: MockClock) -> No
         assert len(woken) == 1
 
 
-async def test_a_commit_of_another_node_wakes_within_a_share_of_the_silence_before_it(autojump_clock: MockClock) -> None:
+async def test_a_commit_of_another_node_wakes_after_a_share_of_the_silence(autojump_clock: MockClock) -> None:
     async with running_log() as log, running_log(beside(log.store), port=9093) as other, trio.open_nursery() as nursery:
         woken: list[float] = []
         # The idle follower polls once a second; a wait shortens that pause at whatever point of it the wait starts.
