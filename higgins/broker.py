@@ -29,7 +29,7 @@ from higgins.log.reader import Reader
 from higgins.log.traffic import Traffic
 from higgins.log.watch import Watch
 from higgins.log.writer import Writer
-from higgins.model.errors import HigginsError, StorageUnavailable
+from higgins.model.errors import HigginsError, StorageUnavailable, Unfit
 from higgins.operators.engine import Engine
 from higgins.runtime import Runtime
 from higgins.server.connection import Connection, Exchange, Unsent
@@ -39,6 +39,7 @@ from higgins.server.transport import StreamTransport, Transport
 from higgins.settings import Settings
 from higgins.storage.cache import Cache
 from higgins.storage.directory import DirectoryStore
+from higgins.storage.health import StoreHealth
 from higgins.storage.lock import held_lock
 from higgins.storage.metered import MeteredStore
 from higgins.storage.open import store_from
@@ -50,6 +51,8 @@ from higgins.web.sources import Sources
 log = structlog.get_logger("higgins")
 
 DEADLINES_TICK_S = 0.25
+JOIN_PATIENCE_S = 60.0
+"""How long a start tries to commit its session on a store that fails; opening the ledger is as patient."""
 HAND_OVER_COMMITS_S = 1.0
 HAND_OVER_S = 3.0
 """Most clients send a heartbeat within this time: what heartbeats are apart by default."""
@@ -85,6 +88,9 @@ class Broker:
         self.sources: Sources | None = None
         """Where this node's numbers are, once `run` has started."""
         self._counts = Counts(ROWS)
+        self._health = StoreHealth(runtime, self._counts.store)
+        self._refusal = ""
+        """Why the store refused to write when it was probed, though it reads; empty if it wrote."""
 
     def __repr__(self) -> str:
         return f"<Broker {', '.join(f'{one.host}:{one.port}' for one in self.listeners)}>"
@@ -120,7 +126,7 @@ class Broker:
                 serve_http = self._bind_http(held)
                 bare = self._store or store_from(self._runtime, self._settings.store)
                 held.enter_context(self._lock(bare))
-                store = MeteredStore(bare, self._counts.store, self._runtime.stopwatch)
+                store = MeteredStore(bare, self._counts.store, self._runtime.stopwatch, self._health)
                 ledger = await self._open(store)
                 await self._run(store, ledger, sockets, serve_http, task_status)
         except* HigginsError as group:
@@ -139,8 +145,28 @@ class Broker:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(load)
             if self._store is None:
-                nursery.start_soon(probe, store, self._runtime.token(12).hex())
+                self._refusal = await probe(store, self._runtime.token(12).hex())
+        if self._refusal and not opened[0].state.cluster_id:
+            raise Unfit(f"The store is empty and cannot be written to: {self._refusal}")
         return opened[0]
+
+    async def _join(self, ledger: Ledger) -> None:
+        """Begin this node's session. On a store that only reads, the node serves without one, and joins when it can.
+
+        Raises: Unfit, Refused, Fenced.
+        """
+        patience_until = self._runtime.monotonic() + JOIN_PATIENCE_S
+        while True:
+            try:
+                await ledger.join(self._endpoints(), _cluster_id(self._runtime))
+                return
+            except StorageUnavailable as error:
+                if self._refusal and ledger.state.cluster_id:
+                    log.warning("broker.read_only", why=str(error))
+                    ledger.join_later()
+                    return
+                if self._runtime.monotonic() > patience_until:
+                    raise Unfit(f"The store refuses this node's first commit: {error}") from error
 
     def _ledger_settings(self) -> LedgerSettings:
         """The settings of the ledger: offset commits linger as long as records do, unless they say otherwise."""
@@ -163,7 +189,9 @@ class Broker:
         async with trio.open_nursery() as engine:
             await engine.start(ledger.run)
             await engine.start(writer.run)
-            await ledger.join(self._endpoints(), _cluster_id(self._runtime))
+            if store.traits.outlives_process:
+                engine.start_soon(self._health.recheck, store)
+            await self._join(ledger)
             parts.node.configs.notify()
             if serve_http is not None:
                 engine.start_soon(serve_http, parts.sources)

@@ -6,13 +6,15 @@ code that read the clock or drew a random number directly would break that.
 """
 
 import gc
+import os
 import random as _random
 import secrets
 import sys
 import threading
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from concurrent.futures import Future
+from contextlib import contextmanager
 from typing import TypeAlias, TypeVar, TypeVarTuple
 
 import trio
@@ -58,10 +60,21 @@ class Runtime:
 
         The work cannot be cancelled: a cancelled caller still waits until the thread is done.
         """
-        bound = self._limiters.get(limiter)
+        return await trio.to_thread.run_sync(function, *args, limiter=self._limiter(limiter))
+
+    async def offload_abandonable(self, limiter: str, function: Callable[[*Ts], T], *args: *Ts) -> T:
+        """`offload` of work whose result nobody needs once the caller is cancelled, such as a request to a service.
+
+        A cancelled caller goes on at once. The thread ends its work, counts against the limit until then, and does not
+        keep the process from exiting.
+        """
+        return await trio.to_thread.run_sync(function, *args, limiter=self._limiter(limiter), abandon_on_cancel=True)
+
+    def _limiter(self, name: str) -> trio.CapacityLimiter:
+        bound = self._limiters.get(name)
         if bound is None:
-            bound = self._limiters[limiter] = trio.CapacityLimiter(THREADS_MAX.get(limiter, THREADS_MAX["other"]))
-        return await trio.to_thread.run_sync(function, *args, limiter=bound)
+            bound = self._limiters[name] = trio.CapacityLimiter(THREADS_MAX.get(name, THREADS_MAX["other"]))
+        return bound
 
 
 class Backoff:
@@ -90,6 +103,20 @@ class Backoff:
     def reset(self) -> None:
         """Return to the first pause, after a success."""
         self._next_s = self._first_s
+
+
+_environment_lock = threading.Lock()
+
+
+@contextmanager
+def without_variables(names: Iterable[str]) -> Iterator[None]:
+    """The environment of this process without some variables, for a library that can only be kept from them so."""
+    with _environment_lock:
+        kept = {name: os.environ.pop(name) for name in names if name in os.environ}
+        try:
+            yield
+        finally:
+            os.environ.update(kept)
 
 
 Ready: TypeAlias = Callable[[], None]

@@ -22,6 +22,18 @@ class Refused(HigginsError):
 class StorageUnavailable(HigginsError):
     """The store failed, or did not report the outcome. A retry may help; the operation may still take effect."""
 
+    def __init__(
+        self, message: str, *, answered: bool = True, certain: bool = False, needs_change: bool = False
+    ) -> None:
+        """`answered`: something answered. `certain`: the operation has no effect, neither now nor later.
+
+        `needs_change`: waiting does not help; a setting, or the bucket itself, has to be corrected.
+        """
+        super().__init__(message)
+        self.answered = answered
+        self.certain = certain
+        self.needs_change = needs_change
+
 
 class ObjectMissing(HigginsError):
     """There is no object under this key: it was never put, or was deleted."""

@@ -14,7 +14,10 @@ A failed fsync is never retried. The kernel may have dropped the pages it could 
 without the data being stored; the node stops instead (DurabilityUnknown).
 
 Every system call in a thread gives up the interpreter lock and waits to get it back, so the code makes few of them:
-open folders are cached. obstore's local store is used for listings only; it makes no fsync.
+open folders are cached.
+
+Files and folders are readable by this user only (0600, 0700), because records are nobody else's business; with
+`private = false` the process's umask decides.
 """
 
 import builtins
@@ -25,10 +28,6 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TypeAlias
-
-import obstore
-from obstore.exceptions import BaseError
-from obstore.store import LocalStore
 
 from higgins.model.errors import (
     Corrupt,
@@ -66,13 +65,14 @@ class DirectoryStore:
         self._runtime = runtime
         self._root = root
         self._syncs = settings.durability == "fsync"
+        self._file_mode, self._folder_mode = (0o600, 0o700) if settings.private else (0o666, 0o777)
         # The process id alone is not unique: in a container it is often the same after every restart.
         self._owner = f"{os.getpid()}-{runtime.token(6).hex()}"
         self._serial = itertools.count(1)
         self._folders: dict[Path, _Folder] = {}
         try:
-            _make_folder_durably(root)
-            (root / TEMPORARY).mkdir(exist_ok=True)
+            _make_folder_durably(root, self._folder_mode)
+            (root / TEMPORARY).mkdir(mode=self._folder_mode, exist_ok=True)
             _delete_leftovers(root / TEMPORARY, before_ms=runtime.now_ms() - LEFTOVER_AGE_MS)
         except OSError as error:
             raise Unfit(
@@ -80,7 +80,6 @@ class DirectoryStore:
                 "Choose another with --store, or give this user permission to write there."
             ) from error
         self._has_unnamed_files = _can_link_unnamed_files(root / TEMPORARY / f"{self._owner}-0")
-        self._local = LocalStore(root)
         durability = "synced before acknowledged" if self._syncs else "not synced: a power loss can lose records"
         self._traits = StoreTraits(
             description=f"directory {root} ({durability})",
@@ -137,18 +136,19 @@ class DirectoryStore:
         try:
             folder = self._folder(path.parent)
             if self._has_unnamed_files:
-                descriptor = os.open(self._root, os.O_WRONLY | os.O_TMPFILE, 0o644)
+                descriptor = os.open(self._root, os.O_WRONLY | os.O_TMPFILE, self._file_mode)
                 self._write_and_link(descriptor, f"/proc/self/fd/{descriptor}", folder, path, key, pieces)
             else:
                 self._create_by_name(folder, path, key, pieces)
         except OSError as error:
-            raise _unavailable(key, error) from error
+            # Everything that can fail like this comes before the link or is the link, so the key was not created.
+            raise _unavailable(key, error, certain=True) from error
 
     def _create_by_name(self, folder: "_Folder", path: Path, key: ObjectKey, pieces: Sequence[Buffer]) -> None:
         temporary = self._root / TEMPORARY / f"{self._owner}-{next(self._serial)}"
         try:
             # O_TRUNC, not O_EXCL: a leftover under this name is no error. Only the link decides whether the key exists.
-            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, self._file_mode)
             self._write_and_link(descriptor, str(temporary), folder, path, key, pieces)
         finally:
             with contextlib.suppress(OSError):
@@ -182,7 +182,7 @@ class DirectoryStore:
         if folder is None:
             if not path.is_dir():
                 self._folder(path.parent)
-                path.mkdir(exist_ok=True)
+                path.mkdir(mode=self._folder_mode, exist_ok=True)
             if path != self._root:
                 # Also for a folder that exists: another process may have created it and not synced the parent yet.
                 self._sync_folder(path.parent, str(path))
@@ -229,12 +229,11 @@ class DirectoryStore:
         rows: list[ListedObject] = []
         try:
             # A directory is listed in no particular order, so the limit applies only after sorting everything.
-            for chunk in obstore.list(self._local, prefix, offset=after or None, chunk_size=1000):
-                rows += [ListedObject(ObjectKey(meta["path"]), meta["size"]) for meta in chunk]
-        except FileNotFoundError:
-            return []
-        except (BaseError, OSError) as error:
-            raise StorageUnavailable(f"The store directory could not be listed below {prefix}: {error}") from error
+            _list_files(self._root / prefix, prefix, after, rows)
+        except OSError as error:
+            raise StorageUnavailable(
+                f"The store directory could not be listed below {prefix}: {error.strerror}."
+            ) from error
         rows.sort(key=lambda row: row.key)
         return rows[:limit]
 
@@ -272,12 +271,12 @@ class _Folder:
             os.close(self.descriptor)
 
 
-def _make_folder_durably(folder: Path) -> None:
+def _make_folder_durably(folder: Path, mode: int) -> None:
     """Create a folder and its parents, each synced. Also with `durability = os`: it happens once."""
     if folder.is_dir():
         return
-    _make_folder_durably(folder.parent)
-    folder.mkdir(exist_ok=True)
+    _make_folder_durably(folder.parent, mode)
+    folder.mkdir(mode=mode, exist_ok=True)
     descriptor = os.open(folder.parent, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -291,7 +290,7 @@ def _can_link_unnamed_files(trial: Path) -> bool:
     Tried instead of looked up: file systems (overlay, network) differ, and some create such files but do not link them.
     """
     try:
-        descriptor = os.open(trial.parent, os.O_WRONLY | os.O_TMPFILE, 0o644)
+        descriptor = os.open(trial.parent, os.O_WRONLY | os.O_TMPFILE, 0o600)
     except (OSError, AttributeError):
         return False
     try:
@@ -303,6 +302,24 @@ def _can_link_unnamed_files(trial: Path) -> bool:
     finally:
         os.close(descriptor)
     return True
+
+
+def _list_files(folder: Path, prefix: str, after: str, rows: list[ListedObject]) -> None:
+    """Add the files below a folder with keys greater than `after`. What is deleted meanwhile is left out."""
+    folders: list[str] = []
+    try:
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                key = prefix + entry.name
+                if entry.is_dir(follow_symlinks=False):
+                    folders.append(entry.name)
+                elif key > after:
+                    with contextlib.suppress(FileNotFoundError):
+                        rows.append(ListedObject(ObjectKey(key), entry.stat().st_size))
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    for name in folders:
+        _list_files(folder / name, f"{prefix}{name}/", after, rows)
 
 
 def _delete_leftovers(folder: Path, *, before_ms: int) -> None:
@@ -324,7 +341,15 @@ def _write_all(descriptor: int, pieces: Sequence[Buffer]) -> None:
                 views[0] = views[0][written:]
 
 
-def _unavailable(key: str, error: OSError) -> StorageUnavailable:
+def _unavailable(key: str, error: OSError, *, certain: bool = False) -> StorageUnavailable:
     if error.errno in {errno.ENOSPC, errno.EDQUOT}:
-        return StorageUnavailable(f"The disk is full, {key} was not written. Free some space; reads still work.")
-    return StorageUnavailable(f"The store directory failed on {key}: {error.strerror}.")
+        return StorageUnavailable(
+            f"The disk is full, {key} was not written. Free some space; reads still work.", certain=certain
+        )
+    if error.errno in {errno.EACCES, errno.EPERM, errno.EROFS}:
+        return StorageUnavailable(
+            f"The store directory refuses {key}: {error.strerror}. Give this user permission to write there, or mount "
+            "the file system writable.",
+            certain=certain,
+        )
+    return StorageUnavailable(f"The store directory failed on {key}: {error.strerror}.", certain=certain)

@@ -11,7 +11,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import structlog
+
 from higgins.model.errors import Unfit
+
+log = structlog.get_logger("higgins.storage")
 
 FOLDER = "nodes"
 
@@ -20,8 +24,14 @@ FOLDER = "nodes"
 def held_lock(root: Path, name: str) -> Iterator[None]:
     """Hold the lock of a node name inside the `with` block. Raises: Unfit when another process holds it."""
     folder = root / FOLDER
-    folder.mkdir(exist_ok=True)
-    descriptor = os.open(folder / f"{name}.lock", os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        descriptor = os.open(folder / f"{name}.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as error:
+        # A full or read-only disk: whoever runs on it only reads, so nobody can be fenced.
+        log.warning("store.no_lock", why=f"{error.strerror}: {folder}")
+        yield
+        return
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -4,8 +4,9 @@ import builtins
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
-from higgins.model.errors import HigginsError
+from higgins.model.errors import HigginsError, StorageUnavailable
 from higgins.model.pointer import Buffer, ObjectKey
+from higgins.storage.health import StoreHealth
 from higgins.storage.store import ListedObject, Store, StoreTraits
 from higgins.telemetry.metrics import OK, OperationCounts, StoreCounts
 
@@ -15,8 +16,12 @@ T = TypeVar("T")
 class MeteredStore:
     """The store port around another store."""
 
-    def __init__(self, store: Store, counts: StoreCounts, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, store: Store, counts: StoreCounts, clock: Callable[[], float], health: StoreHealth | None = None
+    ) -> None:
+        """`health`, where given, is told of every outcome."""
         self._store = store
+        self._health = health
         self._counts = counts
         self._clock = clock
         # Read once: the traits never change, and the writer reads them for every flush.
@@ -28,7 +33,7 @@ class MeteredStore:
 
     async def create(self, key: ObjectKey, pieces: Sequence[Buffer]) -> None:
         counts = self._counts.create
-        await self._counted(counts, self._store.create(key, pieces))
+        await self._counted(counts, self._store.create(key, pieces), writes=True)
         counts.bytes += sum(map(len, pieces))
 
     def create_nowait(self, key: ObjectKey, pieces: Sequence[Buffer]) -> bool:
@@ -41,7 +46,7 @@ class MeteredStore:
 
     async def put(self, key: ObjectKey, pieces: Sequence[Buffer]) -> None:
         counts = self._counts.put
-        await self._counted(counts, self._store.put(key, pieces))
+        await self._counted(counts, self._store.put(key, pieces), writes=True)
         counts.bytes += sum(map(len, pieces))
 
     async def get(self, key: ObjectKey, *, durable: bool = False) -> memoryview:
@@ -68,20 +73,31 @@ class MeteredStore:
         return await self._counted(self._counts.list, self._store.list(prefix, after=after, limit=limit))
 
     async def delete(self, key: ObjectKey) -> None:
-        await self._counted(self._counts.delete, self._store.delete(key))
+        # Not a write here: a full disk deletes, and so would seem to accept writes.
+        await self._counted(self._counts.delete, self._store.delete(key), writes=None)
 
     def _record_success(self, counts: OperationCounts, started_s: float) -> None:
         counts.seconds.observe(self._clock() - started_s)
         counts.outcomes[OK] += 1
 
-    async def _counted(self, counts: OperationCounts, operation: Awaitable[T]) -> T:
+    async def _counted(
+        self, counts: OperationCounts, operation: Awaitable[T], *, writes: bool | None = False
+    ) -> T:
         started_s = self._clock()
         try:
             result = await operation
         except HigginsError as error:
             name = type(error).__name__
             counts.outcomes[name] = counts.outcomes.get(name, 0) + 1
-            counts.seconds.observe(self._clock() - started_s)
+            took_s = self._clock() - started_s
+            counts.seconds.observe(took_s)
+            if self._health is not None and writes is not None:
+                if isinstance(error, StorageUnavailable):
+                    self._health.failed(error, took_s, writes=writes)
+                else:
+                    self._health.succeeded(writes=writes)
             raise
+        if self._health is not None and writes is not None:
+            self._health.succeeded(writes=writes)
         self._record_success(counts, started_s)
         return result

@@ -12,20 +12,13 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import obstore
-from obstore.exceptions import (
-    AlreadyExistsError,
-    BaseError,
-    PermissionDeniedError,
-    PreconditionError,
-    UnauthenticatedError,
-)
-from obstore.store import from_url
+from obstore.exceptions import BaseError
 
-from higgins.model.errors import Corrupt, ObjectExists, ObjectMissing, StorageUnavailable, Unfit
+from higgins.model.errors import Corrupt, ObjectMissing
 from higgins.model.pointer import Buffer, ObjectKey
 from higgins.runtime import Runtime
+from higgins.storage.answers import Bucket, Operation, error_of
 from higgins.storage.cache import COPIED_BYTES_MAX
-from higgins.storage.settings import StoreSettings
 from higgins.storage.store import ListedObject, StoreTraits
 
 T = TypeVar("T")
@@ -39,11 +32,14 @@ the quicker way to learn the outcome."""
 class ObjectStore:
     """The store port over obstore."""
 
-    def __init__(self, runtime: Runtime, without_retries: Any, with_retries: Any, traits: StoreTraits) -> None:
+    def __init__(
+        self, runtime: Runtime, without_retries: Any, with_retries: Any, bucket: Bucket, traits: StoreTraits
+    ) -> None:
         """The clients are obstore stores of the same bucket: one for creates, one for requests that may be repeated."""
         self._runtime = runtime
         self._without_retries = without_retries
         self._with_retries = with_retries
+        self._bucket = bucket
         self._traits = traits
 
     @property
@@ -55,7 +51,7 @@ class ObjectStore:
             # Never a multipart upload: the condition holds for one request, not for several.
             obstore.put(self._without_retries, key, list(pieces), mode="create", use_multipart=False)
 
-        await self._call("commit", key, call)
+        await self._call("commit", "create", key, call)
 
     def create_nowait(self, key: ObjectKey, pieces: Sequence[Buffer]) -> bool:
         return False
@@ -64,11 +60,14 @@ class ObjectStore:
         def call() -> None:
             obstore.put(self._with_retries, key, list(pieces), use_multipart=False)
 
-        await self._call("put", key, call)
+        await self._call("put", "put", key, call)
 
     async def get(self, key: ObjectKey, *, durable: bool = False) -> memoryview:
         # An object store makes an object visible only once it is durable, so `durable` needs nothing more.
-        return await self._call("read", key, lambda: _own(memoryview(obstore.get(self._with_retries, key).bytes())))
+        def call() -> memoryview:
+            return _own(memoryview(obstore.get(self._with_retries, key).bytes()))
+
+        return await self._call("read", "get", key, call)
 
     async def get_range(self, key: ObjectKey, position: int, length: int) -> memoryview:
         def call() -> memoryview:
@@ -82,7 +81,7 @@ class ObjectStore:
                     return memoryview(b"")
                 raise
 
-        view = await self._call("read", key, call)
+        view = await self._call("read", "get", key, call)
         if len(view) != length:
             raise Corrupt(f"Object {key} is too short: {length} bytes at position {position} were requested.")
         return view
@@ -96,92 +95,30 @@ class ObjectStore:
             for chunk in obstore.list(
                 self._with_retries, prefix, offset=after or None, chunk_size=min(limit, LIST_CHUNK)
             ):
-                rows += [ListedObject(ObjectKey(meta["path"]), meta["size"]) for meta in chunk]
+                # Not every service honours the offset (fake-gcs-server does not).
+                rows += [ListedObject(ObjectKey(meta["path"]), meta["size"]) for meta in chunk if meta["path"] > after]
                 if len(rows) >= limit:
                     break
             rows.sort(key=lambda row: row.key)
             return rows[:limit]
 
-        return await self._call("read", prefix, call)
+        return await self._call("read", "list", prefix, call)
 
     async def delete(self, key: ObjectKey) -> None:
         try:
-            await self._call("put", key, lambda: obstore.delete(self._with_retries, key))
+            await self._call("put", "delete", key, lambda: obstore.delete(self._with_retries, key))
         except ObjectMissing:
             return
 
-    async def _call(self, limiter: str, key: str, function: Callable[[], T]) -> T:
+    async def _call(self, limiter: str, operation: Operation, key: str, function: Callable[[], T]) -> T:
+        # Abandoned when cancelled: a request may take its whole timeout, and neither an interrupt nor a deadline of the
+        # caller waits for that. What a create or a put then does is as unknown as after a lost answer.
         try:
-            return await self._runtime.offload(limiter, function)
-        except FileNotFoundError as error:
-            raise ObjectMissing(f"No object {key}.") from error
-        except (AlreadyExistsError, PreconditionError) as error:
-            raise ObjectExists(f"Object {key} exists already.") from error
-        except (PermissionDeniedError, UnauthenticatedError) as error:
-            raise StorageUnavailable(
-                f"The store denied access to {key}. Check the credentials and their permissions."
-            ) from error
+            return await self._runtime.offload_abandonable(limiter, function)
         except (BaseError, OSError) as error:
-            raise StorageUnavailable(f"The request for {key} failed: {_first_line(error)}") from error
+            raise error_of(error, operation, key, self._bucket) from error
 
 
 def _own(body: memoryview) -> memoryview:
     """The same bytes, of which nothing else is kept alive: a small body is a view of all that was read at once."""
     return memoryview(bytes(body)) if len(body) <= COPIED_BYTES_MAX else body
-
-
-def _first_line(error: BaseException) -> str:
-    return str(error).partition("\n")[0] or type(error).__name__
-
-
-def cloud_store(runtime: Runtime, settings: StoreSettings) -> ObjectStore:
-    """The store for a bucket. Raises: Unfit when obstore rejects the URL or the settings."""
-    config: dict[str, Any] = {}
-    if settings.endpoint:
-        config["endpoint"] = settings.endpoint
-    if settings.region:
-        config["region"] = settings.region
-    elif settings.endpoint:
-        config["region"] = "us-east-1"
-    if settings.access_key_id:
-        config["access_key_id"] = settings.access_key_id
-    if settings.secret_access_key:
-        config["secret_access_key"] = settings.secret_access_key
-    client = {
-        "connect_timeout": "5s",
-        "allow_http": settings.endpoint.startswith("http://"),
-        "pool_idle_timeout": "60s",
-    }
-
-    def connect(retries: int, timeout_s: float) -> Any:
-        options = {**client, "timeout": f"{timeout_s:g}s"}
-        retry = {"max_retries": retries, "retry_timeout": _seconds(3 * settings.request_timeout_s)}
-        return from_url(settings.url, config=config, client_options=options, retry_config=retry)  # type: ignore[call-overload]
-
-    try:
-        without_retries = connect(0, min(settings.request_timeout_s, CREATE_TIMEOUT_S))
-        with_retries = connect(3, settings.request_timeout_s)
-    except (BaseError, ValueError, TypeError) as error:
-        raise Unfit(
-            f"The store '{settings.url}' cannot be used: {_first_line(error)} "
-            "Use s3://BUCKET[/PREFIX], a directory or memory://, and the endpoint and credentials it needs."
-        ) from error
-    return ObjectStore(
-        runtime,
-        without_retries,
-        with_retries,
-        StoreTraits(
-            description=f"{settings.url} (durable when the service acknowledges)",
-            linger_ms=250 if settings.linger_ms is None else settings.linger_ms,
-            inline_bytes_max=512 << 10,
-            follow_ms=100,
-            reads_are_direct=False,
-            is_remote=True,
-        ),
-    )
-
-
-def _seconds(seconds: float) -> Any:
-    from datetime import timedelta  # noqa: PLC0415 - only cloud stores need it
-
-    return timedelta(seconds=seconds)

@@ -106,12 +106,25 @@ class OperationCounts:
         """By `ok` or the name of the exception (see `storage.store`)."""
 
 
-class StoreCounts:
-    """Store operations by kind."""
+class StoreFailure:
+    """Whether one sort of store operations fails at the moment, since when and why."""
 
-    __slots__ = ("by_kind", "create", "delete", "get", "get_range", "list", "put")
+    __slots__ = ("since_ms", "why")
 
     def __init__(self) -> None:
+        self.since_ms = 0
+        """When they began to fail, in wall-clock milliseconds; 0 while they work."""
+        self.why = ""
+
+
+class StoreCounts:
+    """Store operations by kind, and whether reads and writes fail at the moment."""
+
+    __slots__ = ("by_kind", "create", "delete", "get", "get_range", "list", "put", "reads", "writes")
+
+    def __init__(self) -> None:
+        self.reads = StoreFailure()
+        self.writes = StoreFailure()
         self.create = OperationCounts()
         self.put = OperationCounts()
         self.get = OperationCounts()

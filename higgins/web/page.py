@@ -108,6 +108,7 @@ def _families(sources: Sources) -> Iterator[Family]:
     yield from node.requests(counts.requests)
     yield from node.commits(ledger.counts)
     yield from node.store(counts.store)
+    yield from node.store_health(counts.store)
     yield from node.cache(sources.cache)
     yield from node.loop(counts.loop_lag)
     yield from cluster.ledger(ledger, sources.runtime.now_ms())

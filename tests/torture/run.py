@@ -1,10 +1,10 @@
 """The complete torture test in one command: brokers that are killed and stopped, a faulty store, clients, and checks.
 
-usage: python -m tests.torture.run [--seconds 60] [--store DIR|directory|s3] [--chaos] [--nodes 1]
+usage: python -m tests.torture.run [--seconds 60] [--store DIR|directory|s3|azure|gcs] [--chaos] [--nodes 1]
        [--kill 6] [--stop 20] [--roll 30]
 
-With `s3` a versitygw is started on a temporary directory, and with --chaos a proxy in front of it drops responses,
-closes connections and delays requests. Only processes that this command started are signalled. Exit status 0: no
+With `s3` a versitygw is started on a temporary directory, with `azure` an azurite and with `gcs` a fake-gcs-server.
+With --chaos a proxy in front of it drops responses, closes connections and delays requests. Only processes that this command started are signalled. Exit status 0: no
 anomaly.
 """
 
@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from tests.conformance.services import ACCESS, BUCKET, SECRET, free_port, versitygw
+from tests.conformance.services import SERVICES, free_port, settings_for, variables_for
 
 BROKER_SETTINGS = (
     "group.initial.rebalance.delay.ms=0",
@@ -51,21 +51,17 @@ def module(name: str, *arguments: str) -> list[str]:
 
 def store_of(options: argparse.Namespace, scratch: Path, stack: ExitStack) -> tuple[str, dict[str, str]]:
     """The store's URL, and the environment variables that it needs."""
-    if options.store != "s3":
+    if options.store not in SERVICES:
         return (str(scratch / "store") if options.store == "directory" else options.store), {}
-    endpoint = stack.enter_context(versitygw(scratch))
+    endpoint = stack.enter_context(SERVICES[options.store](scratch))
     if options.chaos:
         port = free_port()
-        target = endpoint.removeprefix("http://")
+        target, _, path = endpoint.removeprefix("http://").partition("/")
         proxy = module("tests.torture.chaosproxy", str(port), target, "--seed", str(options.seed), *CHAOS)
         stack.enter_context(running(proxy, scratch / "proxy.log"))
-        endpoint = f"http://127.0.0.1:{port}"
-    return f"s3://{BUCKET}/torture", {
-        "HIGGINS_STORE_ENDPOINT": endpoint,
-        "HIGGINS_STORE_ACCESS_KEY_ID": ACCESS,
-        "HIGGINS_STORE_SECRET_ACCESS_KEY": SECRET,
-        "HIGGINS_STORE_REQUEST_TIMEOUT_S": "3",
-    }
+        endpoint = f"http://127.0.0.1:{port}/{path}".rstrip("/")
+    settings = settings_for(options.store, endpoint, "torture")
+    return settings.url, {**variables_for(settings), "HIGGINS_STORE_REQUEST_TIMEOUT_S": "3"}
 
 
 def broker(options: argparse.Namespace, node: int, port: int, url: str) -> list[str]:
@@ -139,8 +135,8 @@ def unexpected_exits(log: Path) -> list[str]:
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
     parser.add_argument("--seconds", type=float, default=60)
-    parser.add_argument("--store", default="directory", help="a directory, 'directory' for a temporary one, or 's3'")
-    parser.add_argument("--chaos", action="store_true", help="put a faulty proxy in front of the S3 service")
+    parser.add_argument("--store", default="directory", help="a directory; or directory, s3, azure, gcs")
+    parser.add_argument("--chaos", action="store_true", help="put a faulty proxy in front of the cloud's service")
     parser.add_argument("--nodes", type=int, default=1)
     parser.add_argument("--kill", type=float, default=6, help="mean seconds between kills")
     parser.add_argument("--stop", type=float, default=20, help="mean seconds between stops")

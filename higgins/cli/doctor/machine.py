@@ -21,6 +21,9 @@ from higgins.storage.settings import StoreSettings
 from higgins.telemetry.process import most_open_files
 
 CLOCK_PATIENCE_S = 5.0
+STORE_PATIENCE_S = 10.0
+"""How long a store that fails is tried again; less than at a start, because somebody waits for the answer."""
+
 CLOCK_WARNING_S = 30
 CLOCK_FAILED_S = 900
 """How far a clock may be off before S3 and what speaks it refuse every request."""
@@ -40,16 +43,9 @@ async def check_store(runtime: Runtime, settings: StoreSettings) -> Finding:
             # A directory that does not exist is not created: another one beside it is tried.
             url = str(stack.enter_context(_temporary_folder(new))) if new else settings.url
             store = store_from(runtime, msgspec.structs.replace(settings, url=url))
-            await probe(store, runtime.token(12).hex())
-    except ObjectMissing:
-        # Nothing can be created there, though the service answers.
-        return Finding(
-            check="store",
-            standing="failed",
-            what=f"The bucket or container of {settings.url} does not exist.",
-            why="A broker keeps all data there, and does not create buckets.",
-            fix="Create the bucket, or correct its name in --store.",
-        )
+            refusal = await probe(store, runtime.token(12).hex(), patience_s=STORE_PATIENCE_S)
+            if refusal:
+                raise Unfit(f"{refusal} A broker on it only reads.")
     except HigginsError as error:
         return Finding(
             check="store",

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from higgins.storage.cache import Cache
 from higgins.telemetry.metrics import CommitCounts, ConnectionCounts, Histogram, RequestCounts, StoreCounts
 from higgins.telemetry.process import ProcessFigures
-from higgins.web.families.family import Family, counter, counters, gauge, histogram, histograms
+from higgins.web.families.family import Family, counter, counters, gauge, gauges, histogram, histograms
 from higgins_protocol.errors import ErrorCode
 from higgins_protocol.registry import APIS
 
@@ -72,6 +72,23 @@ def store(counts: StoreCounts) -> Iterator[Family]:
         "How long store operations take.",
         ["operation"],
         [((kind,), operation.seconds) for kind, operation in kinds],
+    )
+
+
+def store_health(counts: StoreCounts) -> Iterator[Family]:
+    """Alerts are set on these: the node is up, and its store may not be."""
+    failures = [("read", counts.reads), ("write", counts.writes)]
+    yield gauges(
+        "higgins_store_available",
+        "1 while reads and writes of the store work, 0 while they fail.",
+        ["operation"],
+        [(name, int(not failure.since_ms)) for name, failure in failures],
+    )
+    yield gauges(
+        "higgins_store_failing_since_seconds",
+        "When reads or writes of the store began to fail, since the epoch; 0 while they work.",
+        ["operation"],
+        [(name, failure.since_ms / 1000) for name, failure in failures],
     )
 
 
