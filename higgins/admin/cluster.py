@@ -31,7 +31,8 @@ class ClusterAdmin:
     @property
     def nodes(self) -> list[Session]:
         """The live nodes. A fenced node is not among them."""
-        return list(self._ledger.state.sessions.live.values())
+        stand_in = self._ledger.stand_in
+        return list(self._ledger.state.sessions.live.values()) if stand_in is None else [stand_in]
 
     @property
     def controller(self) -> Session | None:
@@ -39,7 +40,7 @@ class ClusterAdmin:
 
         Clients send administrative requests to it. Any node can serve those, so nothing else depends on it.
         """
-        return self._ledger.state.sessions.controller()
+        return self._ledger.state.sessions.controller() or self._ledger.stand_in
 
     @property
     def placement(self) -> Placement:
@@ -51,7 +52,7 @@ class ClusterAdmin:
     @property
     def any_node(self) -> Session | None:
         """A live node, this one if possible; None while no node is alive."""
-        return self._ledger.session or next(iter(self._ledger.state.sessions.live.values()), None)
+        return self._ledger.session or next(iter(self.nodes), None)
 
     def address(self, session: Session, listener: str) -> tuple[str, int]:
         """The address at which clients of a listener reach a node; its first endpoint if it has no such listener."""

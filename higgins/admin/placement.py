@@ -47,4 +47,6 @@ def _nodes(ledger: Ledger) -> tuple[Session, ...]:
     # could serve its clients.
     if ledger.alone and ledger.session is not None:
         return (ledger.session,)
-    return tuple(ledger.state.sessions.live.values())
+    live = tuple(ledger.state.sessions.live.values())
+    stand_in = ledger.stand_in
+    return live if stand_in is None else (stand_in,)

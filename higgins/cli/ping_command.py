@@ -14,5 +14,8 @@ def ping(
     timeout: Annotated[float, Parameter(help="Seconds to wait for the answer.")] = plain.TIMEOUT_S,
     json: Json = False,
 ) -> int:
-    """Check whether a broker answers. The exit code is 0 if it does, and 1 if it does not."""
+    """Check whether a broker answers, and whether its store does.
+
+    The exit code is 0 if both do, 1 if the broker does not answer, and 3 if it answers while its store fails.
+    """
     return plain.ping(["--bootstrap", bootstrap, "--timeout", str(timeout), *(["--json"] if json else [])])

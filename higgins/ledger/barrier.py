@@ -36,7 +36,7 @@ class Barrier:
             await checked.wait()
         except StorageUnavailable as error:
             # Several callers wait for the same error; each raises one of its own.
-            message = "The store does not answer, so the current state is unknown; try again."
+            message = f"The store does not answer, so the current state is unknown; try again. ({error})"
             raise StorageUnavailable(message) from error
 
     async def run(self) -> None:
@@ -48,7 +48,7 @@ class Barrier:
             try:
                 await self._tip.check()
             except StorageUnavailable as error:
-                log.warning("ledger.unreachable", why=str(error))
+                log.debug("ledger.unreachable", why=str(error))
                 for checked in waiting:
                     checked.set_error(error)
                 continue

@@ -26,6 +26,7 @@ LEVEL = 1
 _PREFIX = struct.Struct(">4sII")
 COMMITS_PER_FOLDER = 1000
 HASH_BYTES = 32
+NUMBER_DIGITS = 12
 
 
 class CommitHead(msgspec.Struct, frozen=True, array_like=True):
@@ -59,6 +60,8 @@ class Commit(msgspec.Struct, frozen=True):
     payload: tuple[Buffer, ...]
 
 
+_RESTORE = "Restore this object from a copy of the bucket; without it nothing after it can be read."
+
 _ENCODER = msgspec.msgpack.Encoder()
 _DECODER = msgspec.msgpack.Decoder(CommitHead)
 
@@ -66,6 +69,14 @@ _DECODER = msgspec.msgpack.Decoder(CommitHead)
 def commit_key(number: int) -> ObjectKey:
     """The key of commit `number`; a folder holds a thousand."""
     return ObjectKey(f"ledger/commits/{number // COMMITS_PER_FOLDER:09d}/{number:012d}")
+
+
+def commit_number_in(key: str) -> int | None:
+    """The number of the commit under a key; None for a key that no commit has."""
+    name = key.rpartition("/")[2]
+    if len(name) != NUMBER_DIGITS or not (name.isascii() and name.isdigit()) or commit_key(int(name)) != key:
+        return None
+    return int(name)
 
 
 def head_hash(encoded: Buffer) -> bytes:
@@ -88,10 +99,20 @@ def encode_commit(head: CommitHead, payload: tuple[Buffer, ...]) -> tuple[Commit
     return Commit(head, head_hash(encoded), payload), [prefix, encoded, *payload]
 
 
-def decode_commit(data: memoryview) -> Commit:
-    """A commit from its bytes; the payload is a view into them. Raises: Corrupt."""
+def decode_commit(data: memoryview, number: int) -> Commit:
+    """Commit `number` from its bytes; the payload is a view into them. Raises: Corrupt, naming the object."""
+    try:
+        commit = _decode(data)
+        if commit.head.number != number:
+            raise Corrupt(f"It says that its number is {commit.head.number}.")
+        return commit
+    except Corrupt as error:
+        raise Corrupt(f"Commit {number} ({commit_key(number)}) cannot be used. {error}") from error
+
+
+def _decode(data: memoryview) -> Commit:
     if len(data) < _PREFIX.size:
-        raise Corrupt(f"The object under a commit's key has {len(data)} bytes, too few for a commit.")
+        raise Corrupt(f"It has {len(data)} bytes, too few for a commit. {_RESTORE}")
     magic, length, checksum = _PREFIX.unpack_from(data)
     if magic == MAGIC_OF_FORMAT_1:
         raise Corrupt(
@@ -99,20 +120,20 @@ def decode_commit(data: memoryview) -> Commit:
             "Start with an empty directory or prefix."
         )
     if magic != MAGIC:
-        raise Corrupt("The object under a commit's key is not a commit (wrong magic).")
+        raise Corrupt(f"It is no commit: its first bytes are not those of one. {_RESTORE}")
     encoded = data[_PREFIX.size : _PREFIX.size + length]
     if len(encoded) != length or crc32c(encoded) != checksum:
-        raise Corrupt("A commit's head is damaged (CRC-32C).")
+        raise Corrupt(f"Its head is damaged (CRC-32C). {_RESTORE}")
     try:
         head = _DECODER.decode(encoded)
     except msgspec.MsgspecError as error:
-        raise Corrupt(f"A commit's head cannot be read ({error}); a newer Higgins may have written it.") from error
+        raise Corrupt(f"Its head cannot be read ({error}); a newer Higgins may have written it.") from error
     if head.format != FORMAT or head.level > LEVEL:
         raise Corrupt(
-            f"Commit {head.number} has format {head.format} and level {head.level}; this version reads "
+            f"It has format {head.format} and level {head.level}; this version reads "
             f"format {FORMAT} and levels up to {LEVEL}: run a newer Higgins."
         )
     payload = data[_PREFIX.size + length :]
     if len(payload) != head.payload_length or crc32c(payload) != head.payload_crc:
-        raise Corrupt(f"Commit {head.number}'s payload is damaged (CRC-32C).")
+        raise Corrupt(f"Its payload is damaged (CRC-32C). {_RESTORE}")
     return Commit(head, head_hash(encoded), (payload,) if len(payload) else ())

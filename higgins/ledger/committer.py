@@ -24,7 +24,6 @@ from higgins.ledger.commit import (
     Commit,
     CommitHead,
     commit_key,
-    decode_commit,
     encode_commit,
     payload_checksum,
 )
@@ -45,6 +44,9 @@ log = structlog.get_logger("higgins.ledger")
 
 NONCE_PREFIX_BYTES = 10
 ERA = 1
+
+REFUSAL_PATIENCE_S = 2.0
+"""While a store refuses every create of a commit for this long, its proposals fail; see `_create`."""
 
 CHASE_AHEAD = 4
 """Commits read side by side after a lost race: the winner may have won again before we learned that we lost."""
@@ -113,6 +115,8 @@ class Committer:
         self._busy = False
         """Whether a commit is in flight."""
         self._turns = Turns(runtime, tip, activity, settings, traits.follow_ms / 1000)
+        self._refused_since_s: float | None = None
+        """Since when the store has refused every create; None while it has not."""
         tip.subscribe(self._notice)
 
     def propose(
@@ -223,8 +227,12 @@ class Committer:
             number = self._tip.state.number
             if draft.facts:
                 commit, pieces = self._assemble(draft, submissions, outcomes, payload)
-                if await self._create(commit, pieces):
-                    return outcomes
+                try:
+                    if await self._create(commit, pieces):
+                        return outcomes
+                except StorageUnavailable as error:
+                    # Nothing was written, so nothing was decided, the refusals of this draft included.
+                    return [Outcome(error=error)] * len(submissions)
                 # A race was lost, and everything up to the tip is folded.
                 has_looked = True
                 continue
@@ -303,21 +311,33 @@ class Committer:
         """Win the number, or learn who did and fold everything up to the tip.
 
         Repeats the same bytes while the outcome is unknown.
+
+        Raises: StorageUnavailable when every attempt was refused, so that none can take effect, and the store has
+        refused everything for a while. Those who wait then learn it at once, not when their patience ends; what they
+        send next fails after one attempt, until one succeeds.
         """
         key = commit_key(commit.head.number)
+        refused_only = True
         backoff = Backoff(self._runtime.random, first_s=0.05, longest_s=2.0)
         while True:
             begun = self._runtime.monotonic()
             try:
                 await self._store.create(key, pieces)
             except (ObjectExists, StorageUnavailable) as error:
+                refused_only = refused_only and isinstance(error, StorageUnavailable) and error.certain
                 ahead = CHASE_AHEAD if isinstance(error, ObjectExists) else 0
                 winner, following, at_tip = await self._read_race(commit, ahead)
                 if winner is None:
-                    # The back-off keeps this to a line every two seconds while the store is away or full.
-                    log.warning("commit.create_failed", number=commit.head.number, why=str(error))
+                    # Not a warning: the health of the store is told once, when it changes.
+                    log.debug("commit.create_failed", number=commit.head.number, why=str(error))
+                    now = self._runtime.monotonic()
+                    self._refused_since_s = self._refused_since_s or now
                     await backoff.wait()
+                    if refused_only and now - self._refused_since_s >= REFUSAL_PATIENCE_S:
+                        assert isinstance(error, StorageUnavailable)
+                        raise error
                     continue
+                self._refused_since_s = None
                 await self._tip.fold(winner)
                 if winner is commit:
                     return True
@@ -328,6 +348,7 @@ class Committer:
                     await self._look(2 * CHASE_AHEAD)
                 return False
             self._turns.create_s = self._runtime.monotonic() - begun
+            self._refused_since_s = None
             self._note_win()
             await self._tip.fold(commit)
             return True
@@ -364,7 +385,8 @@ class Committer:
     async def _read_back(self, commit: Commit) -> Commit | None:
         """Who won this number: our own commit, another, or None while that is not known."""
         try:
-            winner = decode_commit(await self._store.get(commit_key(commit.head.number), durable=True))
+            number = commit.head.number
+            winner = self._tip.decode(number, await self._store.get(commit_key(number), durable=True))
         except (ObjectMissing, StorageUnavailable):
             return None
         if self.is_ours(winner, commit):

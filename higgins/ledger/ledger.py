@@ -23,7 +23,7 @@ from higgins.ledger.snapshot_loop import SnapshotLoop
 from higgins.ledger.state.base import Proposal
 from higgins.ledger.state.sessions import Endpoint, Session
 from higgins.ledger.state.state import State
-from higgins.ledger.tip import Tip
+from higgins.ledger.tip import DAMAGE_PATIENCE_S, Tip
 from higgins.model.errors import Corrupt, StorageUnavailable
 from higgins.model.pointer import Buffer
 from higgins.runtime import Backoff, Runtime
@@ -33,6 +33,9 @@ from higgins.telemetry.metrics import CommitCounts
 log = structlog.get_logger("higgins.ledger")
 
 OPEN_PATIENCE_S = 60.0
+
+OPEN_DAMAGE_PATIENCE_S = 10.0
+"""How long a start reads a damaged commit of a remote store again."""
 
 R = TypeVar("R")
 
@@ -141,6 +144,20 @@ class Ledger:
         """
         return await self._keeper.join(endpoints, cluster_id)
 
+    def join_later(self) -> None:
+        """Begin the session as soon as the store takes the commit: for a node whose `join` failed at a full store."""
+        self._keeper.join_later()
+
+    @property
+    def awaits_store(self) -> bool:
+        """Whether this node has no session yet because the store takes no writes."""
+        return self._keeper.awaits_store
+
+    @property
+    def stand_in(self) -> Session | None:
+        """What clients are told of this node while it has no session and no node lives: it can still be read from."""
+        return self._keeper.stand_in
+
     async def leave(self) -> None:
         """End the session in an orderly way, so that other nodes take over at once."""
         await self._keeper.leave()
@@ -170,6 +187,7 @@ async def open_ledger(runtime: Runtime, store: Store, settings: LedgerSettings) 
         try:
             if tip is None:
                 tip = Tip(runtime, store, await load_newest(runtime, store), settings.session_timeout_ms / 3000)
+                tip.damage_patience_s = OPEN_DAMAGE_PATIENCE_S
                 ledger = Ledger(runtime, store, settings, tip)
             # What an earlier attempt has folded stays folded.
             await tip.catch_up()
@@ -177,9 +195,11 @@ async def open_ledger(runtime: Runtime, store: Store, settings: LedgerSettings) 
         except StorageUnavailable as error:
             if runtime.monotonic() > patience_until:
                 raise
-            log.warning("ledger.unreachable", why=str(error))
+            # Not a warning: the probe says what the start waits for.
+            log.debug("ledger.unreachable", why=str(error))
             await backoff.wait()
     assert ledger is not None
+    tip.damage_patience_s = DAMAGE_PATIENCE_S
     if tip.state.number and not tip.state.cluster_id:
         raise Corrupt("The ledger does not begin with a cluster: its first commits are missing.")
     return ledger

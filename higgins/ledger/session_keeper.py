@@ -28,6 +28,9 @@ log = structlog.get_logger("higgins.ledger")
 
 TICK_S = 0.25
 
+FIRST_NODE_ID = 1
+"""The id that a node gets in a cluster without live nodes."""
+
 
 class SessionKeeper:
     """The life of one node in the ledger."""
@@ -50,6 +53,8 @@ class SessionKeeper:
         self._endpoints: tuple[Endpoint, ...] = ()
         self._ended: SessionEnded | None = None
         """How this node's session ended, if it did and the node has not joined again."""
+        self._joins_later = False
+        """Whether the first join failed and is tried again."""
         tip.subscribe(self._notice)
 
     @property
@@ -68,6 +73,24 @@ class SessionKeeper:
             await self._proposer.propose(FormCluster(cluster_id))
         return await self._join(self._settings.node_id)
 
+    def join_later(self) -> None:
+        """Try again, in `run`, a `join` that failed because the store takes no writes."""
+        self._joins_later = True
+
+    @property
+    def awaits_store(self) -> bool:
+        """Whether this node has no session yet because the store takes no writes."""
+        return self._joins_later
+
+    @property
+    def stand_in(self) -> Session | None:
+        """The session that this node is going to have, while it waits for it and no node lives."""
+        if not self._joins_later or self._tip.state.sessions.live:
+            return None
+        settings = self._settings
+        node_id = FIRST_NODE_ID if settings.node_id is None else settings.node_id
+        return Session(0, node_id, self._endpoints, settings.session_timeout_ms, 0, LEVEL)
+
     async def leave(self) -> None:
         """End the session in an orderly way, so that other nodes take over at once."""
         if self._proposer.session is not None:
@@ -80,6 +103,8 @@ class SessionKeeper:
         """Keep the session until cancelled. Raises: Fenced when another node has taken this node's id or address."""
         while True:
             await trio.sleep(TICK_S)
+            if self._joins_later:
+                await self._join_late()
             if self._ended is not None:
                 await self._join_again(self._ended)
             session = self._proposer.session
@@ -100,6 +125,14 @@ class SessionKeeper:
             raise Fenced("The session was replaced at once: another node is joining with the same id or address.")
         self._proposer.session = session
         return session
+
+    async def _join_late(self) -> None:
+        try:
+            session = await self._join(self._settings.node_id)
+        except StorageUnavailable:
+            return
+        self._joins_later = False
+        log.warning("session.joined_late", epoch=session.epoch, node_id=session.node_id)
 
     async def _join_again(self, ended: SessionEnded) -> None:
         if ended.reason != EXPIRED:

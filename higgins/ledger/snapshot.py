@@ -15,6 +15,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
+import structlog
 import trio
 
 from higgins.ledger.state.base import FACETS
@@ -24,6 +25,8 @@ from higgins.model.errors import Corrupt, ObjectExists, ObjectMissing
 from higgins.model.pointer import Buffer, ObjectKey
 from higgins.runtime import Runtime
 from higgins.storage.store import Store
+
+log = structlog.get_logger("higgins.ledger")
 
 MAGIC = b"HGS2"
 FORMAT = 2
@@ -178,17 +181,32 @@ def digest(state: State) -> str:
 
 async def load_newest(runtime: Runtime, store: Store) -> State:
     """State from the newest snapshot that is whole; empty State if there is none. Raises: StorageUnavailable."""
-    for row in reversed(await store.list(FOLDER)):
+    for number in reversed(await _snapshot_numbers(store, names_foreign=True)):
         try:
-            return await _load(runtime, store, row.key)
-        except (Corrupt, ObjectMissing):
+            return await _load(runtime, store, number)
+        except (Corrupt, ObjectMissing) as error:
             # The one before it and a longer tail give the same State.
+            log.warning("snapshot.unusable", key=snapshot_key(number), why=str(error))
             continue
     return State()
 
 
-async def _load(runtime: Runtime, store: Store, key: ObjectKey) -> State:
-    head, blocks = await runtime.offload("snapshot", decode_snapshot, await store.get(key))
+async def _snapshot_numbers(store: Store, *, names_foreign: bool = False) -> list[int]:
+    """The commits of which there are snapshots, in order. What is no snapshot is left alone."""
+    numbers: list[int] = []
+    for row in await store.list(FOLDER):
+        name = row.key.rpartition("/")[2]
+        if name.isascii() and name.isdigit() and snapshot_key(int(name)) == row.key:
+            numbers.append(int(name))
+        elif names_foreign:
+            log.warning("store.foreign_object", key=row.key, why="It is no snapshot; it is left alone.")
+    return numbers
+
+
+async def _load(runtime: Runtime, store: Store, number: int) -> State:
+    head, blocks = await runtime.offload("snapshot", decode_snapshot, await store.get(snapshot_key(number)))
+    if head.number != number:
+        raise Corrupt(f"The snapshot says that it is one of commit {head.number}: the bucket was changed.")
     state = empty_state(head)
     await runtime.offload("snapshot", restore_blocks, state, blocks)
     for part in head.parts:
@@ -240,11 +258,11 @@ async def save(runtime: Runtime, store: Store, frozen: FrozenState, part_bytes_m
 
 async def _drop_old(store: Store) -> None:
     """Drop all snapshots but the newest ones, with their parts; each after the object that names them."""
-    rows = await store.list(FOLDER)
-    kept = {int(row.key.rpartition("/")[2]) for row in rows[-KEPT:]}
-    for row in rows[:-KEPT]:
-        await store.delete(row.key)
-    oldest_kept = min(kept, default=0)
+    numbers = await _snapshot_numbers(store)
+    for number in numbers[:-KEPT]:
+        await store.delete(snapshot_key(number))
+    oldest_kept = min(numbers[-KEPT:], default=0)
     for row in await store.list(PARTS_FOLDER):
-        if int(row.key.split("/")[2]) < oldest_kept:
+        number_of_part = row.key.split("/")[2]
+        if number_of_part.isascii() and number_of_part.isdigit() and int(number_of_part) < oldest_kept:
             await store.delete(row.key)

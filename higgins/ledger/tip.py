@@ -6,16 +6,26 @@ missing, the tip was N at that moment.
 
 from collections.abc import Callable, Sequence
 
+import structlog
 import trio
 
-from higgins.ledger.commit import COMMITS_PER_FOLDER, Commit, commit_key, decode_commit
+from higgins.ledger.commit import COMMITS_PER_FOLDER, Commit, commit_key, commit_number_in, decode_commit
 from higgins.ledger.state.base import Moment
 from higgins.ledger.state.state import State
 from higgins.model.errors import Corrupt, HigginsError, ObjectMissing, StorageUnavailable
+from higgins.model.pointer import ObjectKey
 from higgins.runtime import Runtime
-from higgins.storage.store import Store
+from higgins.storage.store import ListedObject, Store
+
+log = structlog.get_logger("higgins.ledger")
 
 READ_AHEAD = 64
+
+DAMAGE_PATIENCE_S = 60.0
+"""How long a running node reads a damaged commit of a remote store again before it stops."""
+
+FOREIGN_NAMED_MAX = 100
+"""Objects beside the commits that are none: this many are named in the log."""
 
 Listener = Callable[[Commit], None]
 
@@ -32,6 +42,11 @@ class Tip:
         self._listeners: list[Listener] = []
         self.state = state
         self.touch_s = touch_s
+        self.damage_patience_s = DAMAGE_PATIENCE_S
+        self._damaged: tuple[int, float] | None = None
+        """The commit that was read damaged last, and since when."""
+        self._named: set[ObjectKey] = set()
+        """Keys beside the commits that are none, as far as they have been named in the log."""
         self.seen_at = runtime.monotonic()
         """When this node last knew itself to be at the tip."""
         self.in_touch_since = self.seen_at
@@ -162,7 +177,7 @@ class Tip:
             for number, data in enumerate(commits, first):
                 # Another task may have folded some of them meanwhile.
                 if self.state.number + 1 == number:
-                    await self.fold(_expect(decode_commit(data), number))
+                    await self.fold(self.decode(number, data))
         finally:
             if not in_turn:
                 self.give_turn()
@@ -195,22 +210,47 @@ class Tip:
         """The numbers that follow without a gap, within their folder, and the greatest number listed."""
         following = self.state.number + 1
         folder = f"ledger/commits/{following // COMMITS_PER_FOLDER:09d}/"
-        rows = await self._store.list(folder, limit=COMMITS_PER_FOLDER)
-        numbers = {int(row.key.rpartition("/")[2]) for row in rows}
+        rows = await self._store.list(folder, after=commit_key(self.state.number), limit=COMMITS_PER_FOLDER)
+        numbers = set(filter(None, map(self._number_of, rows)))
         consecutive: list[int] = []
         while following in numbers:
             consecutive.append(following)
             following += 1
         return consecutive, max(numbers, default=0)
 
+    def _number_of(self, row: ListedObject) -> int | None:
+        """The number of a commit in a listing; None for what somebody else has put there, which is left alone."""
+        number = commit_number_in(row.key)
+        if number is None and row.key not in self._named and len(self._named) < FOREIGN_NAMED_MAX:
+            self._named.add(row.key)
+            log.warning("store.foreign_object", key=row.key, why="It is no commit; it is left alone.")
+        return number
+
     async def _read_ahead(self, numbers: list[int]) -> None:
         for number, data in zip(numbers, await self._read_all(numbers, durable=False), strict=True):
             if isinstance(data, HigginsError):
                 raise data
-            await self.fold(_expect(decode_commit(data), number))
+            await self.fold(self.decode(number, data))
 
+    def decode(self, number: int, data: memoryview) -> Commit:
+        """Commit `number` from the bytes that the store returned for it.
 
-def _expect(commit: Commit, number: int) -> Commit:
-    if commit.head.number != number:
-        raise Corrupt(f"Commit {number} says that its number is {commit.head.number}: the bucket was changed.")
-    return commit
+        On a remote store something between may answer with other bytes than are stored, so a damaged commit is read
+        again for a while before it ends the node.
+
+        Raises: StorageUnavailable (read it again), Corrupt (it stays damaged, so the ledger is broken).
+        """
+        try:
+            commit = decode_commit(data, number)
+        except Corrupt as error:
+            now = self._runtime.monotonic()
+            first, since = self._damaged or (number, now)
+            if first != number:
+                since = now
+            self._damaged = (number, since)
+            if not self._store.traits.is_remote or now - since >= self.damage_patience_s:
+                raise
+            raise StorageUnavailable(f"{error} It is read again.") from error
+        if self._damaged is not None and self._damaged[0] == number:
+            self._damaged = None
+        return commit

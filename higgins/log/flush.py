@@ -50,7 +50,7 @@ class Flush:
                     break
                 except StorageUnavailable as error:
                     # A put whose outcome is unknown may be repeated: the key and the bytes are the same.
-                    log.warning("segment.put_failed", object=self.object_id, why=str(error))
+                    log.debug("segment.put_failed", object=self.object_id, why=str(error))
                     await backoff.wait()
         if deadline.cancelled_caught:
             self.error = StorageUnavailable("The store did not accept the records in time. Try again.")

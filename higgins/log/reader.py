@@ -254,7 +254,8 @@ class Reader:
 
     async def _read_inline(self, object_id: ObjectId) -> Blob:
         assert is_inline(object_id)
-        commit = decode_commit(await self._store.get(commit_key(commit_number_of(object_id))))
+        number = commit_number_of(object_id)
+        commit = decode_commit(await self._store.get(commit_key(number)), number)
         return Blob(commit.payload)
 
 

@@ -224,7 +224,11 @@ class Writer:
     def _start_flush(self) -> bool:
         session = self._ledger.session
         if session is None:
-            self._fail_all(Fenced("This node has no session at the moment. Try again."))
+            self._fail_all(
+                StorageUnavailable("The store takes no writes at the moment. Try again.")
+                if self._ledger.awaits_store
+                else Fenced("This node has no session at the moment. Try again.")
+            )
             return False
         inline = self._buffer.bytes <= self._inline_bytes_max
         items = self._buffer.take(self._settings.object_bytes_max)
@@ -260,6 +264,8 @@ class Writer:
             self._fail([item], outcome.error)
             if isinstance(outcome.error, Fenced):
                 self._fail_all(outcome.error)
+            elif isinstance(outcome.error, StorageUnavailable):
+                self._fail_successors([item], outcome.error)
         else:
             self._finish_item(item, outcome.result, -1)
         if self._buffer.items:
@@ -296,7 +302,7 @@ class Writer:
                     self._submit(flush)
             else:
                 self._fail(flush.items, flush.error)
-                self._fail_successors(flush)
+                self._fail_successors(flush.items, flush.error)
 
     def _submit(self, flush: Flush) -> None:
         inline = flush.object_id == INLINE
@@ -316,6 +322,8 @@ class Writer:
         with self._gathering():
             if outcome.error is not None:
                 self._fail(unit.items, outcome.error)
+                if isinstance(outcome.error, StorageUnavailable):
+                    self._fail_successors(unit.items, outcome.error)
             else:
                 self._finish(unit, outcome.result, flush.layout.stamped_ms)
         if flush.pending:
@@ -356,16 +364,17 @@ class Writer:
         items, self._buffer = self._buffer.items, FlushBuffer()
         self._fail([*self._gaps.take_all(), *items], error)
 
-    def _fail_successors(self, flush: Flush) -> None:
-        """Fail everything that continues a sequence of a failed flush: it would be refused as a gap."""
-        assert flush.error is not None
-        lost_producers = {item.producer for item in flush.items if isinstance(item, Item) and item.producer[0] >= 0}
+    def _fail_successors(self, lost: Sequence[Item | StepItem], error: HigginsError) -> None:
+        """Fail everything that continues a sequence of lost items: it would be refused as a gap."""
+        lost_producers = {item.producer for item in lost if isinstance(item, Item) and item.producer[0] >= 0}
+        if not lost_producers:
+            return
         for later in self._flushes:
             later.lost_producers |= lost_producers
         buffered, self._buffer = self._buffer.items, FlushBuffer()
         for item in buffered:
             if isinstance(item, Item) and item.producer in lost_producers:
-                self._fail([item], flush.error)
+                self._fail([item], error)
             else:
                 self._buffer.add(item)
 

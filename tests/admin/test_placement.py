@@ -27,6 +27,7 @@ class Cluster:
             self.join(node_id)
         self.session = next(iter(self.sessions.live.values()), None)
         self.alone = False
+        self.stand_in = None
         self.state = SimpleNamespace(sessions=self.sessions, topics=SimpleNamespace(by_name={}))
 
     def join(self, node_id: int) -> None:

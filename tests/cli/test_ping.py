@@ -6,6 +6,9 @@ from functools import partial
 
 import trio
 
+from higgins_protocol.messages.private import PrivateRequest
+from higgins_protocol.registry import PRIVATE, encode_request
+
 PING = [sys.executable, "-m", "higgins", "ping"]
 
 
@@ -30,6 +33,26 @@ async def test_a_broker_that_answers_is_well(nursery):
     address = await answering(nursery, bytes([0, 0, 0, 10, 0, 0, 0, 7, 0, 0, 0, 0, 0, 0]))
     done = await ping("--bootstrap", address)
     assert (done.returncode, done.stdout) == (0, f"{address} answers\n".encode())
+
+
+async def test_a_broker_whose_store_fails_is_told_apart(nursery):
+    document = b'{"store":{"operations":"writes","since_ms":1000,"why":"The disk is full."}}'
+    body = bytes([0, 0, 0, 7, 0, 0, 0, 0, len(document) + 1]) + document + b"\0"
+    questions = []
+
+    async def serve(stream):
+        async with stream:
+            questions.append(await stream.receive_some(14))
+            await stream.send_all(bytes([0, 0, 0, 10, 0, 0, 0, 7, 0, 0, 0, 0, 0, 0]))
+            questions.append(await stream.receive_some(100))
+            await stream.send_all(len(body).to_bytes(4, "big") + body)
+
+    listeners = await nursery.start(partial(trio.serve_tcp, serve, 0, host="127.0.0.1"))
+    done = await ping("--bootstrap", f"127.0.0.1:{listeners[0].socket.getsockname()[1]}")
+    assert done.returncode == 3
+    assert b"its store fails (writes) since 1970-01-01T00:00:01Z: The disk is full." in done.stdout
+    request = PrivateRequest(verb="ping", document=b"{}")
+    assert questions[1] == b"".join(encode_request(PRIVATE, 0, 7, None, request))
 
 
 async def test_what_speaks_something_else_is_not(nursery):

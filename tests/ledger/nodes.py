@@ -7,7 +7,7 @@ from typing import Any, TypeVar, TypeVarTuple
 import msgspec
 import trio
 
-from higgins.ledger.commit import Commit, decode_commit
+from higgins.ledger.commit import Commit, commit_key, commit_number_in, decode_commit
 from higgins.ledger.committer import Outcome
 from higgins.ledger.ledger import Ledger, open_ledger
 from higgins.ledger.settings import LedgerSettings
@@ -75,8 +75,8 @@ async def put(ledger: Ledger, count: int = 1, partition: int = 0) -> Any:
 
 def commits(store: FakeStore) -> list[Commit]:
     """All commits in the bucket, in order."""
-    keys = sorted(key for key in store.objects if key.startswith("ledger/commits/"))
-    return [decode_commit(memoryview(store.objects[key])) for key in keys]
+    numbers = sorted(filter(None, map(commit_number_in, store.objects)))
+    return [decode_commit(memoryview(store.objects[commit_key(number)]), number) for number in numbers]
 
 
 def facts(store: FakeStore, kind: type) -> list[Any]:

@@ -57,7 +57,7 @@ def encoded(**changes: object) -> bytes:
 def test_a_commit_reads_as_it_was_written() -> None:
     commit, pieces = encode_commit(head(), PAYLOAD)
     data = b"".join(pieces)
-    read = decode_commit(memoryview(data))
+    read = decode_commit(memoryview(data), 7)
     assert read.head == commit.head
     encoded_head = data[12 : 12 + int.from_bytes(data[4:8], "big")]
     assert read.hash == commit.hash == hashlib.blake2b(encoded_head, digest_size=32).digest()
@@ -85,22 +85,22 @@ def test_every_flipped_byte_is_noticed() -> None:
         damaged = bytearray(data)
         damaged[at] ^= 0x41
         with pytest.raises(Corrupt):
-            decode_commit(memoryview(damaged))
+            decode_commit(memoryview(damaged), 7)
 
 
 def test_every_cut_and_every_excess_is_noticed() -> None:
     data = encoded()
     for length in range(len(data)):
         with pytest.raises(Corrupt):
-            decode_commit(memoryview(data[:length]))
+            decode_commit(memoryview(data[:length]), 7)
     with pytest.raises(Corrupt):
-        decode_commit(memoryview(data + b"\0"))
+        decode_commit(memoryview(data + b"\0"), 7)
 
 
 @pytest.mark.parametrize("changes", [{"format": FORMAT + 1}, {"level": LEVEL + 1}])
 def test_a_commit_from_a_newer_version_says_so(changes: dict[str, int]) -> None:
     with pytest.raises(Corrupt, match="run a newer Higgins"):
-        decode_commit(memoryview(encoded(**changes)))
+        decode_commit(memoryview(encoded(**changes)), 7)
 
 
 def test_a_fact_nobody_knows_is_not_passed_over() -> None:
@@ -108,7 +108,7 @@ def test_a_fact_nobody_knows_is_not_passed_over() -> None:
         what: int
 
     with pytest.raises(Corrupt, match="newer Higgins"):
-        decode_commit(memoryview(encoded(facts=(Unheard(1),))))
+        decode_commit(memoryview(encoded(facts=(Unheard(1),))), 7)
 
 
 def test_tags_of_facts_are_fixed_for_ever() -> None:
@@ -171,7 +171,7 @@ def test_tags_of_proposals_are_fixed_for_ever() -> None:
 
 def test_a_bucket_of_format_1_is_refused_with_the_way_out() -> None:
     with pytest.raises(Corrupt, match=r"format 1.*Start with an empty"):
-        decode_commit(memoryview(b"HGC1" + encoded()[4:]))
+        decode_commit(memoryview(b"HGC1" + encoded()[4:]), 7)
 
 
 def test_keys_sort_as_numbers_do_and_a_thousand_share_a_folder() -> None:

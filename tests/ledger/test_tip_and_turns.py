@@ -438,7 +438,7 @@ async def test_an_outcome_is_reported_once_and_in_order(autojump_clock: MockCloc
         counts = ledger.counts
         assert counts.refusals == 3 and counts.lost_races == 0
         assert TOPIC in ledger.state.topics.by_id
-        numbers = [decode_commit(memoryview(store.objects[commit_key(i + 1)])).head.number for i in range(3)]
+        numbers = [decode_commit(memoryview(store.objects[commit_key(i + 1)]), i + 1).head.number for i in range(3)]
         assert numbers == [1, 2, 3] and len(commits(store)) == ledger.state.number
         assert {commit.head.era for commit in commits(store)} == {1}
         await put(ledger)

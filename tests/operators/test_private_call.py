@@ -13,6 +13,7 @@ from higgins.config.broker import BrokerConfig
 from higgins.kafka.context import Call
 from higgins.kafka.private.call import API, DOCUMENT_BYTES_MAX
 from higgins.model.errors import StorageUnavailable
+from higgins.telemetry.metrics import StoreCounts
 from higgins_protocol.errors import ErrorCode
 from higgins_protocol.messages.private import PrivateRequest, PrivateResponse
 from tests.operators.world import Node, running_node
@@ -25,10 +26,13 @@ where = "qty > 5"
 """
 
 
-async def ask(node: Node, verb: str, document: object = None) -> PrivateResponse:
+async def ask(
+    node: Node, verb: str, document: object = None, counts: StoreCounts | None = None
+) -> PrivateResponse:
     configs = LiveConfigs(node.ledger, StaticConfig(broker=BrokerConfig(partitions_default=2)))
     under = SimpleNamespace(
-        admin=SimpleNamespace(operators=OperatorAdmin(node.runtime, node.ledger, configs, node.engine))
+        admin=SimpleNamespace(operators=OperatorAdmin(node.runtime, node.ledger, configs, node.engine)),
+        counts=SimpleNamespace(store=counts or StoreCounts()),
     )
     data = document if isinstance(document, bytes) else msgspec.json.encode(document or {})
     async with trio.open_nursery() as nursery:
@@ -108,6 +112,15 @@ async def test_a_call_that_cannot_be_understood_is_refused_with_a_sentence(
 async def test_ping_is_answered_at_once() -> None:
     async with running_node() as node:
         assert await answer_to(node, "ping") == {}
+
+
+async def test_ping_says_what_of_the_store_fails_since_when_and_why() -> None:
+    counts = StoreCounts()
+    counts.writes.since_ms, counts.writes.why = 1_000, "The disk is full."
+    async with running_node() as node:
+        answer = await ask(node, "ping", counts=counts)
+    expected = {"store": {"operations": "writes", "since_ms": 1_000, "why": "The disk is full."}}
+    assert msgspec.json.decode(answer.document) == expected
 
 
 async def test_a_store_that_does_not_answer_is_an_error_that_may_be_tried_again(

@@ -7,7 +7,7 @@ Behaviour, by verb:
 - `operators.list` {}: {operators: [...]}, each with its partitions' positions, lag, node, state and counters.
 - `figures` {}: the node's own counters and its busiest topics, groups and operators, from memory; what `top` shows.
 - `operators.delete` {name}: {version, changes, applied}; RESOURCE_NOT_FOUND when there is none. The topic stays.
-- `ping` {}: {}, answered at once and from memory.
+- `ping` {}: {}, answered at once and from memory; {store: {operations, since_ms, why}} while the store fails.
 Every other failure is an error code with a message. A store that does not respond is KAFKA_STORAGE_ERROR: the change
 may or may not have been made, and trying again is safe.
 Version notes: v0 only.
@@ -30,6 +30,7 @@ from higgins.operators.topography.check import FILE_BYTES_MAX
 from higgins.operators.topography.table import Problem, TopographyError
 from higgins.operators.view import OperatorView
 from higgins.server.order import Access
+from higgins.telemetry.metrics import StoreCounts
 from higgins_protocol.errors import ErrorCode
 from higgins_protocol.messages.private import PrivateRequest, PrivateResponse
 
@@ -54,6 +55,18 @@ class Empty(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     pass
 
 
+class StoreTrouble(msgspec.Struct, frozen=True):
+    """What of the store fails (`reads`, `writes` or both), since when, and what the store says."""
+
+    operations: str
+    since_ms: int
+    why: str
+
+
+class Standing(msgspec.Struct, frozen=True, omit_defaults=True):
+    store: StoreTrouble | None = None
+
+
 class Problems(msgspec.Struct, frozen=True):
     errors: list[Problem]
 
@@ -67,12 +80,20 @@ def handle(call: Call, request: PrivateRequest) -> Future[PrivateResponse]:
         message = f"The document has {len(request.document)} bytes; at most {DOCUMENT_BYTES_MAX} are allowed."
         return completed(_error(ErrorCode.INVALID_REQUEST, message))
     if request.verb == "ping":
-        return completed(_answer(Empty()))
+        return completed(_answer(_standing(call.node.counts.store)))
     verb = _VERBS.get(request.verb)
     if verb is None:
         message = f"There is no verb '{request.verb}'; the verbs are: {', '.join(_NAMES)}."
         return completed(_error(ErrorCode.INVALID_REQUEST, message))
     return call.spawn(_guarded, verb, call, request.document or b"{}")
+
+
+def _standing(counts: StoreCounts) -> Standing:
+    failing = [(name, one) for name, one in (("reads", counts.reads), ("writes", counts.writes)) if one.since_ms]
+    if not failing:
+        return Standing()
+    first = min((one for _, one in failing), key=lambda one: one.since_ms)
+    return Standing(StoreTrouble(" and ".join(name for name, _ in failing), first.since_ms, first.why))
 
 
 async def _guarded(verb: Verb, call: Call, document: bytes) -> PrivateResponse:

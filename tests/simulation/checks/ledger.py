@@ -89,7 +89,7 @@ def _commits(objects: dict[Any, bytes], report: Report) -> list[Commit]:
     commits: list[Commit] = []
     while (data := objects.get(commit_key(len(commits) + 1))) is not None:
         try:
-            commits.append(decode_commit(memoryview(data)))
+            commits.append(decode_commit(memoryview(data), len(commits) + 1))
         except HigginsError as error:
             report("ledger-broken", f"commit {len(commits) + 1}: {error}")
             break
@@ -196,7 +196,8 @@ def _records(objects: dict[Any, bytes], run: Run) -> list[tuple[int, str | None]
 
 def _object(objects: dict[Any, bytes], run: Run) -> memoryview:
     if is_inline(run.object_id):
-        commit = decode_commit(memoryview(objects[commit_key(commit_number_of(run.object_id))]))
+        number = commit_number_of(run.object_id)
+        commit = decode_commit(memoryview(objects[commit_key(number)]), number)
         return memoryview(b"".join(commit.payload))
     data = objects.get(object_key(run.object_id))
     if data is None:
