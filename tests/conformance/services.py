@@ -208,7 +208,7 @@ async def _wait_until_ready(
                 return
             except Exception:  # refused connections and errors of a service that is still starting
                 await trio.sleep(0.05)
-    raise ServiceUnavailable(f"{process.args} did not start (exit code {process.poll()})")
+    raise ServiceUnavailable(f"The service of {settings.url} did not start (exit code {process.poll()})")
 
 
 def _create_google_bucket(settings: StoreSettings) -> None:

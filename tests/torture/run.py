@@ -3,9 +3,9 @@
 usage: python -m tests.torture.run [--seconds 60] [--store DIR|directory|s3|azure|gcs] [--chaos] [--nodes 1]
        [--kill 6] [--stop 20] [--roll 30]
 
-With `s3` a versitygw is started on a temporary directory, with `azure` an azurite and with `gcs` a fake-gcs-server.
-With --chaos a proxy in front of it drops responses, closes connections and delays requests. Only processes that this command started are signalled. Exit status 0: no
-anomaly.
+With `s3` a versitygw is started on a temporary directory, with `azure` an azurite, with `gcs` a fake-gcs-server. With
+--chaos a proxy in front of it drops responses, closes connections and delays requests. Only processes that this command
+started are signalled. Exit status 0: no anomaly.
 """
 
 import argparse
