@@ -189,8 +189,7 @@ class Broker:
         async with trio.open_nursery() as engine:
             await engine.start(ledger.run)
             await engine.start(writer.run)
-            if store.traits.outlives_process:
-                engine.start_soon(self._health.recheck, store)
+            engine.start_soon(self._health.recheck, store)
             await self._join(ledger)
             parts.node.configs.notify()
             if serve_http is not None:

@@ -15,6 +15,9 @@ from higgins.model.pointer import Buffer, ObjectId, object_key
 from higgins.runtime import Backoff, Runtime
 from higgins.storage.store import Store
 
+REFUSAL_PATIENCE_S = 2.0
+"""How long a put that the store refuses (a full disk, missing permissions) is tried again."""
+
 log = structlog.get_logger("higgins.log")
 
 
@@ -38,11 +41,15 @@ class Flush:
         """Number of proposals without an outcome."""
 
     async def put(self, runtime: Runtime, store: Store, timeout_s: float) -> list[Buffer]:
-        """Put the object, with retries for `timeout_s`; returns its pieces. Sets `error` when no attempt succeeded."""
+        """Put the object, with retries for `timeout_s`; returns its pieces. Sets `error` when no attempt succeeded.
+
+        A store that refuses it has REFUSAL_PATIENCE_S: clients then learn the reason, not only that time is over.
+        """
         pieces = [piece for unit in self.layout.units for piece in unit.payload]
         pieces.append(footer(self.layout.rows))
         self.length = sum(len(piece) for piece in pieces)
         backoff = Backoff(runtime.random, first_s=0.1, longest_s=2.0)
+        begun_s = runtime.monotonic()
         with trio.move_on_after(timeout_s) as deadline:
             while True:
                 try:
@@ -51,6 +58,9 @@ class Flush:
                 except StorageUnavailable as error:
                     # A put whose outcome is unknown may be repeated: the key and the bytes are the same.
                     log.debug("segment.put_failed", object=self.object_id, why=str(error))
+                    if error.certain and runtime.monotonic() - begun_s >= REFUSAL_PATIENCE_S:
+                        self.error = error
+                        return pieces
                     await backoff.wait()
         if deadline.cancelled_caught:
             self.error = StorageUnavailable("The store did not accept the records in time. Try again.")

@@ -15,6 +15,7 @@ from higgins.ledger.commit import Commit, commit_key, decode_commit
 from higgins.ledger.ledger import Ledger
 from higgins.ledger.state.index import STORED_OFFSETS, Run
 from higgins.log.planner import Cursor, pointer_from, serve
+from higgins.log.verify import Verifier
 from higgins.model.errors import Corrupt, HigginsError, ObjectMissing
 from higgins.model.names import TopicId
 from higgins.model.pointer import Buffer, ObjectId, Pointer, commit_number_of, inline_payload, is_inline
@@ -60,7 +61,7 @@ class Reader:
         self._store = store
         self._ledger = ledger
         self._cache = cache
-        self._dereferencer = Dereferencer(store, cache, self._read_inline)
+        self._dereferencer = Dereferencer(store, cache, self._read_inline, Verifier(runtime))
         self._cursors: OrderedDict[tuple[TopicId, int, int], tuple[Run, Cursor]] = OrderedDict()
         ledger.subscribe(self._cache_payload)
 
@@ -113,7 +114,7 @@ class Reader:
         """
         blocks: list[bytes] = []
         for start in range(0, len(pointers), CONCURRENT_READS_MAX):
-            for views in await self._fetch_pointers(pointers[start : start + CONCURRENT_READS_MAX]):
+            for views in await self._fetch_pointers(pointers[start : start + CONCURRENT_READS_MAX], batches=False):
                 if isinstance(views, HigginsError):
                     raise views
                 blocks.append(b"".join(views))
@@ -196,14 +197,16 @@ class Reader:
         """The bytes of each run, or the error."""
         return await self._fetch_pointers([pointer_from(run, cursor) for run, cursor in runs])
 
-    async def _fetch_pointers(self, pointers: Sequence[Pointer]) -> list[list[memoryview] | HigginsError]:
+    async def _fetch_pointers(
+        self, pointers: Sequence[Pointer], *, batches: bool = True
+    ) -> list[list[memoryview] | HigginsError]:
         """The bytes of each pointer, or the error. Pointers that need the store are read concurrently."""
         ready = [self._dereferencer.fetch_nowait(pointer) for pointer in pointers]
         results: list[list[memoryview] | HigginsError] = [[] if views is None else views for views in ready]
 
         async def fetch(i: int) -> None:
             try:
-                results[i] = await self._fetch(pointers[i])
+                results[i] = await self._fetch(pointers[i], batches=batches)
             except HigginsError as error:
                 results[i] = error
 
@@ -216,14 +219,18 @@ class Reader:
                     nursery.start_soon(fetch, i)
         return results
 
-    async def _fetch(self, pointer: Pointer) -> list[memoryview]:
+    async def _fetch(self, pointer: Pointer, *, batches: bool = True) -> list[memoryview]:
         try:
-            return await self._dereferencer.fetch(pointer, self._object_length(pointer.object_id))
+            return await self._dereferencer.fetch(
+                pointer, self._object_length(pointer.object_id), batches=batches
+            )
         except ObjectMissing:
             # Not an error yet: the records may have been moved to another object, in a commit that this node has not
             # seen. Catch up with the ledger and try once more.
             await self._ledger.barrier()
-            return await self._dereferencer.fetch(pointer, self._object_length(pointer.object_id))
+            return await self._dereferencer.fetch(
+                pointer, self._object_length(pointer.object_id), batches=batches
+            )
 
     def _object_length(self, object_id: ObjectId) -> int:
         record = self._ledger.state.objects.get(object_id)

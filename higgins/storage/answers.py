@@ -97,8 +97,8 @@ def error_of(error: BaseException, operation: Operation, key: str, bucket: Bucke
     return StorageUnavailable(
         f"{key} could not be {what} in {bucket.noun} {bucket.name}: {shown}.{advice}",
         answered=bool(answer.status),
-        # Of several attempts only the last is reported, so only a create, which is one request, is certain.
-        certain=operation == "create" and _is_refusal(answer, str(error)),
+        # A create is one request. Of a put, only the last attempt is known; but to repeat it changes nothing.
+        certain=operation in {"create", "put"} and _is_refusal(answer, str(error)),
         needs_change=needs_change,
     )
 

@@ -41,6 +41,8 @@ class MeteredStore:
         if not self._store.create_nowait(key, pieces):
             return False
         self._record_success(counts, started_s)
+        if self._health is not None:
+            self._health.succeeded(writes=True)
         counts.bytes += sum(map(len, pieces))
         return True
 

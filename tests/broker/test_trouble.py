@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import pytest
+import structlog.testing
 import trio
 
 from higgins.broker import Broker
@@ -31,6 +32,8 @@ class Balky:
         self._store = store
         self.is_held = False
         self.is_away = False
+        self.refusal: StorageUnavailable | None = None
+        """What every write is refused with."""
         self.read_s = 0.0
         self.range_s = 0.0
         self._freed = trio.Event()
@@ -48,7 +51,7 @@ class Balky:
         await self._store.create(key, pieces)
 
     def create_nowait(self, key: ObjectKey, pieces: Sequence[Buffer]) -> bool:
-        return not self.is_held and not self.is_away and self._store.create_nowait(key, pieces)
+        return not self.is_held and not self.is_away and self.refusal is None and self._store.create_nowait(key, pieces)
 
     async def put(self, key: ObjectKey, pieces: Sequence[Buffer]) -> None:
         await self._pause()
@@ -71,8 +74,14 @@ class Balky:
         await self._fail_if_away()
         return await self._store.list(prefix, after=after, limit=limit)
 
+    async def delete(self, key: ObjectKey) -> None:
+        await self._fail_if_away()
+        await self._store.delete(key)
+
     async def _pause(self) -> None:
         await self._fail_if_away()
+        if self.refusal is not None:
+            raise self.refusal
         while self.is_held:
             await self._freed.wait()
 
@@ -135,6 +144,64 @@ async def test_a_repeat_of_what_is_still_under_way_is_stored_once(autojump_clock
         (row,) = (await peer.receive()).responses[0].partition_responses
         assert (row.error_code, row.base_offset) == (0, 0)
     assert await first.values("t") == [bytes(size)]
+
+
+@SIZES
+async def test_a_store_that_refuses_writes_is_told_to_clients_soon_and_in_the_log_once(
+    autojump_clock, start, store, size
+):
+    house = await start()
+    peer = house.connect()
+    await peer.create("t")
+    assert (await peer.produce("t", batch(b"before"))).error_code == 0
+    with structlog.testing.capture_logs() as logs:
+        store.refusal = StorageUnavailable("The disk is full.", certain=True)
+        for attempt in range(5):
+            begun = trio.current_time()
+            row = await peer.produce("t", batch(bytes(size)))
+            assert code(row) == "KAFKA_STORAGE_ERROR"
+            assert trio.current_time() - begun < (5 if attempt == 0 else 4.5)
+        (topic,) = (await peer.ask(CreateTopicsRequest([CreatableTopic("u", 1)], 30_000))).topics
+        assert code(topic) not in {"NONE", "REQUEST_TIMED_OUT"}
+        assert await peer.values("t") == [b"before"], "it still reads"
+        store.refusal = None
+        assert (await peer.produce("t", batch(b"after"))).error_code == 0
+        await trio.sleep(10)
+    assert await peer.values("t") == [b"before", b"after"], "what was refused has no effect later"
+    told = [(line["event"], line["log_level"]) for line in logs if line["log_level"] in {"warning", "error"}]
+    assert told == [("store.failing", "warning"), ("store.works_again", "warning")]
+    assert "The disk is full." in str([line for line in logs if line["event"] == "store.failing"])
+
+
+@SIZES
+async def test_refused_batches_of_an_idempotent_producer_are_sent_again_in_order(autojump_clock, start, store, size):
+    house = await start()
+    peer = house.connect()
+    await peer.create("t")
+    producer = (await peer.ask(InitProducerIdRequest(transactional_id=None))).producer_id
+    batches = [
+        batch(b"%d" % n + bytes(size), producer_id=producer, producer_epoch=0, base_sequence=n) for n in range(4)
+    ]
+    store.refusal = StorageUnavailable("The disk is full.", certain=True)
+    for data in batches:
+        await peer.send(produce_request("t", data))
+    for _ in batches:
+        assert code((await peer.receive()).responses[0].partition_responses[0]) == "KAFKA_STORAGE_ERROR"
+    store.refusal = None
+    for n, data in enumerate(batches):
+        assert (await peer.produce("t", data)).base_offset == n
+
+
+async def test_the_end_of_a_failure_is_noticed_without_a_client(autojump_clock, start, store):
+    house = await start()
+    peer = house.connect()
+    await peer.create("t")
+    store.refusal = StorageUnavailable("The disk is full.", certain=True)
+    await peer.produce("t", batch(b"x"))
+    assert house.broker._counts.store.writes.since_ms
+    store.refusal = None
+    await trio.sleep(5)
+    assert not house.broker._counts.store.writes.since_ms
 
 
 @SIZES

@@ -99,7 +99,7 @@ def _check(error: HigginsError, name: str, operation: str) -> None:
         if answer.manner == "answer" and answer.status >= 400:
             assert str(answer.status) in text
         if error.certain:
-            assert operation == "create" and 400 <= answer.status < 504
+            assert operation in {"create", "put"} and 400 <= answer.status < 504
 
 
 @pytest.mark.parametrize(

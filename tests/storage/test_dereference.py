@@ -5,7 +5,7 @@ import pytest
 import trio
 import trio.testing
 
-from higgins.model.errors import ObjectMissing, StorageUnavailable
+from higgins.model.errors import Corrupt, ObjectMissing, StorageUnavailable
 from higgins.model.pointer import ObjectId, Pointer, data_object, inline_payload, object_key
 from higgins.storage.cache import Blob, Cache
 from higgins.storage.dereference import WHOLE_OBJECT_BYTES_MAX, Dereferencer
@@ -13,6 +13,7 @@ from tests.storage.fakes import TRAITS, FakeStore
 
 OBJECT = data_object(1, 1)
 BYTES = bytes(range(200))
+DAMAGED = b"\xff"
 LOCAL_TRAITS = msgspec.structs.replace(TRAITS, is_remote=False)
 
 
@@ -21,12 +22,21 @@ class World:
         self.store = FakeStore(TRAITS if is_remote else LOCAL_TRAITS, {object_key(OBJECT): BYTES})
         self.inline_reads = 0
         self.gate = trio.Event()
-        self.dereferencer = Dereferencer(self.store, Cache(1 << 20), self._read_inline)
+        self.dereferencer = Dereferencer(self.store, Cache(1 << 20), self._read_inline, self)
 
     async def _read_inline(self, object_id: ObjectId) -> Blob:
         self.inline_reads += 1
         await trio.lowlevel.checkpoint()
         return Blob([b"inline payload"])
+
+    # The verifier: a part is damaged if it contains DAMAGED.
+
+    async def check_batches(self, object_id: ObjectId, view: memoryview, position: int) -> None:
+        if DAMAGED in bytes(view):
+            raise Corrupt(f"damaged after {position}")
+
+    async def is_sound(self, object_id: ObjectId, view: memoryview) -> bool:
+        return DAMAGED not in bytes(view)
 
     async def wait_at_gate(self, key: str) -> None:
         await self.gate.wait()
@@ -140,3 +150,49 @@ async def test_a_missing_object_raises_object_missing() -> None:
     world = World()
     with pytest.raises(ObjectMissing):
         await world.dereferencer.fetch(Pointer(data_object(1, 2), 0, 5), 5)
+
+
+async def test_damaged_bytes_of_a_remote_store_are_read_once_more() -> None:
+    world = World()
+    damaged = BYTES[:10] + DAMAGED + BYTES[11:]
+    world.store.objects[object_key(OBJECT)] = damaged
+
+    async def mend(key: str) -> None:
+        if world.store.count("get_range") == 2:
+            world.store.objects[object_key(OBJECT)] = BYTES
+
+    world.store.before_read = mend
+    results: list[bytes] = []
+    await world.read(5, 10, results)
+    assert results == [BYTES[5:15]] and world.store.count("get_range") == 2
+
+
+async def test_of_a_damaged_object_the_other_parts_are_served_and_nothing_is_cached() -> None:
+    world = World()
+    world.store.objects[object_key(OBJECT)] = BYTES[:10] + DAMAGED + BYTES[11:]
+    results: list[bytes] = []
+    with pytest.raises(Corrupt):
+        await world.read(5, 10, results)
+    await world.read(20, 10, results)
+    assert results == [BYTES[20:30]]
+    assert world.dereferencer.fetch_nowait(Pointer(OBJECT, 20, 10)) is None
+    world.store.objects[object_key(OBJECT)] = BYTES  # restored from a copy
+    await world.read(5, 10, results)
+    assert results[-1] == BYTES[5:15]
+
+
+async def test_a_damaged_range_of_a_local_store_is_refused_and_other_ranges_are_not() -> None:
+    world = World(is_remote=False)
+    world.store.objects[object_key(OBJECT)] = BYTES[:10] + DAMAGED + BYTES[11:]
+    results: list[bytes] = []
+    with pytest.raises(Corrupt):
+        await world.read(5, 10, results)
+    await world.read(20, 10, results)
+    assert results == [BYTES[20:30]]
+
+
+async def test_state_of_operators_has_no_checksum_and_is_not_checked() -> None:
+    world = World(is_remote=False)
+    world.store.objects[object_key(OBJECT)] = BYTES[:10] + DAMAGED + BYTES[11:]
+    views = await world.dereferencer.fetch(Pointer(OBJECT, 5, 10), len(BYTES), batches=False)
+    assert len(b"".join(views)) == 10
