@@ -48,6 +48,9 @@ ERA = 1
 REFUSAL_PATIENCE_S = 2.0
 """While a store refuses every create of a commit for this long, its proposals fail; see `_create`."""
 
+REFUSED_PAUSE_MAX_S = 0.1
+"""Longest pause between two commits while the store refuses every one."""
+
 CHASE_AHEAD = 4
 """Commits read side by side after a lost race: the winner may have won again before we learned that we lost."""
 
@@ -332,10 +335,15 @@ class Committer:
                     log.debug("commit.create_failed", number=commit.head.number, why=str(error))
                     now = self._runtime.monotonic()
                     self._refused_since_s = self._refused_since_s or now
-                    await backoff.wait()
-                    if refused_only and now - self._refused_since_s >= REFUSAL_PATIENCE_S:
-                        assert isinstance(error, StorageUnavailable)
-                        raise error
+                    pause_s = backoff.next_s()
+                    if refused_only and isinstance(error, StorageUnavailable):
+                        left_s = self._refused_since_s + REFUSAL_PATIENCE_S - now
+                        if left_s <= 0:
+                            # The pause keeps clients that try again at once from making as many requests.
+                            await trio.sleep(min(pause_s, REFUSED_PAUSE_MAX_S))
+                            raise error
+                        pause_s = min(pause_s, left_s)
+                    await trio.sleep(pause_s)
                     continue
                 self._refused_since_s = None
                 await self._tip.fold(winner)
