@@ -13,7 +13,7 @@ from urllib.parse import unquote, urlsplit
 import msgspec
 
 from higgins.cli.doctor.finding import Finding
-from higgins.model.errors import HigginsError, ObjectMissing, Unfit
+from higgins.model.errors import HigginsError, Unfit
 from higgins.runtime import Runtime
 from higgins.storage.open import store_from
 from higgins.storage.probe import probe
