@@ -94,8 +94,12 @@ def error_of(error: BaseException, operation: Operation, key: str, bucket: Bucke
     what = {"get": "read", "list": "listed", "delete": "deleted"}.get(operation, "written")
     advice, needs_change = _advice(answer, bucket)
     shown = answer.shown.rstrip(".") or type(error).__name__
+    # What a setting has to correct concerns every object, so the one that was asked for is left out.
+    subject = f"The {bucket.noun} {bucket.name} cannot be used" if needs_change else (
+        f"{key} could not be {what} in {bucket.noun} {bucket.name}"
+    )
     return StorageUnavailable(
-        f"{key} could not be {what} in {bucket.noun} {bucket.name}: {shown}.{advice}",
+        f"{subject}: {shown}.{advice}",
         answered=bool(answer.status),
         # A create is one request. Of a put, only the last attempt is known; but to repeat it changes nothing.
         certain=operation in {"create", "put"} and _is_refusal(answer, str(error)),

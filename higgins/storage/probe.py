@@ -82,7 +82,7 @@ async def probe(store: Store, token: str, *, patience_s: float = PATIENCE_S) -> 
                         nursery.cancel_scope.cancel()
                         return str(error)
                     if error.needs_change and n + 1 >= ATTEMPTS:
-                        raise Unfit(f"The store cannot be used: {error}")
+                        raise Unfit(str(error))
                     if error.answered:
                         deadline.deadline = begun_s + patience_s
                     await trio.sleep(PAUSES_S[min(n, len(PAUSES_S) - 1)])

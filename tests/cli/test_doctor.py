@@ -149,7 +149,7 @@ async def test_a_store_that_cannot_be_is_told(tmp_path: Path, monkeypatch: pytes
 
 async def test_a_bucket_that_does_not_exist_is_told_with_the_fix() -> None:
     with moto_server() as endpoint:
-        there = settings_for(endpoint, "doctor")
+        there = settings_for("s3", endpoint, "doctor")
         assert (await check_store(Runtime(), there)).standing == "ok"
         missing = msgspec.structs.replace(there, url="s3://no-such-bucket/prefix")
         found = await check_store(Runtime(), missing)
