@@ -34,7 +34,7 @@ from higgins.ledger.state.identities import Identity, Part, Resolved
 from higgins.ledger.state.state import FACTS_PER_SLICE, Draft
 from higgins.ledger.tip import Tip
 from higgins.ledger.turns import Turns
-from higgins.model.errors import Fenced, HigginsError, ObjectExists, ObjectMissing, Refused, StorageUnavailable
+from higgins.model.errors import Corrupt, Fenced, HigginsError, ObjectExists, ObjectMissing, Refused, StorageUnavailable
 from higgins.model.pointer import Buffer
 from higgins.runtime import Backoff, Runtime
 from higgins.storage.store import Store
@@ -367,6 +367,7 @@ class Committer:
         All are read side by side: a loser must not be slower than the winner, who only creates.
         """
         winner: Commit | None = None
+        damage: Corrupt | None = None
         following: list[memoryview] = []
         at_tip = False
         started = self._runtime.monotonic()
@@ -379,13 +380,18 @@ class Committer:
                 return
 
         async def read_winner() -> None:
-            nonlocal winner
-            winner = await self._read_back(commit)
+            nonlocal winner, damage
+            try:
+                winner = await self._read_back(commit)
+            except Corrupt as error:  # a nursery would raise it as a group, which no caller expects
+                damage = error
 
         with trio.CancelScope(shield=True):
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(read_following)
                 nursery.start_soon(read_winner)
+        if damage is not None:
+            raise damage
         if winner is not None and at_tip:
             self._tip.note_seen(started)
         return winner, following, at_tip
