@@ -4,12 +4,22 @@ A codec is generated when it is first needed, once for each API, version and dir
 code. That takes about a millisecond, and a broker that starts generates none.
 """
 
+from collections.abc import Generator
 from struct import Struct
 
 import msgspec
 
 from higgins_protocol.apis import API_VERSIONS, APIS, PRIVATE, Api, api_versions_entries
-from higgins_protocol.compiler import Decode, Encode, compile_decoder, compile_encoder
+from higgins_protocol.compiler import (
+    Decode,
+    DecodeInSteps,
+    Encode,
+    EncodeInSteps,
+    compile_decoder,
+    compile_decoder_in_steps,
+    compile_encoder,
+    compile_encoder_in_steps,
+)
 from higgins_protocol.compiler.decoder import skip_tags
 from higgins_protocol.constructs import MessageStruct
 from higgins_protocol.errors import DecodeError, EncodeError, UnsupportedApi, UnsupportedVersion
@@ -25,12 +35,16 @@ __all__ = [
     "api_versions_entries",
     "decode_header",
     "decode_request",
+    "decode_request_in_steps",
     "decode_response",
     "encode_request",
     "encode_response",
+    "encode_response_in_steps",
 ]
 
 FRAME_LENGTH_BYTES = 4
+FRAME_BYTES_MAX = 2**31 - 1
+"""What the length of a frame can say."""
 
 
 class RequestHeader(msgspec.Struct, frozen=True):
@@ -48,9 +62,11 @@ class _Route:
 
     __slots__ = (
         "_decode_request",
+        "_decode_request_in_steps",
         "_decode_response",
         "_encode_request",
         "_encode_response",
+        "_encode_response_in_steps",
         "api",
         "flexible",
         "version",
@@ -64,6 +80,8 @@ class _Route:
         self._encode_request: Encode | None = None
         self._decode_response: Decode | None = None
         self._encode_response: Encode | None = None
+        self._decode_request_in_steps: DecodeInSteps | None = None
+        self._encode_response_in_steps: EncodeInSteps | None = None
 
     @property
     def has_tagged_response_header(self) -> bool:
@@ -92,6 +110,16 @@ class _Route:
         if self._encode_response is None:
             self._encode_response = compile_encoder(self._grammar(self.api.response))
         return self._encode_response
+
+    def decode_request_in_steps(self) -> DecodeInSteps:
+        if self._decode_request_in_steps is None:
+            self._decode_request_in_steps = compile_decoder_in_steps(self._grammar(self.api.request), bounded=True)
+        return self._decode_request_in_steps
+
+    def encode_response_in_steps(self) -> EncodeInSteps:
+        if self._encode_response_in_steps is None:
+            self._encode_response_in_steps = compile_encoder_in_steps(self._grammar(self.api.response))
+        return self._encode_response_in_steps
 
 
 _ROUTES = {
@@ -145,6 +173,13 @@ def decode_request(header: RequestHeader, frame: memoryview) -> Message:
     return message
 
 
+def decode_request_in_steps(header: RequestHeader, frame: memoryview) -> Generator[None, None, Message]:
+    """The same as a generator that returns the body, for large requests. Each step takes about a millisecond."""
+    route = _ROUTES[header.api_key, header.api_version]
+    message, _ = yield from route.decode_request_in_steps()(frame, header.position, len(frame))
+    return message
+
+
 def encode_response(api_key: int, version: int, correlation_id: int, response: Message) -> list[Buffer]:
     """The whole frame with its length, in pieces for `sendmsg`. Record bytes are pieces of their own and not copied.
 
@@ -154,6 +189,20 @@ def encode_response(api_key: int, version: int, correlation_id: int, response: M
     assert type(response) is route.api.response, f"{response!r:.200} is not a {route.api.response.__name__}"
     out = bytearray(9 if route.has_tagged_response_header else 8)
     return _finish(route.encode_response()(response, out), correlation_id)
+
+
+def encode_response_in_steps(
+    api_key: int, version: int, correlation_id: int, response: Message
+) -> Generator[int, None, list[Buffer]]:
+    """The same as a generator that returns the frame, for large responses. Each step takes about a millisecond.
+
+    It yields how many bytes the step has written, records aside, so that the caller can give up one that grows too
+    large. Raises: EncodeError.
+    """
+    route = _ROUTES[api_key, version]
+    assert type(response) is route.api.response, f"{response!r:.200} is not a {route.api.response.__name__}"
+    out = bytearray(9 if route.has_tagged_response_header else 8)
+    return _finish((yield from route.encode_response_in_steps()(response, out)), correlation_id)
 
 
 def encode_request(
@@ -174,7 +223,10 @@ def encode_request(
     if route.flexible:
         out.append(0)
     pieces = route.encode_request()(request, out)
-    _LENGTH.pack_into(out, 0, _body_bytes(pieces))
+    length = _body_bytes(pieces)
+    if length > FRAME_BYTES_MAX:
+        raise EncodeError(f"a frame of {length} bytes, at most {FRAME_BYTES_MAX}", field="frame")
+    _LENGTH.pack_into(out, 0, length)
     return pieces
 
 
@@ -193,7 +245,10 @@ def decode_response(api_key: int, version: int, frame: memoryview) -> tuple[int,
 
 def _finish(pieces: list[Buffer], correlation_id: int) -> list[Buffer]:
     head = pieces[0]
-    _LENGTH_AND_CORRELATION.pack_into(head, 0, _body_bytes(pieces), correlation_id)
+    length = _body_bytes(pieces)
+    if length > FRAME_BYTES_MAX:
+        raise EncodeError(f"a frame of {length} bytes, at most {FRAME_BYTES_MAX}", field="frame")
+    _LENGTH_AND_CORRELATION.pack_into(head, 0, length, correlation_id)
     return pieces
 
 

@@ -1,10 +1,21 @@
 """Every message of every served version in both directions, with its grammar, its codec and the reference."""
 
+from collections.abc import Generator
 from functools import cache
+from typing import TypeVar
 
 import msgspec
 
-from higgins_protocol.compiler import Decode, Encode, compile_decoder, compile_encoder
+from higgins_protocol.compiler import (
+    Decode,
+    DecodeInSteps,
+    Encode,
+    EncodeInSteps,
+    compile_decoder,
+    compile_decoder_in_steps,
+    compile_encoder,
+    compile_encoder_in_steps,
+)
 from higgins_protocol.constructs import MessageStruct
 from higgins_protocol.errors import DecodeError
 from higgins_protocol.grammar import message_grammar
@@ -49,14 +60,50 @@ def encoder(lane: Lane) -> Encode:
     return compile_encoder(grammar(lane))
 
 
+@cache
+def decoder_in_steps(lane: Lane) -> DecodeInSteps:
+    return compile_decoder_in_steps(grammar(lane), bounded=lane.bounded, step_elements=1)
+
+
+@cache
+def encoder_in_steps(lane: Lane) -> EncodeInSteps:
+    return compile_encoder_in_steps(grammar(lane), step_elements=1)
+
+
+T = TypeVar("T")
+
+
+def finished(steps: Generator[object, None, T]) -> T:
+    """What a generator returns."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            result: T = end.value
+            return result
+
+
 def encode(lane: Lane, message: Message) -> bytes:
-    """The body as the generated codec writes it, pieces joined."""
-    return b"".join(encoder(lane)(message, bytearray()))
+    """The body as the generated codecs write it, at once and in the smallest steps; pieces joined."""
+    body = b"".join(encoder(lane)(message, bytearray()))
+    assert b"".join(finished(encoder_in_steps(lane)(message, bytearray()))) == body
+    return body
 
 
 def decode(lane: Lane, body: bytes) -> Message:
-    """The body as the generated codec reads it, which has to fill the bytes."""
-    message, position = decoder(lane)(memoryview(body), 0, len(body))
+    """The body as the generated codecs read it, at once and in the smallest steps; it has to fill the bytes."""
+    try:
+        message, position = decoder(lane)(memoryview(body), 0, len(body))
+    except DecodeError as refusal:
+        try:
+            finished(decoder_in_steps(lane)(memoryview(body), 0, len(body)))
+        except DecodeError as again:
+            assert (again.what, again.field, again.position) == (refusal.what, refusal.field, refusal.position)
+            raise
+        raise AssertionError("refused at once, and not in steps") from refusal
+    stepped, end = finished(decoder_in_steps(lane)(memoryview(body), 0, len(body)))
+    # NaN is unequal to itself, and a view has no representation of its content.
+    assert end == position and (stepped == message or repr(stepped) == repr(message))
     if position != len(body):
         raise DecodeError("bytes left over", position=position)
     return message

@@ -3,18 +3,25 @@
 import os
 import random
 import tracemalloc
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Iterator
+from typing import Any, TypeVar
 
 import pytest
 
 from higgins_protocol import apis, registry
-from higgins_protocol.errors import DecodeError, ProtocolError
+from higgins_protocol.api import Api
+from higgins_protocol.compiler import compile_decoder_in_steps, compile_encoder, compile_encoder_in_steps
+from higgins_protocol.errors import DecodeError, EncodeError, ProtocolError
+from higgins_protocol.grammar import message_grammar
+from higgins_protocol.messages.fetch import FetchableTopicResponse, FetchResponse, PartitionData
 from higgins_protocol.messages.metadata import MetadataRequest, MetadataRequestTopic
 from higgins_protocol.messages.offset_fetch import OffsetFetchRequest, OffsetFetchRequestTopic
 from higgins_protocol.messages.sync_group import SyncGroupRequest, SyncGroupRequestAssignment
-from higgins_protocol.primitives import ELEMENTS_MAX, PARTITIONS_MAX
+from higgins_protocol.primitives import ELEMENTS_MAX, PARTITIONS_MAX, Kind
 from higgins_protocol.registry import APIS
-from higgins_protocol.schema import Message
+from higgins_protocol.schema import ArrayOf, Message, fields_of
+
+T = TypeVar("T")
 
 FUZZ_INPUTS = int(os.environ.get("HIGGINS_FUZZ_INPUTS", "6000"))
 
@@ -152,3 +159,64 @@ def test_a_request_has_a_bounded_number_of_elements(
 
     assert decode(frame(most)) == make(most)
     assert f"more than {most}" in refuse(frame(most + 1))
+
+
+# ---- steps -----------------------------------------------------------------------------------------------------------
+
+
+def filled(message: type[Message], version: int, count: int) -> Message:
+    """`count` elements in every array of the message, and one in each array of these."""
+    values: dict[str, Any] = {}
+    for field in fields_of(message):
+        if not field.is_in(version):
+            continue
+        if isinstance(field.shape, ArrayOf):
+            element = field.shape.element
+            values[field.name] = [
+                filled(element, version, 1) if not isinstance(element, Kind) else sample(element)
+            ] * count
+        elif not isinstance(field.shape, Kind) and not field.can_be_none:
+            values[field.name] = filled(field.shape, version, 1)
+    return message(**values)
+
+
+def sample(kind: Kind) -> Any:
+    return {Kind.STRING: "n", Kind.BYTES: b"b", Kind.RECORDS: b"r", Kind.UUID: bytes(16), Kind.BOOL: True}.get(kind, 1)
+
+
+@pytest.mark.parametrize("api", registry.APIS.values(), ids=lambda api: api.name)
+def test_a_long_message_is_coded_in_steps_of_a_bounded_number_of_elements(api: Api) -> None:
+    """An array of numbers is one element: it is read and written by one call."""
+    version = api.versions[1]
+    for message in (api.request, api.response):
+        flexible = version >= api.flexible_from
+        grammar = message_grammar(message, version, flexible=flexible)
+        value = filled(message, version, 2_000)
+        encoding = compile_encoder_in_steps(grammar)(value, bytearray())
+        written = list(steps_of(encoding))
+        body = b"".join(compile_encoder(grammar)(value, bytearray()))
+        arrays = [
+            field
+            for field in fields_of(message)
+            if field.is_in(version)
+            and isinstance(field.shape, ArrayOf)
+            and not field.is_tagged
+            and (not isinstance(field.shape.element, Kind) or field.shape.element in (Kind.STRING, Kind.BYTES))
+        ]
+        assert len(written) >= 2_000 * len(arrays) // 512
+        assert all(size <= (64 << 10) + 5_000 for size in written)
+        decoding = compile_decoder_in_steps(grammar, bounded=False)(memoryview(body), 0, len(body))
+        assert len(list(steps_of(decoding))) >= 2_000 * len(arrays) // 512
+
+
+def steps_of(generator: Generator[T, None, object]) -> Iterator[T]:
+    yield from generator
+
+
+def test_no_frame_is_longer_than_its_length_can_say() -> None:
+    rows = [PartitionData(index, 0, 0, 0, 0, records=[bytes(1 << 20)] * 1_024) for index in range(2)]
+    response = FetchResponse(responses=[FetchableTopicResponse("t", rows)])
+    with pytest.raises(EncodeError, match="a frame of"):
+        registry.encode_response(apis.FETCH, 4, 1, response)
+    with pytest.raises(EncodeError, match="a frame of"):
+        list(registry.encode_response_in_steps(apis.FETCH, 4, 1, response))

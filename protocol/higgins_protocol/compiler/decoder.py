@@ -6,9 +6,10 @@ against the budget of the request. A read beyond the end of the frame raises str
 nothing to check for; it becomes a DecodeError that names the field, looked up from the generated line that failed.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from struct import Struct, calcsize, unpack_from
 from struct import error as StructError
+from typing import Any
 
 import construct
 
@@ -34,9 +35,25 @@ Decode = Callable[[memoryview, int, int], tuple[Message, int]]
 """(frame, where the body begins, where the frame ends) -> (message, where the body ended)"""
 
 
+DecodeInSteps = Callable[[memoryview, int, int], Generator[None, None, tuple[Message, int]]]
+"""The same as a generator, which pauses after at most STEP_ELEMENTS elements of arrays or about STEP_BYTES bytes."""
+
+STEP_ELEMENTS = 512
+STEP_BYTES = 256 << 10
+
+
 def compile_decoder(grammar: MessageStruct, *, bounded: bool) -> Decode:
     """The decoder of this grammar; `bounded` applies the limits of a request to its arrays."""
-    return _Decoder(grammar, bounded=bounded).compile()
+    decode: Decode = _Decoder(grammar, bounded=bounded).compile()
+    return decode
+
+
+def compile_decoder_in_steps(
+    grammar: MessageStruct, *, bounded: bool, step_elements: int = STEP_ELEMENTS
+) -> DecodeInSteps:
+    """The same, as a generator: for messages that take longer to decode than the caller may run at a time."""
+    decode: DecodeInSteps = _Decoder(grammar, bounded=bounded, step_elements=step_elements).compile()
+    return decode
 
 
 def skip_tags(buf: memoryview, pos: int, end: int, count: int) -> int:
@@ -116,27 +133,32 @@ _HELPERS: dict[str, object] = {
 class _Decoder:
     """Walks a grammar and writes a decoder. Fixed-size fields are collected until another kind of field follows."""
 
-    def __init__(self, grammar: MessageStruct, *, bounded: bool) -> None:
+    def __init__(self, grammar: MessageStruct, *, bounded: bool, step_elements: int = 0) -> None:
+        """`step_elements`: the elements of a step; 0 for a decoder without pauses."""
         self._grammar = grammar
         self._bounded = bounded
+        self._step_elements = step_elements
         self._pending: list[tuple[str, str]] = []
         self._pending_label = ""
         self._source = Source("def decode(buf, pos, end):")
         self._source.names.update(_HELPERS)
 
-    def compile(self) -> Decode:
+    def compile(self) -> Any:
         source = self._source
         source.names["LABELS"] = source.labels
         if self._bounded:
             source.line("elements = partitions = 0")
+        if self._step_elements:
+            source.line(f"step, mark = {self._step_elements}, pos + {STEP_BYTES}")
+            with source.block("if False:"):
+                source.line("yield")
         with source.block("try:"):
             self._struct("message", self._grammar)
             source.line("return message, pos")
         title = self._grammar.title
         with source.block("except (StructError, IndexError, UnicodeDecodeError, DecodeError) as error:"):
             source.line(f"raise explain(error, LABELS, {title!r}, pos, end) from error")
-        decode: Decode = source.compile("decode", f"decode {title}")
-        return decode
+        return source.compile("decode", f"decode {title}")
 
     def _struct(self, target: str, struct: MessageStruct) -> None:
         values: dict[str, str] = {}
@@ -270,6 +292,11 @@ class _Decoder:
             self._value(item, element)
             self._flush()
             source.line(f"{target}.append({item})")
+            if self._step_elements:
+                source.line("step -= 1")
+                with source.block("if step <= 0 or pos >= mark:"):
+                    source.line("yield")
+                    source.line(f"step, mark = {self._step_elements}, pos + {STEP_BYTES}")
 
     def _tagged_fields(self, layout: TaggedFields) -> dict[str, str]:
         """Write the reading of a tag buffer. Returns the local names of its values, by field."""

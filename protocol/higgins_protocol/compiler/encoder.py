@@ -5,9 +5,10 @@ them. A value that this version has no field for is an EncodeError, unless it eq
 ignorable.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from struct import error as StructError
 from struct import pack
+from typing import Any
 
 import construct
 
@@ -34,9 +35,24 @@ Encode = Callable[[Message, bytearray], list[Buffer]]
 """(message, the beginning of the frame) -> the pieces of the frame; the first one is the bytearray passed in"""
 
 
+EncodeInSteps = Callable[[Message, bytearray], Generator[int, None, list[Buffer]]]
+"""The same as a generator, which pauses after at most STEP_ELEMENTS elements of arrays or about STEP_BYTES bytes. It
+yields how many bytes the step has written, records aside."""
+
+STEP_ELEMENTS = 512
+STEP_BYTES = 64 << 10
+
+
 def compile_encoder(grammar: MessageStruct) -> Encode:
     """The encoder of this grammar."""
-    return _Encoder(grammar).compile()
+    encode: Encode = _Encoder(grammar).compile()
+    return encode
+
+
+def compile_encoder_in_steps(grammar: MessageStruct, *, step_elements: int = STEP_ELEMENTS) -> EncodeInSteps:
+    """The same, as a generator: for messages that take longer to encode than the caller may run at a time."""
+    encode: EncodeInSteps = _Encoder(grammar, step_elements=step_elements).compile()
+    return encode
 
 
 def record_pieces(records: Buffer | Sequence[Buffer]) -> Sequence[Buffer]:
@@ -86,16 +102,24 @@ _HELPERS: dict[str, object] = {
 class _Encoder:
     """Walks a grammar and writes an encoder. Fixed-size fields are collected until another kind of field follows."""
 
-    def __init__(self, grammar: MessageStruct) -> None:
+    def __init__(self, grammar: MessageStruct, *, step_elements: int = 0) -> None:
+        """`step_elements`: the elements of a step; 0 for an encoder without pauses."""
         self._grammar = grammar
+        self._step_elements = step_elements
+        self._in_tag = False
+        """Whether a tagged value is being written, into a buffer that must stay one."""
         self._pending: list[tuple[str, str]] = []
         self._source = Source("def encode(message, out):")
         self._source.names.update(_HELPERS)
 
-    def compile(self) -> Encode:
+    def compile(self) -> Any:
         source = self._source
         source.names["LABELS"] = source.labels
         source.line("pieces = [out]")
+        if self._step_elements:
+            source.line(f"step = {self._step_elements}")
+            with source.block("if False:"):
+                source.line("yield")
         with source.block("try:"):
             self._struct("message", self._grammar)
             self._flush()
@@ -104,8 +128,7 @@ class _Encoder:
         errors = "StructError, AttributeError, TypeError, UnicodeEncodeError, EncodeError"
         with source.block(f"except ({errors}) as error:"):
             source.line(f"raise explain(error, LABELS, {title!r}) from error")
-        encode: Encode = source.compile("encode", f"encode {title}")
-        return encode
+        return source.compile("encode", f"encode {title}")
 
     def _struct(self, value: str, struct: MessageStruct) -> None:
         members = members_of(struct)
@@ -240,6 +263,19 @@ class _Encoder:
         with source.block(f"for {item} in {data}:"):
             self._value(item, layout.element)
             self._flush()
+            if self._step_elements and not self._in_tag:
+                self._end_step()
+
+    def _end_step(self) -> None:
+        """Pause after a step, and go on in another buffer: one that grows to megabytes is copied again and again."""
+        source = self._source
+        source.line("step -= 1")
+        with source.block(f"if step <= 0 or len(out) >= {STEP_BYTES}:"):
+            source.line("yield len(out)")
+            source.line(f"step = {self._step_elements}")
+            with source.block("if out:"):
+                source.line("out = bytearray()")
+                source.line("pieces.append(out)")
 
     def _tagged_fields(self, value: str, layout: TaggedFields) -> None:
         source = self._source
@@ -265,8 +301,10 @@ class _Encoder:
         outside = source.fresh("outside")
         source.line(f"{outside} = out")
         source.line("out = bytearray()")
+        self._in_tag = True
         self._value(value, layout.subcon)
         self._flush()
+        self._in_tag = False
         size = f"write_unsigned({layout.tag}) + write_unsigned(len(out))"
         source.line(f"{outside} += {size}")
         source.line(f"{outside} += out")
