@@ -32,10 +32,12 @@ from higgins.log.writer import Writer
 from higgins.model.errors import HigginsError, StorageUnavailable, Unfit
 from higgins.operators.engine import Engine
 from higgins.runtime import Runtime
-from higgins.server.connection import Connection, Exchange, Unsent
+from higgins.server.connection import Connection, Exchange
 from higgins.server.listener import Server, open_socket
 from higgins.server.settings import Listener
 from higgins.server.transport import StreamTransport, Transport
+from higgins.server.turns import Turns
+from higgins.server.unsent import Unsent
 from higgins.settings import Settings
 from higgins.storage.cache import Cache
 from higgins.storage.directory import DirectoryStore
@@ -198,6 +200,7 @@ class Broker:
                 await services.start(parts.node.groups.run)
                 await services.start(parts.operators.run)
                 services.start_soon(self._expire_deadlines, parts.node)
+                await services.start(server.turns.run)
                 async with trio.open_nursery() as clients:
                     self._clients = clients
                     async with trio.open_nursery() as doors:
@@ -224,7 +227,8 @@ class Broker:
         """Build the components of the node over its store and ledger; nothing runs yet."""
         settings, runtime = self._settings, self._runtime
         cache = Cache(settings.store.cache_bytes_max)
-        unsent = Unsent()
+        unsent = Unsent(settings.broker.unsent_bytes_max)
+        turns = Turns(runtime.stopwatch)
         writer = Writer(runtime, store, ledger, cache, settings.log, gathering=unsent.corked)
         reader = Reader(runtime, store, ledger, cache)
         watch = Watch(ledger)
@@ -236,6 +240,7 @@ class Broker:
             self._dispatch,
             settings.server,
             unsent=unsent,
+            turns=turns,
             counts=self._counts.connections,
             hold=lambda: writer.room() if writer.is_full else None,
         )

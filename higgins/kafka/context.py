@@ -22,9 +22,11 @@ from higgins.log.writer import Writer
 from higgins.model.errors import Fenced, HigginsError, Refused, StorageUnavailable
 from higgins.model.future import Future
 from higgins.runtime import Runtime
-from higgins.server.connection import Connection, Unsent
+from higgins.server.connection import Connection
 from higgins.server.order import Access
 from higgins.server.session import ConnectionSession
+from higgins.server.turns import Pace
+from higgins.server.unsent import Unsent
 from higgins.telemetry.metrics import Counts
 from higgins_protocol.apis import Api
 from higgins_protocol.errors import ErrorCode
@@ -138,6 +140,10 @@ class Call(msgspec.Struct, frozen=True):
         result: Future[R] = Future()
         self.connection.spawn(_run, self, result, function, args)
         return result
+
+    def pace(self) -> Pace:
+        """The pace of long work for this request: `rest` between steps of at most a millisecond."""
+        return Pace(self.connection.turns, self.connection.account)
 
     def hold_next(self, until: Future[None]) -> None:
         """Look at no further request of this connection before `until` is done.

@@ -1,6 +1,6 @@
 """Counts the error codes that a response carries, at any depth, for the metrics. Independent of the version."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Generator, Iterable
 from functools import cache
 from typing import Any, TypeAlias
 
@@ -12,6 +12,7 @@ Visit: TypeAlias = Callable[[Iterable[Any], Count], None]
 """Visits messages of one type and counts the codes in them."""
 
 ERROR_CODE = "error_code"
+ROWS_PER_STEP = 16
 
 
 def count_errors(response: Message, count: Count) -> None:
@@ -19,6 +20,21 @@ def count_errors(response: Message, count: Count) -> None:
     visit = _visitor_of(type(response))
     if visit is not None:
         visit((response,), count)
+
+
+def count_errors_in_steps(response: Message, count: Count) -> Generator[None, None, None]:
+    """The same for a long response: a generator that pauses after each row of its arrays, or some of them."""
+    if getattr(response, ERROR_CODE, 0):
+        count(getattr(response, ERROR_CODE))
+    for field in fields_of(type(response)):
+        element = field.shape.element if isinstance(field.shape, ArrayOf) else None
+        visit = _visitor_of(element) if isinstance(element, type) and issubclass(element, Message) else None
+        if visit is None:
+            continue
+        rows = getattr(response, field.name) or ()
+        for start in range(0, len(rows), ROWS_PER_STEP):
+            visit(rows[start : start + ROWS_PER_STEP], count)
+            yield
 
 
 @cache

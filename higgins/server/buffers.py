@@ -12,6 +12,10 @@ import mmap
 import weakref
 from collections import deque
 
+HEAD_BYTES = 64 << 10
+SMALL_HEAD_BYTES = 4 << 10
+HEADS_LENT_MAX = 512
+HEADS_KEPT_MAX = 64
 SMALLEST_BYTES = 128 << 10
 LARGEST_BYTES = 16 << 20
 
@@ -47,6 +51,36 @@ class BufferPool:
             return
         self._idle_bytes += size
         self._idle.setdefault(size, deque()).append(memory)
+
+
+class Heads:
+    """The buffers into which requests are received first: borrowed while there is something to receive.
+
+    Ten thousand connections that wait, or whose requests wait, must not hold 640 MB. At most `HEADS_LENT_MAX` buffers
+    of `HEAD_BYTES` are lent at a time; then connections get small ones, and receive less at a time.
+    """
+
+    def __init__(self) -> None:
+        self._kept: list[bytearray] = []
+        self._lent = 0
+
+    def borrow(self) -> bytearray:
+        """A buffer that holds what was in it before. Give it back."""
+        if self._kept:
+            self._lent += 1
+            return self._kept.pop()
+        if self._lent >= HEADS_LENT_MAX:
+            return bytearray(SMALL_HEAD_BYTES)
+        self._lent += 1
+        return bytearray(HEAD_BYTES)
+
+    def give_back(self, head: bytearray) -> None:
+        """Return a buffer; nobody may use it any more."""
+        if len(head) < HEAD_BYTES:
+            return
+        self._lent -= 1
+        if len(self._kept) < HEADS_KEPT_MAX:
+            self._kept.append(head)
 
 
 def _size_class(length: int) -> int:

@@ -7,68 +7,37 @@ over.
 """
 
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeAlias, TypeVarTuple
 
-import structlog
 import trio
 
 from higgins.model.future import Future
 from higgins.model.pointer import Buffer
 from higgins.runtime import Runtime
-from higgins.server.buffers import BufferPool
+from higgins.server.arriving import Arrivals
+from higgins.server.buffers import HEAD_BYTES, BufferPool, Heads
 from higgins.server.busy_poll import BusyPolling, PollHistory
 from higgins.server.order import RequestOrder
 from higgins.server.session import ConnectionSession
 from higgins.server.settings import Listener, ServerSettings
 from higgins.server.transport import Transport
-
-log = structlog.get_logger("higgins.server")
+from higgins.server.turns import Account, Turns
+from higgins.server.unsent import Unsent
 
 Ts = TypeVarTuple("Ts")
 
-HEAD_BYTES = 64 << 10
-READS_BEFORE_YIELD = 16
-"""How many receives that did not have to wait are done before other tasks get a turn."""
+LENGTH_BYTES = 4
+KIND_END = 6
+"""Where the API key, which follows the length, ends."""
+REST_BYTES_MAX = 2 << 10
+"""How much of an incomplete request a connection keeps without counting it."""
+PRODUCE = 0
+"""The API whose requests carry records."""
 
 Dispatch: TypeAlias = Callable[["Connection", memoryview, "Exchange"], Awaitable[None] | None]
 """Handles one request frame and calls `Exchange.answer` once, now or later. What it returns is awaited before the next
 frame is looked at. Raises: CloseConnection."""
-
-
-class Unsent:
-    """Bytes of responses that clients have not received yet, over all connections of a node; and a cork on sending.
-
-    The cork serves the log writer: one commit completes many produce requests, and their responses to one connection
-    are cheaper to send in one system call than one by one.
-    """
-
-    __slots__ = ("_corks", "_held", "bytes")
-
-    def __init__(self) -> None:
-        self.bytes = 0
-        self._corks = 0
-        self._held: dict[Connection, None] = {}
-
-    @contextmanager
-    def corked(self) -> Iterator[None]:
-        """Hold responses back inside the block; at its end each connection sends all of its own together."""
-        self._corks += 1
-        try:
-            yield
-        finally:
-            self._corks -= 1
-            if not self._corks:
-                held, self._held = self._held, {}
-                for connection in held:
-                    connection.send_ready()
-
-    def holds(self, connection: "Connection") -> bool:
-        """Whether the cork is in, so that `connection` must not send now; it is sent for when the cork comes out."""
-        if self._corks:
-            self._held[connection] = None
-        return self._corks > 0
 
 
 class CloseConnection(Exception):
@@ -78,13 +47,21 @@ class CloseConnection(Exception):
 class Exchange:
     """One request of a connection, from its frame to its response."""
 
-    __slots__ = ("connection", "is_ready", "pieces", "request_bytes")
+    __slots__ = ("connection", "counted_bytes", "is_ready", "pieces", "request_bytes")
 
     def __init__(self, connection: "Connection", request_bytes: int) -> None:
         self.connection = connection
         self.request_bytes = request_bytes
         self.pieces: Sequence[Buffer] | None = None
         self.is_ready = False
+        self.counted_bytes = 0
+        """What is counted as unsent for a response that is not complete, or not at the head of the queue."""
+
+    def count(self, written: int) -> None:
+        """Count bytes of a response that is being built as unsent."""
+        if not self.connection.closed:
+            self.counted_bytes += written
+            self.connection.count_held(written)
 
     def answer(self, pieces: Sequence[Buffer] | None) -> None:
         """Give the whole response frame in pieces, or None for a request without a response. Call it once.
@@ -95,6 +72,9 @@ class Exchange:
         self.pieces = pieces
         self.is_ready = True
         self.connection.send_ready()
+        if self.pieces:
+            # An earlier request has no response yet, or the cork is in.
+            self.count(sum(len(piece) for piece in self.pieces) - self.counted_bytes)
 
 
 class Connection:
@@ -111,9 +91,16 @@ class Connection:
         settings: ServerSettings,
         unsent: Unsent,
         busy_polling: BusyPolling,
+        turns: Turns,
+        arrivals: Arrivals,
+        heads: Heads,
+        note: Callable[[str, str], None],
         hold: Callable[[], Awaitable[None] | None],
     ) -> None:
-        """`hold` is called after each request: None, or what to await first (the log has no room)."""
+        """`note` logs that the connection of a peer was closed, and why.
+
+        `hold` is called after each request: None, or what to await first (the log has no room).
+        """
         self._transport = transport
         self.session = ConnectionSession(listener, transport.peer_host)
         self.order = RequestOrder()
@@ -123,6 +110,11 @@ class Connection:
         self._settings = settings
         self._hold = hold
         self._node_unsent = unsent
+        self.turns = turns
+        self.account = Account()
+        self._arrivals = arrivals
+        self._heads = heads
+        self._note = note
         self._busy_polling = busy_polling
         self._poll_history = PollHistory()
         self._exchanges: deque[Exchange] = deque()
@@ -134,10 +126,13 @@ class Connection:
         """What must be done before the next request is looked at; see `hold_next`."""
         self._unsent: list[Buffer] = []
         self._unsent_bytes = 0
+        self._held_bytes = 0
+        """Of responses that are being built, or that wait for an earlier one."""
         self._sending = False
+        self.received_at = 0.0
+        """When the peer last received a part of a response that it does not receive at once."""
         self._progress = trio.Event()
         self._nursery: trio.Nursery | None = None
-        self._head = bytearray(4096)
         self.closed = False
         self.stopping = False
         now = runtime.monotonic()
@@ -163,7 +158,7 @@ class Connection:
         except* (trio.BrokenResourceError, trio.ClosedResourceError):
             pass
         except* CloseConnection as group:
-            log.info("connection.closed", peer=self.session.peer_host, why=str(group.exceptions[0]))
+            self._note(self.session.peer_host, str(group.exceptions[0]))
         finally:
             self.close()
 
@@ -172,9 +167,17 @@ class Connection:
         if not self.closed:
             self.closed = True
             self._keep_unsent([])
+            self._node_unsent.bytes -= self._held_bytes
+            self._held_bytes = 0
+            self._node_unsent.sending.pop(self, None)
             self._transport.close()
             if self._nursery is not None:
                 self._nursery.cancel_scope.cancel()
+
+    def give_way(self, why: str) -> None:
+        """Close immediately, because others need the memory that this connection holds."""
+        self._note(self.session.peer_host, why)
+        self.close()
 
     def stop(self) -> None:
         """Read no further request; close once every request has its response."""
@@ -182,60 +185,84 @@ class Connection:
         if not self._exchanges and not self._unsent:
             self.close()
 
+    def last_active(self, now: float) -> float:
+        """About when bytes last arrived or a response was last due."""
+        if self._is_active:
+            # The hot path only sets a flag: reading the clock for each request would cost more than the sweep does.
+            self._is_active = False
+            self.active_at = now
+        return self.active_at
+
     def overdue(self, now: float) -> str | None:
         """Why the connection should be closed now, or None."""
         settings = self._settings
-        if self._is_active:
-            # The hot path only sets a flag: reading the clock for each request would cost more than this sweep does.
-            self._is_active = False
-            self.active_at = now
+        active_at = self.last_active(now)
         if self.frame_deadline is not None and now > self.frame_deadline:
             return "a request took too long to arrive"
         if self.write_deadline is not None and now > self.write_deadline:
             return "responses were not received"
-        if not self._exchanges and not self._sending and (now - self.active_at) * 1000 > settings.connection_idle_ms:
+        if not self._exchanges and not self._sending and (now - active_at) * 1000 > settings.connection_idle_ms:
             return f"idle for {settings.connection_idle_ms // 1000} s"
         return None
 
     # ---- reading ------------------------------------------------------------------------------------------------
 
     async def _read_frames(self) -> None:
-        filled = start = 0
-        unawaited = 0
+        """Read and handle requests until the peer sends no more.
+
+        A connection that waits for bytes holds nothing but the beginning of the next request. It borrows a buffer when
+        there is something to receive, and large requests are received into memory of their own.
+        """
+        heads, turns = self._heads, self.turns
+        rest = b""
         while not self.stopping:
             if self.session.muted_until is not None:
                 await self._stay_muted()
-            if filled - start >= 4:
-                length = int.from_bytes(self._head[start : start + 4], "big", signed=True)
-                self._check_length(length)
-                end = start + 4 + length
-                if end <= filled:
-                    frame = memoryview(bytes(memoryview(self._head)[start + 4 : end]))
-                    start = end
+            if len(rest) >= KIND_END:
+                length = int.from_bytes(rest[:LENGTH_BYTES], "big", signed=True)
+                self._check_kind(length, rest)
+                if len(rest) > REST_BYTES_MAX or length + LENGTH_BYTES > HEAD_BYTES:
+                    frame = await self._large_frame(length, memoryview(rest)[LENGTH_BYTES:])
+                    rest = b""
                     await self._handle(frame)
                     continue
-                if length + 4 > HEAD_BYTES:
-                    frame = await self._large_frame(length, memoryview(self._head)[start + 4 : filled])
-                    filled = start = 0
-                    await self._handle(frame)
+            polls = self._should_poll()
+            if not polls:
+                await self._transport.wait_readable()
+            head = heads.borrow()
+            try:
+                head[: len(rest)] = rest
+                received = await self._receive(memoryview(head)[len(rest) :], polls=polls)
+                if received is None:
                     continue
-                if self.frame_deadline is None:
-                    self._set_frame_deadline(length)
-            if start:
-                self._head[: filled - start] = self._head[start:filled]
-                filled, start = filled - start, 0
-            if filled == len(self._head):
-                # A connection that sends little keeps a small buffer; ten thousand of them would hold 640 MB otherwise.
-                self._head.extend(bytes(HEAD_BYTES - filled))
-            received = await self._receive(memoryview(self._head)[filled:])
-            if not received:
-                return
-            filled += received
-            self._is_active = True
-            unawaited += 1
-            if unawaited >= READS_BEFORE_YIELD:
-                unawaited = 0
-                await trio.lowlevel.checkpoint()
+                if not received:
+                    return
+                self._is_active = True
+                rest = await self._handle_frames(head, len(rest) + received)
+            finally:
+                heads.give_back(head)
+            if turns.clock() > turns.ends_at:
+                await turns.wait(self.account)
+
+    async def _handle_frames(self, head: bytearray, filled: int) -> bytes:
+        """Handle the requests that are complete; the beginning of the next one."""
+        start = 0
+        while filled - start >= LENGTH_BYTES and not self.stopping:
+            length = int.from_bytes(head[start : start + LENGTH_BYTES], "big", signed=True)
+            self._check_length(length)
+            end = start + LENGTH_BYTES + length
+            if end > filled:
+                break
+            # A copy, because the buffer is used again, and a request is kept for as long as its batches are.
+            frame = memoryview(bytes(memoryview(head)[start + LENGTH_BYTES : end]))
+            start = end
+            if self.session.muted_until is not None:
+                await self._stay_muted()
+            await self._handle(frame)
+        rest = bytes(memoryview(head)[start:filled])
+        if rest and self.frame_deadline is None:
+            self._set_frame_deadline(len(rest))
+        return rest
 
     async def _stay_muted(self) -> None:
         # The rest of a frame cannot arrive while nothing is read; its time starts over afterwards.
@@ -246,15 +273,20 @@ class Connection:
             else:
                 await trio.sleep_until(until)
 
-    async def _receive(self, memory: memoryview) -> int:
+    def _should_poll(self) -> bool:
         polling = self._busy_polling
         if self._exchanges:
             self._transport.acknowledge()
-        elif polling.last_served is self and polling.limit_s and self._poll_history.should_poll():
+            return False
+        return polling.last_served is self and polling.limit_s > 0 and self._poll_history.should_poll()
+
+    async def _receive(self, memory: memoryview, *, polls: bool) -> int | None:
+        """How many bytes were received, 0 at the end; None when polling was in vain."""
+        polling = self._busy_polling
+        if polls:
             polled = self._transport.poll_into(memory, polling.limit_s, self._runtime.stopwatch)
             self._poll_history.record(polled is not None)
-            if polled is not None:
-                return polled
+            return polled
         received = await self._transport.receive_into(memory)
         polling.last_served = self
         return received
@@ -266,33 +298,61 @@ class Connection:
                 "(a client that speaks TLS or HTTP to this port looks like this)"
             )
 
+    def _check_kind(self, length: int, beginning: bytes) -> None:
+        api_key = int.from_bytes(beginning[LENGTH_BYTES:KIND_END], "big", signed=True)
+        if length > self._settings.other_frame_bytes_max and api_key != PRODUCE:
+            raise CloseConnection(
+                f"a request of {length} bytes without records was announced (API key {api_key}); "
+                f"at most {self._settings.other_frame_bytes_max} are allowed"
+            )
+
     def _set_frame_deadline(self, length: int) -> None:
-        allowance_s = self._settings.frame_patience_ms / 1000 + length / self._settings.frame_bytes_per_s_min
-        self.frame_deadline = self._runtime.monotonic() + allowance_s
+        self.frame_deadline = self._runtime.monotonic() + self._frame_allowance_s(length)
+
+    def _frame_allowance_s(self, length: int) -> float:
+        return self._settings.frame_patience_ms / 1000 + length / self._settings.frame_bytes_per_s_min
 
     async def _large_frame(self, length: int, beginning: memoryview) -> memoryview:
         """Receive into a buffer of the frame's own size; only the beginning, which is here already, is copied."""
-        self._set_frame_deadline(length)
-        frame = self._pool.lease(length)
-        filled = len(beginning)
-        frame[:filled] = beginning
-        beginning.release()
-        while filled < length:
-            received = await self._transport.receive_into(frame[filled:])
-            if not received:
-                raise trio.BrokenResourceError("the peer left in the middle of a frame")
-            filled += received
-        self._is_active = True
-        return frame
+        room = self._arrivals.room_for(length)
+        arrival = room.begin(self._give_way_in_frame)
+        try:
+            frame = self._pool.lease(length)
+            filled = len(beginning)
+            frame[:filled] = beginning
+            while filled < length:
+                # Time in which it may not receive does not count.
+                self.frame_deadline = None
+                ahead = await room.take(arrival, filled, length - filled)
+                self.frame_deadline = arrival.begun_at + self._frame_allowance_s(length)
+                received = await self._transport.receive_into(frame[filled : filled + ahead])
+                if not received:
+                    raise trio.BrokenResourceError("the peer left in the middle of a frame")
+                filled += received
+                arrival.received = filled
+                if self.turns.clock() > self.turns.ends_at:
+                    await self.turns.wait(self.account)
+            self._is_active = True
+            return frame
+        finally:
+            room.end(arrival)
+
+    def _give_way_in_frame(self) -> None:
+        self.give_way("a request arrived too slowly while others waited for room")
 
     async def _handle(self, frame: memoryview) -> None:
         self.frame_deadline = None
+        turns = self.turns
+        if turns.clock() > turns.ends_at:
+            await turns.wait(self.account)
         if not self._newest_task_runs or self._next_waits_for is not None:
             await self._wait_for_earlier()
         exchange = Exchange(self, len(frame))
         self._exchanges.append(exchange)
         self._bytes_in_flight += exchange.request_bytes
+        begun = turns.clock()
         pending = self._dispatch(self, frame, exchange)
+        turns.charge(self.account, begun)
         if pending is not None:
             await pending
         while self._must_wait():
@@ -337,7 +397,8 @@ class Connection:
             len(self._exchanges) >= settings.requests_in_flight_max
             or self._tasks >= settings.tasks_in_flight_max
             or self._bytes_in_flight >= settings.request_bytes_in_flight_max
-            or self._unsent_bytes >= settings.unsent_bytes_max
+            or self._unsent_bytes + self._held_bytes >= settings.unsent_bytes_max
+            or (self._unsent_bytes + self._held_bytes > 0 and self._node_unsent.is_full)
         )
 
     # ---- sending ------------------------------------------------------------------------------------------------
@@ -350,10 +411,13 @@ class Connection:
         while exchanges and exchanges[0].is_ready:
             exchange = exchanges.popleft()
             self._bytes_in_flight -= exchange.request_bytes
+            if exchange.counted_bytes and not self.closed:
+                self.count_held(-exchange.counted_bytes)
             if exchange.pieces:
                 self._unsent += exchange.pieces
                 if self._sending:
                     self._count(sum(len(piece) for piece in exchange.pieces))
+                exchange.pieces = None
         self._is_active = True
         if self._unsent and not self._sending and not self.closed:
             try:
@@ -363,6 +427,8 @@ class Connection:
                 return
             if self._unsent and self._nursery is not None:
                 self._sending = True
+                self.received_at = self._runtime.monotonic()
+                self._node_unsent.sending[self] = None
                 self._nursery.start_soon(self._send_rest)
         self._made_progress()
 
@@ -370,7 +436,8 @@ class Connection:
         stall_s = self._settings.write_patience_ms / 1000
         try:
             while self._unsent:
-                self.write_deadline = self._runtime.monotonic() + stall_s
+                self.received_at = self._runtime.monotonic()
+                self.write_deadline = self.received_at + stall_s
                 pieces, self._unsent = self._unsent, []
                 unsent = await self._transport.send(pieces)
                 # More responses may have become ready while this one was being sent.
@@ -378,6 +445,8 @@ class Connection:
                 self._made_progress()
         finally:
             self._sending = False
+            if not self._held_bytes:
+                self._node_unsent.sending.pop(self, None)
             self.write_deadline = None
         self._made_progress()
 
@@ -391,6 +460,17 @@ class Connection:
     def _count(self, more: int) -> None:
         self._unsent_bytes += more
         self._node_unsent.bytes += more
+
+    def count_held(self, more: int) -> None:
+        """Count bytes of a response that is being built, or that waits for an earlier one."""
+        unsent = self._node_unsent
+        if not self._held_bytes and not self._sending:
+            self.received_at = self._runtime.monotonic()
+            unsent.sending[self] = None
+        self._held_bytes += more
+        unsent.bytes += more
+        if not self._held_bytes and not self._sending:
+            unsent.sending.pop(self, None)
 
     def _made_progress(self) -> None:
         if not self._progress.is_set():

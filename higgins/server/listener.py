@@ -2,7 +2,6 @@
 
 import errno
 import socket
-from collections import Counter
 from collections.abc import Awaitable, Callable
 
 import structlog
@@ -10,11 +9,14 @@ import trio
 
 from higgins.model.errors import Unfit
 from higgins.runtime import Runtime
-from higgins.server.buffers import BufferPool
+from higgins.server.arriving import Arrivals
+from higgins.server.buffers import BufferPool, Heads
 from higgins.server.busy_poll import BusyPolling
-from higgins.server.connection import Connection, Dispatch, Unsent
+from higgins.server.connection import Connection, Dispatch
 from higgins.server.settings import Listener, ServerSettings
 from higgins.server.transport import SocketTransport, Transport
+from higgins.server.turns import Account, Turns
+from higgins.server.unsent import Unsent
 from higgins.telemetry.metrics import ConnectionCounts
 
 log = structlog.get_logger("higgins.server")
@@ -60,6 +62,7 @@ class Server:
         settings: ServerSettings,
         *,
         unsent: Unsent,
+        turns: Turns,
         counts: ConnectionCounts,
         hold: Callable[[], Awaitable[None] | None],
     ) -> None:
@@ -68,15 +71,25 @@ class Server:
         self._settings = settings
         self._hold = hold
         self._pool = BufferPool()
-        self._addresses: Counter[str] = Counter()
+        self._heads = Heads()
+        self._arrivals = Arrivals(
+            runtime.monotonic, settings.arriving_bytes_max, settings.frame_bytes_per_s_min
+        )
+        self.turns = turns
+        self._addresses: dict[str, dict[Connection, None]] = {}
         self.connections: dict[Connection, None] = {}
         self._counts = counts
         self._unsent = unsent
         self._busy_polling = BusyPolling(settings.busy_poll_us)
+        self._made_room = 0
+        """How many connections were closed because another address needed their places."""
 
     async def serve_socket(self, sock: socket.socket, listener: Listener, nursery: trio.Nursery) -> None:
         """Accept until cancelled; connections live in `nursery`, so that they may outlive the listener."""
+        account = Account()
         while True:
+            if self.turns.is_over():
+                await self.turns.wait(account)
             try:
                 accepted, _ = sock.accept()
             except BlockingIOError:
@@ -110,11 +123,15 @@ class Server:
             settings=self._settings,
             unsent=self._unsent,
             busy_polling=self._busy_polling,
+            turns=self.turns,
+            arrivals=self._arrivals,
+            heads=self._heads,
+            note=self._note_closed,
             hold=self._hold,
         )
         self.connections[connection] = None
         self._counts.accepted += 1
-        self._addresses[transport.peer_host] += 1
+        self._addresses.setdefault(transport.peer_host, {})[connection] = None
         try:
             await connection.run()
         except* Exception as group:
@@ -123,8 +140,9 @@ class Server:
         finally:
             self._counts.closed += 1
             self.connections.pop(connection, None)
-            self._addresses[transport.peer_host] -= 1
-            if not self._addresses[transport.peer_host]:
+            of_address = self._addresses[transport.peer_host]
+            del of_address[connection]
+            if not of_address:
                 del self._addresses[transport.peer_host]
 
     def configure(self, settings: ServerSettings) -> None:
@@ -140,8 +158,10 @@ class Server:
                 why = connection.overdue(now)
                 if why is not None:
                     self._counts.overdue += 1
-                    log.info("connection.closed", peer=connection.session.peer_host, why=why)
+                    self._note_closed(connection.session.peer_host, why)
                     connection.close()
+            self._unsent.make_room(now)
+            self._counts.gave_way = self._unsent.gave_way + self._arrivals.gave_way + self._made_room
 
     def stop_reading(self) -> None:
         """Ask every connection to finish its requests and close."""
@@ -149,7 +169,27 @@ class Server:
             connection.stop()
 
     def _admits(self, host: str) -> bool:
-        if len(self.connections) >= self._settings.connections_max:
+        """Whether there is a place for one more connection of this address; makes one, if others have taken them all.
+
+        Nobody can know how many connections an address needs: thousands of clients may share that of a proxy. So an
+        address may take all places, and gives them back as others need them: when a node is full, the address with the
+        most connections loses the one that has been idle longest, as long as it has more than the newcomer's.
+        """
+        settings, of_host = self._settings, self._addresses.get(host, {})
+        if settings.connections_per_address_max and len(of_host) >= settings.connections_per_address_max:
             return False
-        limit = self._settings.connections_per_address_max
-        return not limit or self._addresses[host] < limit
+        if len(self.connections) < settings.connections_max:
+            return True
+        of_greatest = max(self._addresses.values(), key=len, default=of_host)
+        if len(of_greatest) <= len(of_host) + 1:
+            return False
+        now = self._runtime.monotonic()
+        open_ones = [one for one in of_greatest if not one.closed]
+        if not open_ones:
+            return False
+        self._made_room += 1
+        min(open_ones, key=lambda one: one.last_active(now)).give_way("another address needs the place")
+        return True
+
+    def _note_closed(self, peer: str, why: str) -> None:
+        log.info("connection.closed", peer=peer, why=why)

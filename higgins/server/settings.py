@@ -32,6 +32,10 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
     listeners: tuple[Listener, ...] = (Listener("127.0.0.1:9092", "127.0.0.1", 9092, "127.0.0.1", 9092),)
     frame_bytes_max: int = 100 * 1024 * 1024
     """Largest request that is accepted."""
+    other_frame_bytes_max: int = 16 * 1024 * 1024
+    """Largest request that carries no records, that is, of any API but Produce."""
+    arriving_bytes_max: int = 128 * 1024 * 1024
+    """Memory of requests that have not arrived completely, over all connections; then slow ones give way."""
     requests_in_flight_max: int = 1_000
     """Requests of one connection in flight before reading from it stops."""
     tasks_in_flight_max: int = 16
@@ -41,7 +45,7 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
     connections_max: int = 10_000
     """Largest number of connections of the node."""
     connections_per_address_max: int = 0
-    """Largest number of connections from one address; 0: no limit of its own."""
+    """Largest number of connections from one address; 0: an address may have all places that no other needs."""
     connection_idle_ms: int = 600_000
     """How long a connection may be idle before it is closed."""
     unsent_bytes_max: int = 1024 * 1024

@@ -15,6 +15,7 @@ from higgins.model.pointer import Buffer
 
 PIECES_PER_SEND = 64
 STREAM_SEND_BYTES = 256 << 10
+STREAM_RECEIVE_BYTES = 16 << 10
 
 
 class Transport(Protocol):
@@ -33,6 +34,13 @@ class Transport(Protocol):
     async def send(self, pieces: Sequence[Buffer]) -> list[Buffer]:
         """Wait until some bytes can be sent and send them; the rest. Raises: trio.BrokenResourceError."""
         ...
+
+    async def wait_readable(self) -> None:
+        """Wait until there is something to receive, as far as the transport can tell without memory to receive into.
+
+        Raises: trio.BrokenResourceError.
+        """
+        return
 
     def close(self) -> None:
         """Close immediately. Calls in progress end with trio.ClosedResourceError or at the next byte."""
@@ -63,7 +71,7 @@ class SocketTransport(Transport):
     def __init__(self, sock: socket.socket) -> None:
         sock.setblocking(False)
         self._sock = sock
-        self._drained = False
+        self._drained = True
         """Whether the last receive emptied the socket; trying again immediately would only cost a system call."""
         address = sock.getpeername()
         self.peer_host = str(address[0]) if isinstance(address, tuple) else "local"
@@ -71,6 +79,11 @@ class SocketTransport(Transport):
         if sock.family in {socket.AF_INET, socket.AF_INET6}:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self._quick_ack = getattr(socket, "TCP_QUICKACK", None)
+
+    async def wait_readable(self) -> None:
+        if self._drained:
+            await self._wait_readable()
+            self._drained = False
 
     async def receive_into(self, memory: memoryview) -> int:
         while True:
@@ -163,11 +176,22 @@ class StreamTransport(Transport):
     def __init__(self, stream: trio.abc.Stream, peer_host: str = "memory") -> None:
         self._stream = stream
         self.peer_host = peer_host
+        self._received: memoryview | None = None
+        """What `wait_readable` has received, and nobody has taken yet."""
+
+    async def wait_readable(self) -> None:
+        # A stream cannot tell that there is something to receive, except by receiving it.
+        if self._received is None:
+            self._received = memoryview(await self._stream.receive_some(STREAM_RECEIVE_BYTES))
 
     async def receive_into(self, memory: memoryview) -> int:
-        data = await self._stream.receive_some(len(memory))
-        memory[: len(data)] = data
-        return len(data)
+        data = self._received
+        if data is None:
+            data = memoryview(await self._stream.receive_some(len(memory)))
+        taken = min(len(data), len(memory))
+        memory[:taken] = data[:taken]
+        self._received = data[taken:] if taken < len(data) else None
+        return taken
 
     async def send(self, pieces: Sequence[Buffer]) -> list[Buffer]:
         # In parts, so that a slow peer shows progress: a write without any is closed after `write_patience_ms`.

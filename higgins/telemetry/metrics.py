@@ -75,7 +75,7 @@ class RequestCounts:
 class ConnectionCounts:
     """Connections of clients."""
 
-    __slots__ = ("accepted", "closed", "failed", "overdue", "refused")
+    __slots__ = ("accepted", "closed", "failed", "gave_way", "overdue", "refused")
 
     def __init__(self) -> None:
         self.accepted = 0
@@ -87,6 +87,8 @@ class ConnectionCounts:
         """Closed after a timeout: the client sent nothing, or did not read its responses, for too long."""
         self.failed = 0
         """Closed because of an internal error."""
+        self.gave_way = 0
+        """Closed because others needed the memory or the place that they held."""
 
     @property
     def open(self) -> int:

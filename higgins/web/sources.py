@@ -7,7 +7,7 @@ from higgins.log.traffic import Traffic
 from higgins.log.writer import Writer
 from higgins.operators.engine import Engine
 from higgins.runtime import Runtime
-from higgins.server.connection import Unsent
+from higgins.server.unsent import Unsent
 from higgins.storage.cache import Cache
 from higgins.telemetry.metrics import Counts
 

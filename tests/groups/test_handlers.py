@@ -22,6 +22,7 @@ from higgins.server.connection import Connection, Exchange
 from higgins.server.order import RequestOrder
 from higgins.server.session import ConnectionSession
 from higgins.server.settings import Listener
+from higgins.server.turns import Account, Turns
 from higgins.telemetry.metrics import Counts
 from higgins_protocol.errors import ErrorCode
 from higgins_protocol.messages.describe_groups import DescribeGroupsRequest, DescribeGroupsResponse
@@ -63,6 +64,8 @@ class SpokenTo:
     def __init__(self) -> None:
         self.session = ConnectionSession(Listener("main", "localhost", PORT, "localhost", PORT), "10.0.0.1")
         self.order = RequestOrder()
+        self.turns = Turns(Runtime.stopwatch)
+        self.account = Account()
         self._tasks: list[Awaitable[None]] = []
 
     def spawn(self, function: Callable[..., Awaitable[None]], *args: object) -> None:
@@ -117,7 +120,7 @@ class Wire:
     async def ask(self, key: int, version: int, request: Any) -> Any:
         frame = b"".join(encode_request(key, version, 7, "tester", request))
         answers: list[Any] = []
-        exchange = cast("Exchange", SimpleNamespace(answer=answers.append))
+        exchange = cast("Exchange", SimpleNamespace(answer=answers.append, request_bytes=len(frame)))
         assert self._router.dispatch(cast("Connection", self._connection), memoryview(frame)[4:], exchange) is None
         await self._connection.run_tasks()
         reply = b"".join(answers[0])

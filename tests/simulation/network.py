@@ -136,6 +136,9 @@ class SimulatedTransport:
         self._incoming = incoming
         self._outgoing = outgoing
 
+    async def wait_readable(self) -> None:
+        return
+
     async def receive_into(self, memory: memoryview) -> int:
         data = await self._incoming.receive(len(memory))
         memory[: len(data)] = data
