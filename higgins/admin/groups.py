@@ -13,7 +13,7 @@ from higgins.admin.records import AtTime, Position, RecordAdmin
 from higgins.groups.coordinator import Coordinator
 from higgins.groups.lag import PartitionLag, partition_lags
 from higgins.groups.machine import AuthoriseCommit
-from higgins.groups.queries import CommittedOffsets
+from higgins.groups.queries import CommittedOffsets, Rest, no_rest
 from higgins.groups.views import GroupView
 from higgins.ledger.ledger import Ledger
 from higgins.ledger.state.offsets import OffsetToCommit
@@ -74,16 +74,16 @@ class GroupAdmin:
         """The node that coordinates a group; None while no node is alive."""
         return self._coordinator.find(group_id)
 
-    async def list_groups(self) -> list[GroupView]:
+    async def list_groups(self, rest: Rest = no_rest) -> list[GroupView]:
         """Every group that this node coordinates, by name. Raises: Refused(COORDINATOR_NOT_AVAILABLE)."""
-        views = await self._coordinator.list_all()
+        views = await self._coordinator.list_all(rest)
         if isinstance(views, ErrorCode):
             raise _refusal(views, "")
         return views
 
-    async def describe(self, group_ids: Sequence[str]) -> list[GroupView | Refused]:
+    async def describe(self, group_ids: Sequence[str], rest: Rest = no_rest) -> list[GroupView | Refused]:
         """The state and members of each group, in order; GROUP_ID_NOT_FOUND or NOT_COORDINATOR as refusals."""
-        views = await self._coordinator.describe(*group_ids)
+        views = await self._coordinator.describe(*group_ids, rest=rest)
         return [
             view if isinstance(view, GroupView) else _refusal(view or ErrorCode.GROUP_ID_NOT_FOUND, group_id)
             for group_id, view in zip(group_ids, views, strict=True)
@@ -99,9 +99,9 @@ class GroupAdmin:
 
     # ---- offsets ------------------------------------------------------------------------------------------------
 
-    async def committed(self, group_ids: Sequence[str]) -> list[CommittedOffsets]:
+    async def committed(self, group_ids: Sequence[str], rest: Rest = no_rest) -> list[CommittedOffsets]:
         """The committed offsets of each group as of now, in order; empty for an unknown group. Raises: Refused."""
-        offsets = await self._coordinator.committed(*group_ids)
+        offsets = await self._coordinator.committed(*group_ids, rest=rest)
         if isinstance(offsets, ErrorCode):
             raise _refusal(offsets, group_ids[0] if len(group_ids) == 1 else "")
         return offsets

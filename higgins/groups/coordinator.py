@@ -14,7 +14,7 @@ from higgins.groups.leases import Leases
 from higgins.groups.ledger_access import LedgerPort
 from higgins.groups.machine import AuthoriseCommit, RequestEvent
 from higgins.groups.pending_commits import PendingCommits
-from higgins.groups.queries import CommittedOffsets, Queries
+from higgins.groups.queries import CommittedOffsets, Queries, Rest, no_rest
 from higgins.groups.registry import PROTOCOLS, Protocols
 from higgins.groups.requests import Answer, Requests
 from higgins.groups.settings import GroupSettings
@@ -93,14 +93,14 @@ class Coordinator:
         """The node that coordinates a group; None while no node lives."""
         return self._leases.coordinator_of(group_id)
 
-    async def committed(self, *group_ids: str) -> list[CommittedOffsets] | ErrorCode:
+    async def committed(self, *group_ids: str, rest: Rest = no_rest) -> list[CommittedOffsets] | ErrorCode:
         """The committed offsets of each group as of now; none for a group that does not exist. Any node can tell."""
-        return await self._queries.committed(group_ids)
+        return await self._queries.committed(group_ids, rest)
 
-    async def describe(self, *group_ids: str) -> list[GroupView | ErrorCode | None]:
+    async def describe(self, *group_ids: str, rest: Rest = no_rest) -> list[GroupView | ErrorCode | None]:
         """Each group, None for one that does not exist, NOT_COORDINATOR for one of another node."""
-        return await self._queries.describe(group_ids)
+        return await self._queries.describe(group_ids, rest)
 
-    async def list_all(self) -> list[GroupView] | ErrorCode:
+    async def list_all(self, rest: Rest = no_rest) -> list[GroupView] | ErrorCode:
         """Every group that this node coordinates, by name; other nodes list theirs."""
-        return await self._queries.list_all()
+        return await self._queries.list_all(rest)

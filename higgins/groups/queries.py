@@ -4,7 +4,7 @@ A description comes from the running machine or, while the group does not run, f
 record and thrown away: it shows what the next coordinator will start from.
 """
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeAlias
 
 from higgins.groups.leases import Leases
@@ -19,6 +19,13 @@ from higgins_protocol.errors import ErrorCode
 
 CommittedOffsets: TypeAlias = dict[tuple[TopicId, int], OffsetEntry]
 
+Rest: TypeAlias = Callable[[], Awaitable[None]]
+"""Awaited between the groups of a request, so that it does not hold the event loop."""
+
+
+async def no_rest() -> None:
+    """For callers that ask for few groups."""
+
 
 class Queries:
     """Reads of one node. All but `committed` cover only the groups that this node coordinates."""
@@ -29,7 +36,9 @@ class Queries:
         self._commits = commits
         self._protocols = protocols
 
-    async def committed(self, group_ids: Sequence[str]) -> list[CommittedOffsets] | ErrorCode:
+    async def committed(
+        self, group_ids: Sequence[str], rest: Rest = no_rest
+    ) -> list[CommittedOffsets] | ErrorCode:
         """The committed offsets of each group as of now; none for a group that does not exist. Works on every node.
 
         Commits that this node received before are waited for: a connection's requests seem to be done one by one.
@@ -40,18 +49,28 @@ class Queries:
         pending = self._commits.of_groups(group_ids)
         if not await reach_tip(self._ledger, settings.commit_timeout_ms, pending):
             return ErrorCode.COORDINATOR_NOT_AVAILABLE
-        return [self._offsets(group_id) for group_id in group_ids]
+        known: dict[str, CommittedOffsets] = {}
+        for group_id in group_ids:
+            if group_id not in known:
+                known[group_id] = self._offsets(group_id)
+                await rest()
+        return [known[group_id] for group_id in group_ids]
 
-    async def describe(self, group_ids: Sequence[str]) -> list[GroupView | ErrorCode | None]:
+    async def describe(
+        self, group_ids: Sequence[str], rest: Rest = no_rest
+    ) -> list[GroupView | ErrorCode | None]:
         """Each group, None for one that does not exist, NOT_COORDINATOR for one of another node."""
         if not await reach_tip(self._ledger, self._leases.settings.commit_timeout_ms):
             return [ErrorCode.NOT_COORDINATOR] * len(group_ids)
-        return [
-            self._view(group_id) if self._leases.owns(group_id) else ErrorCode.NOT_COORDINATOR
-            for group_id in group_ids
-        ]
+        known: dict[str, GroupView | ErrorCode | None] = {}
+        for group_id in group_ids:
+            if group_id not in known:
+                owned = self._leases.owns(group_id)
+                known[group_id] = self._view(group_id) if owned else ErrorCode.NOT_COORDINATOR
+                await rest()
+        return [known[group_id] for group_id in group_ids]
 
-    async def list_all(self) -> list[GroupView] | ErrorCode:
+    async def list_all(self, rest: Rest = no_rest) -> list[GroupView] | ErrorCode:
         """Every group of this node, by name."""
         if not await reach_tip(self._ledger, self._leases.settings.commit_timeout_ms):
             return ErrorCode.COORDINATOR_NOT_AVAILABLE
@@ -59,8 +78,13 @@ class Queries:
         # A group is not on record yet while its first members wait for the first rebalance to begin.
         forming = {group_id for group_id, driver in self._leases.drivers.items() if driver.machine.has_members}
         group_ids = {*state.groups.names(), *state.offsets.groups(), *operator_groups(state), *forming}
-        views = [self._view(group_id) for group_id in sorted(group_ids) if self._leases.owns(group_id)]
-        return [view for view in views if view is not None]
+        views: list[GroupView] = []
+        for group_id in sorted(group_ids):
+            view = self._view(group_id) if self._leases.owns(group_id) else None
+            if view is not None:
+                views.append(view)
+            await rest()
+        return views
 
     def _offsets(self, group_id: str) -> CommittedOffsets:
         operator = operator_of(group_id)
