@@ -8,10 +8,9 @@ Version notes: v1 synonyms; v3 types and documentation; v4 is flexible.
 Not done: loggers other than the root logger; throttling.
 """
 
-import trio
-
 from higgins.admin.configs.describe import ConfigValue
 from higgins.kafka.acl import AclOperation, AclResourceType, Permission
+from higgins.kafka.answer_room import TOO_LONG, AnswerRoom
 from higgins.kafka.api_row import ApiRow, State, in_task
 from higgins.kafka.context import Call, reach_tip
 from higgins.model.errors import Refused
@@ -25,8 +24,8 @@ from higgins_protocol.messages.describe_configs import (
     DescribeConfigsSynonym,
 )
 
-RESOURCES_PER_TURN = 20
-"""Resources described before other tasks get their turn; each has dozens of entries."""
+ENTRY_BYTES = 12
+"""Of an entry or a synonym, beside its texts."""
 
 
 @in_task
@@ -34,12 +33,32 @@ async def handle(call: Call, request: DescribeConfigsRequest) -> DescribeConfigs
     if not await reach_tip(call):
         refusal = Refused(ErrorCode.KAFKA_STORAGE_ERROR, "The store does not respond; try again.")
         return DescribeConfigsResponse(results=[_refused(one, refusal) for one in request.resources])
-    results = []
-    for n, one in enumerate(request.resources, 1):
-        results.append(_result(call, request, one))
-        if n % RESOURCES_PER_TURN == 0:
-            await trio.lowlevel.checkpoint()
+    pace, room = call.pace(), AnswerRoom()
+    results: list[DescribeConfigsResult] = []
+    known: dict[tuple[int, str, tuple[str, ...]], DescribeConfigsResult] = {}
+    for one in request.resources:
+        # A resource that is repeated has a row each time, as in Kafka, which is built once.
+        key = (one.resource_type, one.resource_name, tuple(one.configuration_keys or ()))
+        if key not in known:
+            known[key] = _result(call, request, one)
+        result = known[key]
+        if not room.take(_size(result)):
+            result = _refused(one, Refused(ErrorCode.INVALID_REQUEST, TOO_LONG))
+        results.append(result)
+        await pace.rest()
     return DescribeConfigsResponse(results=results)
+
+
+def _size(result: DescribeConfigsResult) -> int:
+    """About how long a row is."""
+    return sum(
+        ENTRY_BYTES
+        + len(entry.name)
+        + len(entry.value or "")
+        + len(entry.documentation or "")
+        + sum(ENTRY_BYTES + len(synonym.name) + len(synonym.value or "") for synonym in entry.synonyms)
+        for entry in result.configs
+    )
 
 
 def _result(call: Call, request: DescribeConfigsRequest, resource: DescribeConfigsResource) -> DescribeConfigsResult:

@@ -9,6 +9,7 @@ Not done: throttling.
 
 from higgins.groups.views import GroupView, MemberView
 from higgins.kafka.acl import GROUP_OPERATIONS, NOT_REQUESTED, AclOperation, AclResourceType, Permission
+from higgins.kafka.answer_room import TOO_LONG, AnswerRoom
 from higgins.kafka.api_row import ApiRow, State, in_task
 from higgins.kafka.context import Call
 from higgins.model.errors import Refused
@@ -20,22 +21,41 @@ from higgins_protocol.messages.describe_groups import (
     DescribeGroupsResponse,
 )
 
+MEMBER_BYTES = 32
+"""Of a member, beside its names and bytes."""
+
 
 @in_task
 async def handle(call: Call, request: DescribeGroupsRequest) -> DescribeGroupsResponse:
-    views = await call.admin.groups.describe(request.groups)
+    # A row for each name: Kafka repeats the row where a name is repeated, and no client needs it twice.
+    group_ids = list(dict.fromkeys(request.groups))
+    pace, room = call.pace(), AnswerRoom()
+    views = await call.admin.groups.describe(group_ids, pace.rest)
     operations = GROUP_OPERATIONS if request.include_authorized_operations else NOT_REQUESTED
-    return DescribeGroupsResponse(
-        groups=[
-            _described(call.version, group_id, view, operations)
-            for group_id, view in zip(request.groups, views, strict=True)
-        ]
+    rows = []
+    for group_id, view in zip(group_ids, views, strict=True):
+        if isinstance(view, GroupView) and not room.take(_size(view)):
+            rows.append(DescribedGroup(ErrorCode.INVALID_REQUEST, TOO_LONG if call.version >= 6 else None, group_id))
+        else:
+            rows.append(_described(call.version, group_id, view, operations))
+        await pace.rest()
+    return DescribeGroupsResponse(groups=rows)
+
+
+def _size(view: GroupView) -> int:
+    """About how long the row of a group is."""
+    return sum(
+        len(member.metadata)
+        + len(member.assignment)
+        + len(member.member_id)
+        + len(member.client_id)
+        + len(member.client_host)
+        + MEMBER_BYTES
+        for member in view.members
     )
 
 
-def _described(
-    version: int, group_id: str, view: GroupView | Refused, operations: int
-) -> DescribedGroup:
+def _described(version: int, group_id: str, view: GroupView | Refused, operations: int) -> DescribedGroup:
     if isinstance(view, Refused):
         if view.code is not ErrorCode.GROUP_ID_NOT_FOUND:
             return DescribedGroup(error_code=view.code, group_id=group_id)

@@ -17,7 +17,7 @@ from higgins_protocol.messages.list_groups import ListedGroup, ListGroupsRequest
 @in_task
 async def handle(call: Call, request: ListGroupsRequest) -> ListGroupsResponse:
     try:
-        views = await call.admin.groups.list_groups()
+        views = await call.admin.groups.list_groups(call.pace().rest)
     except Refused as refusal:
         return ListGroupsResponse(error_code=refusal.code)
     states = {state.strip().lower() for state in request.states_filter}

@@ -16,6 +16,7 @@ import msgspec
 
 from higgins.groups.queries import CommittedOffsets
 from higgins.kafka.acl import AclOperation, AclResourceType, Permission
+from higgins.kafka.answer_room import AnswerRoom
 from higgins.kafka.api_row import ApiRow, State, in_task
 from higgins.kafka.context import Call
 from higgins.ledger.state.offsets import OffsetEntry
@@ -36,6 +37,8 @@ from higgins_protocol.messages.offset_fetch import (
 
 MANY_GROUPS_SINCE = 8
 TOP_LEVEL_ERROR_SINCE = 2
+PARTITION_BYTES = 20
+"""Of a partition, beside its metadata."""
 NO_OFFSET = OffsetEntry(-1, -1, "", 0)
 
 RequestedTopics = Sequence[OffsetFetchRequestTopic] | Sequence[OffsetFetchRequestTopics] | None
@@ -57,27 +60,45 @@ async def handle(call: Call, request: OffsetFetchRequest) -> OffsetFetchResponse
     except Refused as refusal:
         topics = _topics(call, {}, request.topics) if call.version < TOP_LEVEL_ERROR_SINCE else ()
         return OffsetFetchResponse(topics=[_topic(each, refusal.code) for each in topics], error_code=refusal.code)
-    topics = _topics(call, offsets, request.topics)
-    return OffsetFetchResponse(topics=[_topic(each, ErrorCode.NONE) for each in topics])
+    pace, room = call.pace(), AnswerRoom()
+    rows = []
+    for topic in _topics(call, offsets, request.topics):
+        if not room.take(_size(topic)):
+            topics = _topics(call, {}, request.topics) if call.version < TOP_LEVEL_ERROR_SINCE else ()
+            code = ErrorCode.INVALID_REQUEST
+            return OffsetFetchResponse(topics=[_topic(each, code) for each in topics], error_code=code)
+        rows.append(_topic(topic, ErrorCode.NONE))
+        await pace.rest()
+    return OffsetFetchResponse(topics=rows)
 
 
 async def _fetch_many(call: Call, request: OffsetFetchRequest) -> OffsetFetchResponse:
     group_ids = [group.group_id for group in request.groups]
     try:
-        all_offsets = await call.admin.groups.committed(group_ids)
+        all_offsets = await call.admin.groups.committed(group_ids, call.pace().rest)
     except Refused as refusal:
         return OffsetFetchResponse(
             groups=[OffsetFetchResponseGroup(group_id=group_id, error_code=refusal.code) for group_id in group_ids]
         )
-    return OffsetFetchResponse(
-        groups=[
-            OffsetFetchResponseGroup(
-                group_id=group.group_id,
-                topics=[_topic_of_group(each) for each in _topics(call, offsets, group.topics)],
-            )
-            for group, offsets in zip(request.groups, all_offsets, strict=True)
-        ]
-    )
+    pace, room = call.pace(), AnswerRoom()
+    rows = []
+    for group, offsets in zip(request.groups, all_offsets, strict=True):
+        code = ErrorCode.NONE
+        topics: list[OffsetFetchResponseTopics] = []
+        for each in _topics(call, offsets, group.topics):
+            if not room.take(_size(each)):
+                code, topics = ErrorCode.INVALID_REQUEST, []
+                break
+            topics.append(_topic_of_group(each))
+            await pace.rest()
+        rows.append(OffsetFetchResponseGroup(group_id=group.group_id, topics=topics, error_code=code))
+        await pace.rest()
+    return OffsetFetchResponse(groups=rows)
+
+
+def _size(topic: TopicOffsets) -> int:
+    """About how long the row of a topic is."""
+    return len(topic.name) + sum(PARTITION_BYTES + len(entry.metadata) for _, entry in topic.partitions)
 
 
 def _topics(call: Call, offsets: CommittedOffsets, requested: RequestedTopics) -> Iterable[TopicOffsets]:

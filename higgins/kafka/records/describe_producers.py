@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from higgins.admin.records import ProducerState
 from higgins.kafka.acl import AclOperation, AclResourceType, Permission
+from higgins.kafka.answer_room import TOO_LONG, AnswerRoom
 from higgins.kafka.api_row import ApiRow, State, in_task
 from higgins.kafka.context import Call, reach_tip
 from higgins.model.names import error_in_topic_name
@@ -22,6 +23,7 @@ from higgins_protocol.messages.describe_producers import (
     TopicResponse,
 )
 
+PRODUCER_BYTES = 40
 MESSAGES = {
     ErrorCode.NOT_LEADER_OR_FOLLOWER: "The store does not respond; try again.",
     ErrorCode.INVALID_TOPIC_EXCEPTION: "A topic cannot have this name.",
@@ -41,23 +43,31 @@ async def handle(call: Call, request: DescribeProducersRequest) -> DescribeProdu
             if 0 <= partition < by_name[topic.name].partitions
         ]
     )
+    pace, room = call.pace(), AnswerRoom()
     rows = []
     for topic in request.topics:
         known = by_name.get(topic.name)
         invalid = ErrorCode.INVALID_TOPIC_EXCEPTION if error_in_topic_name(topic.name) else ErrorCode.NONE
         partitions = [
-            _row(partition, invalid or failure, producers.get((known.id, partition)) if known is not None else None)
-            for partition in topic.partition_indexes
+            _row(
+                partition, invalid or failure, producers.get((known.id, partition)) if known is not None else None, room
+            )
+            for partition in dict.fromkeys(topic.partition_indexes)
         ]
         rows.append(TopicResponse(topic.name, partitions))
+        await pace.rest()
     return DescribeProducersResponse(topics=rows)
 
 
-def _row(partition: int, failure: ErrorCode, producers: Sequence[ProducerState] | None) -> PartitionResponse:
+def _row(
+    partition: int, failure: ErrorCode, producers: Sequence[ProducerState] | None, room: AnswerRoom
+) -> PartitionResponse:
     if failure:
         return PartitionResponse(partition, failure, MESSAGES[failure])
     if producers is None:
         return PartitionResponse(partition, ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, "This partition does not exist.")
+    if not room.take(PRODUCER_BYTES * len(producers)):
+        return PartitionResponse(partition, ErrorCode.INVALID_REQUEST, TOO_LONG)
     return PartitionResponse(partition, active_producers=[_producer(producer) for producer in producers])
 
 
