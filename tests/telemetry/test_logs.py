@@ -5,7 +5,7 @@ import json
 import pytest
 import structlog
 
-from higgins.telemetry.logs import VALUE_CHARACTERS_MAX, configure_logs
+from higgins.telemetry.logs import LINES_MAX, VALUE_CHARACTERS_MAX, WINDOW_S, configure_logs
 
 
 @pytest.fixture
@@ -72,3 +72,27 @@ def test_text_logs_escape_what_strangers_chose(log, capsys):
     told = capsys.readouterr().err
     assert told.count("\\x1b[2J") == 3 and "\x1b[2J" not in told and "\u202e" not in told
     assert told.splitlines()[0].count("group.made") == 1 and "Traceback" in told
+
+
+def test_an_event_that_clients_cause_again_and_again_has_a_bounded_number_of_lines(log, capsys):
+    now = 0.0
+    configure_logs("info", "json", clock=lambda: now)
+    for number in range(4_500):
+        now = number / 100
+        log().info("connection.closed", peer="10.0.0.1", why=f"nonsense {number}")
+        if number % 1_000 == 0:
+            log().info("other", number=number)
+    lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    closed = [line for line in lines if line["event"] == "connection.closed"]
+    assert len(closed) == 5 * LINES_MAX
+    assert [line["left_out"] for line in closed if "left_out" in line] == [WINDOW_S * 100 - LINES_MAX] * 4
+    assert sum(line["event"] == "other" for line in lines) == 5, "another event is not left out"
+
+
+def test_a_few_lines_of_an_event_are_all_there(log, capsys):
+    configure_logs("info", "json", clock=lambda: 1.0)
+    for number in range(LINES_MAX):
+        log().info("connection.closed", number=number)
+    lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    assert [line["number"] for line in lines] == list(range(LINES_MAX))
+    assert not any("left_out" in line for line in lines)
