@@ -61,6 +61,7 @@ class GroupDriver:
         runtime: Runtime,
         ledger: LedgerPort,
         timers: "Timers[GroupDriver]",
+        on_changed: "Callable[[GroupDriver], None]",
         on_closed: "Callable[[GroupDriver], None]",
     ) -> None:
         self.group_id = group_id
@@ -79,12 +80,15 @@ class GroupDriver:
         self._runtime = runtime
         self._ledger = ledger
         self._timers = timers
+        self._on_changed = on_changed
         self._on_closed = on_closed
         self._is_closed = False
         self._is_forgotten = False
         self._has_deferred_tick = False
         self._outbox: deque[Persist | Forget | Reply] = deque()
         self._unanswered: dict[int, tuple[RequestEvent[Any], Future[Any]]] = {}
+        self.counted_bytes = 0
+        """What the node has counted for the members of this group."""
 
     def __repr__(self) -> str:
         saving = "" if self.saving_since_ms is None else " saving"
@@ -111,10 +115,12 @@ class GroupDriver:
             self._has_deferred_tick = True
             return
         self._carry_out(self.machine.handle(event, now_ms))
+        self._on_changed(self)
 
     def restore(self, record: GroupRecord, members: Mapping[str, GroupMemberRecord]) -> None:
         """Continue from what was committed."""
         self._carry_out(self.machine.restore(record, members, monotonic_ms(self._runtime)))
+        self._on_changed(self)
 
     def change_protocol(self, protocol: GroupProtocol, machine: GroupMachine) -> None:
         """Replace the machine of an idle group with one of another protocol. Committed offsets stay (KIP-848)."""

@@ -54,6 +54,8 @@ class Leases:
         """The settings of every group on this node."""
         self.drivers: dict[str, GroupDriver] = {}
         """The groups that run here, by group id. Their leases may have moved since."""
+        self.member_bytes = 0
+        """About how much memory the members of all groups take."""
 
     def coordinator_of(self, group_id: str) -> Session | None:
         """The node that coordinates a group; None while no node lives."""
@@ -151,6 +153,7 @@ class Leases:
             runtime=self._runtime,
             ledger=self._ledger,
             timers=self._timers,
+            on_changed=self.count_members,
             on_closed=self._remove,
         )
         if record is not None:
@@ -158,5 +161,13 @@ class Leases:
         # Even a group without deadlines is looked at regularly, to notice that its lease has moved.
         self._timers.notify()
 
+    def count_members(self, driver: GroupDriver) -> None:
+        """Count what the members of a group take now. Called after each event that may change it."""
+        if self.drivers.get(driver.group_id) is driver:
+            held = driver.machine.member_bytes
+            self.member_bytes += held - driver.counted_bytes
+            driver.counted_bytes = held
+
     def _remove(self, driver: GroupDriver) -> None:
+        self.member_bytes -= driver.counted_bytes
         del self.drivers[driver.group_id]

@@ -40,6 +40,16 @@ class RequestEvent(msgspec.Struct, Generic[R], frozen=True):
         """Whether a group that does not exist yet is created for this request."""
         return False
 
+    @property
+    def member_bytes(self) -> int:
+        """How much the group will hold more for its members if it accepts the request, at most."""
+        return 0
+
+    @property
+    def too_large_error(self) -> ErrorCode:
+        """The error when the node has no room for these bytes."""
+        return ErrorCode.GROUP_MAX_SIZE_REACHED
+
     def refusal(self, error: ErrorCode) -> R:
         """The answer that carries only an error."""
         raise NotImplementedError
@@ -168,6 +178,11 @@ class GroupMachine(Protocol):
     @property
     def has_members(self) -> bool:
         """Whether the group has members."""
+        ...
+
+    @property
+    def member_bytes(self) -> int:
+        """About how much memory the names, subscriptions and assignments of its members take."""
         ...
 
     @property

@@ -50,6 +50,8 @@ class Requests:
         driver = self._leases.current(group_id)
         if driver is None or not driver.protocol.accepts(request):
             return self._submit_at_tip(group_id, request)
+        if self._has_no_room(request):
+            return request.refusal(request.too_large_error)
         answer = driver.request(request, monotonic_ms(self._runtime))
         return answer.result() if answer.is_done else answer.wait()
 
@@ -59,7 +61,13 @@ class Requests:
             return request.refusal(driver)
         if not driver.protocol.accepts(request) and not self._leases.change_protocol(driver, request):
             return request.refusal(request.wrong_protocol_error)
+        if self._has_no_room(request):
+            return request.refusal(request.too_large_error)
         return await driver.request(request, monotonic_ms(self._runtime)).wait()
+
+    def _has_no_room(self, request: RequestEvent[Any]) -> bool:
+        more = request.member_bytes
+        return more > 0 and self._leases.member_bytes + more > self._leases.settings.member_bytes_max
 
     async def commit(
         self, group_id: str, request: AuthoriseCommit, entries: tuple[OffsetToCommit, ...]

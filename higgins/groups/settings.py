@@ -36,6 +36,9 @@ class GroupSettings(msgspec.Struct, frozen=True):
     group_bytes_max: int = 8 * 1_024 * 1_024
     """Largest total size of the subscriptions and assignments of one generation."""
 
+    member_bytes_max: int = 128 * 1_024 * 1_024
+    """Largest total size of the names, subscriptions and assignments of all members of the groups of one node."""
+
     commit_timeout_ms: int = 10_000
     """How long a request waits for its commit before the client is asked to retry."""
 

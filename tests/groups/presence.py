@@ -109,6 +109,10 @@ class PresenceGroup:
         self.settings = settings
 
     @property
+    def member_bytes(self) -> int:
+        return 0
+
+    @property
     def has_members(self) -> bool:
         return bool(self.topics)
 

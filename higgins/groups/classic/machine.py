@@ -66,6 +66,7 @@ class ClassicGroup(RebalanceCycle):
             member = Member.restore(member_record, record.protocol or "")
             self.members.add(member)
             self._restore_session(member, now_ms)
+        self.assigned_bytes = sum(len(member.assignment) for member in self.members)
         if len(self.members):
             self._watch_silence(now_ms)
             self.members.leader = record.leader
@@ -78,6 +79,10 @@ class ClassicGroup(RebalanceCycle):
     @property
     def has_members(self) -> bool:
         return len(self.members) > 0
+
+    @property
+    def member_bytes(self) -> int:
+        return self.members.held_bytes + self.assigned_bytes
 
     @property
     def is_idle(self) -> bool:

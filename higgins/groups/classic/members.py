@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from higgins.groups.classic.member import Member
-from higgins.groups.classic.requests import MemberProtocol
+from higgins.groups.classic.requests import NAMES_BYTES, MemberProtocol, protocol_bytes
 from higgins_protocol.errors import ErrorCode
 
 
@@ -22,6 +22,7 @@ class Members:
         self._joining = 0
         self.metadata_bytes = 0
         """The size of the metadata of all members, for all protocols."""
+        self._held_bytes = 0
         self.pending: dict[str, int] = {}
         """Member ids that were given out and are not used yet (KIP-394), with the time at which each expires."""
         self.leader: str | None = None
@@ -39,6 +40,11 @@ class Members:
     def of_instance(self, instance_id: str | None) -> Member | None:
         """The static member that has this instance id now."""
         return None if instance_id is None else self._members.get(self._instances.get(instance_id, ""))
+
+    @property
+    def held_bytes(self) -> int:
+        """About how much memory the members take, and the ids that are not used yet."""
+        return self._held_bytes + NAMES_BYTES * (len(self._members) + len(self.pending))
 
     @property
     def joining(self) -> int:
@@ -139,3 +145,4 @@ class Members:
             if not self._supporters[name]:
                 del self._supporters[name]
         self.metadata_bytes += by * sum(len(protocol.metadata) for protocol in protocols)
+        self._held_bytes += by * sum(map(protocol_bytes, protocols))

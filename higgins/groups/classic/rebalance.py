@@ -70,6 +70,8 @@ class RebalanceCycle:
         self._silence_next_ms = 0
         self._silence_interval_ms = 0
         self._silence_since_ms = 0
+        self.assigned_bytes = 0
+        """The size of the assignments of this generation; those of members that have left since are included."""
         self._wake_ms: int | None = None
         self._instructions: list[Instruction] = []
 
@@ -252,6 +254,7 @@ class RebalanceCycle:
         else:
             self.protocol = None
             self.state = GroupState.EMPTY
+            self.assigned_bytes = 0
             self._persist()
 
     def _begin_generation(self, now_ms: int) -> None:
@@ -270,6 +273,7 @@ class RebalanceCycle:
                 self._extend_session(member, now_ms)
             else:
                 self._restart_session(member, now_ms)
+        self.assigned_bytes = 0
         self._persist()
         for member in members:
             self._reply(self.members.end_join(member), self._joined(member, with_members=True))
@@ -295,6 +299,7 @@ class RebalanceCycle:
         """The leader has assigned: commit the assignments, then answer every SyncGroup that waits."""
         for member in self.members:
             member.assignment = assignments.get(member.id, b"")
+        self.assigned_bytes = sum(len(member.assignment) for member in self.members)
         self.state = GroupState.STABLE
         self._is_restored = False
         self._persist()

@@ -11,6 +11,10 @@ from higgins.groups.machine import CodeRequestEvent, RequestEvent
 from higgins_protocol.errors import ErrorCode
 
 NO_GENERATION = -1
+NAMES_BYTES = 1_024
+"""Counted for the names of a member, or for a member id that is not used yet; each name has a limit of its own."""
+PROTOCOL_BYTES = 64
+"""Counted for a protocol of a member, beside its name and metadata."""
 
 
 class MemberProtocol(msgspec.Struct, frozen=True):
@@ -18,6 +22,11 @@ class MemberProtocol(msgspec.Struct, frozen=True):
 
     name: str
     metadata: bytes
+
+
+def protocol_bytes(protocol: MemberProtocol) -> int:
+    """What a protocol of a member takes."""
+    return PROTOCOL_BYTES + len(protocol.name) + len(protocol.metadata)
 
 
 # ---- JoinGroup
@@ -68,6 +77,10 @@ class Join(RequestEvent[JoinResult], frozen=True, kw_only=True):
     def creates_group(self) -> bool:
         return not self.member_id
 
+    @property
+    def member_bytes(self) -> int:
+        return NAMES_BYTES + sum(map(protocol_bytes, self.protocols))
+
     def refusal(self, error: ErrorCode) -> JoinResult:
         return JoinResult(error=error, member_id=self.member_id)
 
@@ -95,6 +108,15 @@ class Sync(RequestEvent[SyncResult], frozen=True, kw_only=True):
     protocol_type: str | None = None
     protocol: str | None = None
     assignments: tuple[tuple[str, bytes], ...] = ()
+
+    @property
+    def member_bytes(self) -> int:
+        return sum(len(assignment) for _, assignment in self.assignments)
+
+    @property
+    def too_large_error(self) -> ErrorCode:
+        # Kafka answers the same when a generation is too large to be written; there is no better error code.
+        return ErrorCode.UNKNOWN_SERVER_ERROR
 
     def refusal(self, error: ErrorCode) -> SyncResult:
         return SyncResult(error=error)

@@ -24,7 +24,8 @@ from higgins_protocol.messages.join_group import JoinGroupRequest, JoinGroupResp
 
 def handle(call: Call, request: JoinGroupRequest) -> Future[JoinGroupResponse]:
     respond = partial(_response, call.version)
-    if len(request.group_instance_id or "") > CLIENT_NAME_CHARACTERS_MAX:
+    names = request.group_instance_id or "", call.client_id or ""
+    if max(map(len, names)) > CLIENT_NAME_CHARACTERS_MAX:
         return completed(respond(JoinResult(error=ErrorCode.INVALID_REQUEST, member_id=request.member_id)))
     return then(call, call.node.groups.request(request.group_id, _join(call, request)), respond)
 
