@@ -32,7 +32,8 @@ from higgins.log.writer import Writer
 from higgins.model.errors import HigginsError, StorageUnavailable, Unfit
 from higgins.operators.engine import Engine
 from higgins.runtime import Runtime
-from higgins.server.connection import Connection, Exchange
+from higgins.server.connection import Connection
+from higgins.server.exchange import Exchange
 from higgins.server.listener import Server, open_socket
 from higgins.server.settings import Listener
 from higgins.server.transport import StreamTransport, Transport

@@ -12,7 +12,8 @@ from higgins.kafka.cluster.api_versions import advertised
 from higgins.kafka.context import Call, Node
 from higgins.kafka.error_counting import count_errors, count_errors_in_steps
 from higgins.model.future import Future
-from higgins.server.connection import CloseConnection, Connection, Exchange
+from higgins.server.connection import Connection
+from higgins.server.exchange import CloseConnection, Exchange
 from higgins.server.turns import Pace, finish_now
 from higgins_protocol import apis
 from higgins_protocol.errors import EncodeError, ErrorCode, ProtocolError, UnsupportedApi, UnsupportedVersion

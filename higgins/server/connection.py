@@ -7,7 +7,7 @@ over.
 """
 
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from typing import TypeAlias, TypeVarTuple
 
 import trio
@@ -18,6 +18,7 @@ from higgins.runtime import Runtime
 from higgins.server.arriving import Arrivals
 from higgins.server.buffers import HEAD_BYTES, BufferPool, Heads
 from higgins.server.busy_poll import BusyPolling, PollHistory
+from higgins.server.exchange import CloseConnection, Exchange
 from higgins.server.order import RequestOrder
 from higgins.server.session import ConnectionSession
 from higgins.server.settings import Listener, ServerSettings
@@ -38,43 +39,6 @@ PRODUCE = 0
 Dispatch: TypeAlias = Callable[["Connection", memoryview, "Exchange"], Awaitable[None] | None]
 """Handles one request frame and calls `Exchange.answer` once, now or later. What it returns is awaited before the next
 frame is looked at. Raises: CloseConnection."""
-
-
-class CloseConnection(Exception):
-    """The peer sent something that cannot be understood, and the connection must be closed; the message is logged."""
-
-
-class Exchange:
-    """One request of a connection, from its frame to its response."""
-
-    __slots__ = ("connection", "counted_bytes", "is_ready", "pieces", "request_bytes")
-
-    def __init__(self, connection: "Connection", request_bytes: int) -> None:
-        self.connection = connection
-        self.request_bytes = request_bytes
-        self.pieces: Sequence[Buffer] | None = None
-        self.is_ready = False
-        self.counted_bytes = 0
-        """What is counted as unsent for a response that is not complete, or not at the head of the queue."""
-
-    def count(self, written: int) -> None:
-        """Count bytes of a response that is being built as unsent."""
-        if not self.connection.closed:
-            self.counted_bytes += written
-            self.connection.count_held(written)
-
-    def answer(self, pieces: Sequence[Buffer] | None) -> None:
-        """Give the whole response frame in pieces, or None for a request without a response. Call it once.
-
-        It is sent once every earlier request of the connection has its response.
-        """
-        assert not self.is_ready, "a request is answered once"
-        self.pieces = pieces
-        self.is_ready = True
-        self.connection.send_ready()
-        if self.pieces:
-            # An earlier request has no response yet, or the cork is in.
-            self.count(sum(len(piece) for piece in self.pieces) - self.counted_bytes)
 
 
 class Connection:

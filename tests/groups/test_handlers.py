@@ -18,7 +18,8 @@ from higgins.ledger.state.topics import CreateTopic, DeleteTopic
 from higgins.model.future import Future
 from higgins.model.names import TopicId
 from higgins.runtime import Runtime
-from higgins.server.connection import Connection, Exchange
+from higgins.server.connection import Connection
+from higgins.server.exchange import Exchange
 from higgins.server.order import RequestOrder
 from higgins.server.session import ConnectionSession
 from higgins.server.settings import Listener
