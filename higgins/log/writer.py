@@ -156,9 +156,10 @@ class Writer:
         return self.bytes_held >= self._settings.buffer_bytes_max
 
     async def room(self) -> None:
-        """Wait until the buffer has room again."""
+        """Wait until the buffer has room again. Any number of tasks may wait at a time; all of them are woken."""
         while self.is_full:
-            self._has_room = trio.Event()
+            if self._has_room.is_set():
+                self._has_room = trio.Event()
             await self._has_room.wait()
 
     async def drain(self) -> None:
@@ -168,7 +169,8 @@ class Writer:
             item.due_s = 0.0
         self._timer_changed.set()
         while self.bytes_held:
-            self._is_empty = trio.Event()
+            if self._is_empty.is_set():
+                self._is_empty = trio.Event()
             await self._is_empty.wait()
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:

@@ -250,6 +250,17 @@ async def test_every_reader_that_waits_for_room_continues_time_after_time(autoju
             assert ticket.is_done
 
 
+async def test_all_who_wait_for_room_at_a_time_are_woken(autojump_clock: MockClock) -> None:
+    async with running_log(buffer_bytes_max=2000) as log:
+        log.store.before_put = slow_put
+        for _ in range(3):
+            log.put(HUGE)
+            with trio.fail_after(10):
+                async with trio.open_nursery() as nursery:
+                    for _ in range(3):
+                        nursery.start_soon(log.writer.room)
+
+
 async def test_a_refused_last_append_does_not_hold_back_the_ones_before_it(autojump_clock: MockClock) -> None:
     async with running_log() as log:
         ticket = log.put(more=True)
