@@ -110,3 +110,18 @@ def test_replacements_of_different_runs_share_a_commit(partition: Partition) -> 
     assert chronicle.commit(partition.replacement(0, 2), partition.replacement(2, 4)) == [True, True]
     assert [run.base_offset for run in partition.runs()] == [0, 20, 40, 50]
     assert live_of(chronicle, MERGED) == 2
+
+
+@pytest.mark.parametrize("share_a_commit", [False, True])
+@pytest.mark.parametrize(("log_start", "is_replaced"), [(1, True), (9, True), (10, False), (11, False)])
+def test_runs_are_replaced_as_long_as_one_record_of_each_is_left(
+    partition: Partition, log_start: int, is_replaced: bool, share_a_commit: bool
+) -> None:
+    chronicle, late = partition.chronicle, partition.replacement(0, 3)
+    deletion = DeleteRecords(partition.topic_id, 0, log_start)
+    if share_a_commit:
+        assert chronicle.commit(deletion, late)[1] is is_replaced
+    else:
+        chronicle.one(deletion)
+        assert chronicle.one(late) is is_replaced
+    assert chronicle.state.runs.log_start(partition.topic_id, 0) == log_start
