@@ -4,7 +4,6 @@ import itertools
 import json
 import random
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 import trio
@@ -23,7 +22,7 @@ from higgins.operators.state import State
 from higgins.operators.view import operator_views
 from higgins.runtime import Runtime
 from higgins_protocol.records.batch import assemble
-from tests.operators.world import Node, SlowStore, ThreadlessRuntime, new_store, running_node, until
+from tests.operators.world import Node, SlowStore, T, ThreadlessRuntime, Ts, new_store, running_node, until
 
 LARGE = """
 [streams.orders]
@@ -341,7 +340,7 @@ async def test_a_costly_slice_is_processed_off_the_loop_and_derives_the_same(mon
     offloaded: list[str] = []
 
     class CountingRuntime(ThreadlessRuntime):
-        async def offload(self, limiter: str, function: Callable[..., Any], *args: Any) -> Any:
+        async def offload(self, limiter: str, function: Callable[[*Ts], T], *args: *Ts) -> T:
             offloaded.append(function.__name__)
             return await super().offload(limiter, function, *args)
 

@@ -91,7 +91,7 @@ TEXTS = (
     "2024-01-01T00:00:00+23:59",
     "\u2028",
 )
-OTHERS = (None, True, False, [], {}, [1, [2]], {"a": {"b": 1}}, [None], {"": 0})
+OTHERS: tuple[Any, ...] = (None, True, False, [], {}, [1, [2]], {"a": {"b": 1}}, [None], {"": 0})
 VALUES = (*NUMBERS, *NOT_FINITE, *TEXTS, *OTHERS)
 
 CALLS: dict[str, tuple[Callable[..., Any], int]] = {
