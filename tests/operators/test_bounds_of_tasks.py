@@ -12,6 +12,7 @@ from higgins.columns.columns import Columns
 from higgins.ledger.state.tasks import InputPosition
 from higgins.log.settings import LogSettings
 from higgins.model.names import TopicId
+from higgins.operators.apply import apply_topography, delete_operator
 from higgins.operators.failures import Failures
 from higgins.operators.inputs import TaskInputs
 from higgins.operators.settings import OperatorSettings
@@ -234,3 +235,18 @@ def test_inputs_are_read_in_turn_up_to_the_last_stable_offset() -> None:
     assert inputs.next_readable() is None and inputs.unread() == []
     stable[topics[2]] = 6
     assert inputs.next_readable() == (topics[2], 0)
+
+
+async def test_an_operator_that_adopts_its_topic_begins_where_it_is_told(autojump_clock: MockClock) -> None:
+    async with running_node(runtime=ThreadlessRuntime()) as node:
+        await node.apply(large())
+        await node.produce("orders", orders(0, 30))
+        await node.caught_up("large")
+        await delete_operator(node.ledger, "large")
+        await until(lambda: node.engine.task("large", 0) is None)
+        await apply_topography(
+            node.runtime, node.ledger, large(),
+            partitions_default=1, check_config=lambda configs: None, adopt={"large": "0:17"},
+        )  # fmt: skip
+        await node.caught_up("large")
+        assert await node.values("large") == kept(orders(0, 30)) + kept(orders(17, 13))
