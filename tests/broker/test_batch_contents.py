@@ -23,7 +23,7 @@ from higgins_protocol.records.compression import Codec, compress
 from higgins_protocol.records.crc import crc32c
 from higgins_protocol.records.record import OUTPUT_BYTES_MAX, Record, decode_records, encode_batch, encode_records
 from tests.broker.peer import EPOCH_MS, StoryRuntime, batch, batches_of, fetch_request, produce_many
-from tests.protocol.packed_forms import packed_forms, zstd_raw
+from tests.protocol.packed_forms import lz4_forms_for_nobody, packed_forms, zstd_raw
 
 MIB = 1 << 20
 HOUR_MS = 3_600_000
@@ -255,6 +255,16 @@ async def test_records_that_nobody_can_read_are_refused(autojump_clock, peer, co
 async def test_what_cannot_be_decompressed_is_refused_for_good(autojump_clock, peer, codec, size):
     row = await peer.produce("t", packed(random.Random(size).randbytes(size), codec, count=3))
     assert code(row) == "INVALID_RECORD", "clients would send a CORRUPT_MESSAGE again"
+
+
+@pytest.mark.parametrize("size", [10, 50_000], ids=["at once", "in a thread"])
+async def test_forms_of_lz4_that_clients_do_not_read_are_refused(autojump_clock, peer, size):
+    records = [Record(timestamp=EPOCH_MS, value=random.Random(n).randbytes(size)) for n in range(2)]
+    for name, form in lz4_forms_for_nobody(bytes(encode_records(records, EPOCH_MS))):
+        row = await peer.produce("t", packed(form, Codec.LZ4, count=2))
+        assert code(row) == "INVALID_RECORD", name
+        assert "clients cannot read this lz4" in row.error_message, name
+    assert await offset_at(peer, "t", -1) == 0
 
 
 @codecs

@@ -132,8 +132,6 @@ def lz4_frame(
 
 
 def lz4_forms(data: bytes) -> Iterator[tuple[str, bytes]]:
-    first, second = halves(data)
-
     def blocks(block_bytes: int) -> list[bytes]:
         return [lz4_block(data[i : i + block_bytes]) for i in range(0, len(data), block_bytes)]
 
@@ -143,13 +141,27 @@ def lz4_forms(data: bytes) -> Iterator[tuple[str, bytes]]:
         yield name, lz4_frame(blocks(64 << 10), data, **options)
     for code, block_bytes in ((5, 256 << 10), (6, 1 << 20), (7, 4 << 20)):
         yield f"blocks of {block_bytes}", lz4_frame(blocks(block_bytes), data, block_code=code)
-    yield "dependent blocks", lz4_frame(blocks(64 << 10), data, independent=False)
     yield "stored blocks", lz4_frame([lz4_stored(data[i : i + 9999]) for i in range(0, len(data), 9999)], data)
     yield "small blocks", lz4_frame(blocks(1000), data)
-    yield "two frames", lz4_frame([lz4_stored(first)], first, block_code=7) + lz4_frame(
-        [lz4_stored(second)], second, block_code=7
-    )
-    yield "skippable frames", SKIPPABLE + lz4_frame(blocks(64 << 10), data) + SKIPPABLE
+    yield "a skippable frame behind", lz4_frame(blocks(64 << 10), data) + SKIPPABLE
+
+
+def lz4_forms_for_nobody(data: bytes) -> Iterator[tuple[str, bytes]]:
+    """Forms that lz4 allows and Kafka refuses, or reads only because the first frame holds all records."""
+    first, second = halves(data)
+    whole = lz4_frame([lz4_stored(data)], data, block_code=7)
+    for bits in range(8):
+        options = {"size": bool(bits & 1), "checksum": bool(bits & 2), "block_checksums": bool(bits & 4)}
+        name = ", ".join(key for key, value in options.items() if value) or "plain"
+        one = lz4_frame([lz4_stored(first)], first, block_code=7, **options)
+        other = lz4_frame([lz4_stored(second)], second, block_code=7, **options)
+        yield f"two frames, {name}", one + other
+        dependent = lz4_frame([lz4_stored(first), lz4_stored(second)], data, block_code=7, independent=False, **options)
+        yield f"dependent blocks, {name}", dependent
+    yield "one dependent block", lz4_frame([lz4_block(data[: 64 << 10])], data, independent=False)
+    yield "a skippable frame first", SKIPPABLE + whole
+    yield "an empty frame first", lz4_frame([], b"") + whole
+    yield "an empty frame behind", whole + lz4_frame([], b"")
 
 
 # ---- zstd (RFC 8878) -------------------------------------------------------------------------------------------------

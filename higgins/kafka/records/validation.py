@@ -19,6 +19,7 @@ from higgins_protocol.errors import ErrorCode, RecordError
 from higgins_protocol.primitives import Buffer
 from higgins_protocol.records.batch import HEADER_BYTES, LOG_APPEND_TIME, BatchHeader, correct_max_timestamp
 from higgins_protocol.records.compression import Codec, unpack
+from higgins_protocol.records.lz4_frames import check_readable
 from higgins_protocol.records.record import OUTPUT_BYTES_MAX
 from higgins_protocol.records.survey import NO_TIMESTAMP, UNLIMITED, Survey, Surveyor, keyless, timestamps
 
@@ -85,10 +86,11 @@ class Validation:
     def finish(self) -> None:
         """Validate, however long it takes: for a thread. Raises: RecordsRefused."""
         header = self._header
-        records: Buffer = self._batch[HEADER_BYTES:]
+        packed = self._batch[HEADER_BYTES:]
+        records: Buffer = packed
         try:
             if header.codec != Codec.NONE:
-                records = unpack(header.codec, records, bytes_max=OUTPUT_BYTES_MAX)
+                records = _unpack(header, packed, OUTPUT_BYTES_MAX)
             surveyor = self._surveyor or Surveyor(header, records, wants_min=self._wants_min)
             self._surveyor = None
             surveyor.advance(UNLIMITED)
@@ -99,12 +101,13 @@ class Validation:
 
     def _attempt(self, allowance: Allowance) -> bool:
         header = self._header
-        records: Buffer = self._batch[HEADER_BYTES:]
+        packed = self._batch[HEADER_BYTES:]
+        records: Buffer = packed
         if header.codec != Codec.NONE:
             if len(records) > PACKED_BYTES_MAX:
                 return False
             try:
-                records = unpack(header.codec, records, bytes_max=UNPACKED_BYTES_MAX)
+                records = _unpack(header, packed, UNPACKED_BYTES_MAX)
             except RecordError as error:
                 if error.code is not ErrorCode.MESSAGE_TOO_LARGE:
                     raise
@@ -165,6 +168,13 @@ class Validation:
                 "(message.timestamp.before.max.ms and message.timestamp.after.max.ms, by the broker's clock)."
             )
             raise RecordsRefused(ErrorCode.INVALID_TIMESTAMP, message, [index for index, _ in outside])
+
+
+def _unpack(header: BatchHeader, packed: memoryview, bytes_max: int) -> Buffer:
+    # Readers are more lenient: they also read what was stored before this was checked.
+    if header.codec == Codec.LZ4:
+        check_readable(packed)
+    return unpack(header.codec, packed, bytes_max=bytes_max)
 
 
 def _refusal(error: RecordError) -> RecordsRefused:
