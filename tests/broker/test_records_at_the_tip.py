@@ -9,7 +9,7 @@ from higgins_protocol.errors import ErrorCode
 from higgins_protocol.messages.delete_records import DeleteRecordsPartition, DeleteRecordsRequest, DeleteRecordsTopic
 from higgins_protocol.messages.fetch import FetchPartition, FetchRequest, FetchTopic
 from higgins_protocol.messages.list_offsets import ListOffsetsPartition, ListOffsetsRequest, ListOffsetsTopic
-from tests.broker.peer import batch, batches_of, fetch_request, produce_many, produce_request, records_of
+from tests.broker.peer import batch, batches_of, fetch_request, produce_request, records_of
 
 LATEST = -1
 ELSEWHERE = ServerSettings(listeners=(Listener("127.0.0.1:9093", "127.0.0.1", 9093, "127.0.0.1", 9093),))
@@ -121,15 +121,6 @@ async def test_epochs_beside_the_only_one_are_unknown_or_fenced(autojump_clock, 
     for epoch, code in ((0, "NONE"), (1, "OFFSET_OUT_OF_RANGE")):
         part = FetchPartition(0, fetch_offset=0, last_fetched_epoch=epoch, partition_max_bytes=1 << 20)
         assert codes(await peer.ask(FetchRequest(topics=[FetchTopic("t", [part])]), 12)) == [code]
-
-
-async def test_nothing_is_kept_of_a_produce_that_has_been_answered(autojump_clock, start):
-    house = await start()
-    peer = house.connect()
-    await peer.create("u", 3)
-    for _ in range(3):
-        await peer.ask(produce_many([("u", partition, batch(b"a")) for partition in range(3)]))
-    assert not house.broker.node.deadlines
 
 
 async def test_batches_for_a_topic_that_this_node_has_not_heard_of_keep_their_order(autojump_clock, start):
