@@ -52,8 +52,8 @@ def consume(
         ),
     ] = None,
     group: Annotated[
-        str, Parameter(name=["--group", "-g"], help="Join this consumer group, and commit offsets.")
-    ] = "",
+        str | None, Parameter(name=["--group", "-g"], help="Join this consumer group, and commit offsets.")
+    ] = None,
     partition: Annotated[
         Sequence[int], Parameter(name=["--partition", "-p"], help="Read only this partition; may be repeated.")
     ] = (),
@@ -75,10 +75,10 @@ def consume(
         if max is not None and max < 1:
             raise Unfit(f"--max {max}: give a number from 1.")
         where = _start(start, tail, cluster.runtime.now_ms())
-        if group:
-            _check_group_options(partition, where)
+        if group is not None:
+            _check_group_options(group, partition, where)
         await cluster.topic(topic, create=False)
-        if not group:
+        if group is None:
             poll, total = await _alone(cluster, topic, list(partition), where, until_end)
             await _print(poll, render, max, total)
             return
@@ -91,7 +91,7 @@ def consume(
 
 def _start(start: str | None, tail: int | None, now_ms: int) -> Start:
     if tail is None:
-        return parse_start(start or BEGINNINGS[0], "--from", now_ms)
+        return parse_start(BEGINNINGS[0] if start is None else start, "--from", now_ms)
     if start is not None:
         raise Unfit("--tail and --from cannot be used together.")
     if tail < 0:
@@ -99,8 +99,10 @@ def _start(start: str | None, tail: int | None, now_ms: int) -> Start:
     return parse_start(f"-{tail}", "--tail", now_ms)
 
 
-def _check_group_options(partition: Sequence[int], start: Start) -> None:
+def _check_group_options(group: str, partition: Sequence[int], start: Start) -> None:
     """A group assigns partitions and keeps the offsets. Raises: Unfit."""
+    if not group:
+        raise Unfit("--group is empty. Give the name of a group, or leave the option out.")
     if partition:
         raise Unfit("--partition cannot be used with --group: the group assigns the partitions.")
     if start not in (Start(EARLIEST), Start(LATEST)):

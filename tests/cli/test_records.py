@@ -228,3 +228,11 @@ def test_names_of_strangers_are_escaped_wherever_they_are_printed(higgins: Run, 
     assert higgins("group", "delete", HOSTILE).stdout.count("\n") == 1
     refused = higgins("group", "delete", HOSTILE, code=1).stderr
     assert "\x1b" not in refused and "\u202e" not in refused
+
+
+@pytest.mark.parametrize("option", ["--from", "--group"])
+def test_an_option_that_is_empty_is_refused(higgins: Run, running: RunningBroker, option: str) -> None:
+    """A shell passes an empty text for a variable that is not set."""
+    running.produce("set", b"stored")
+    found = higgins("consume", "set", "-e", option, "", code=1)
+    assert option in found.stderr and not found.stdout
