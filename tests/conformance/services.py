@@ -1,10 +1,12 @@
 """Cloud stores for tests: moto's server in this process; versitygw, azurite and fake-gcs-server as processes.
 
-Their programs come from the PATH, or from a cache folder into which they are installed once: versitygw (S3) and
-fake-gcs-server (Google) where Go is installed, azurite (Azure) where npm is.
+Their programs come from the PATH, or from a cache folder into which they are installed once: versitygw (S3) where Go is
+installed, azurite (Azure) where npm is. fake-gcs-server (Google) takes minutes to compile, so it is installed only if
+HIGGINS_INSTALL_FAKE_GCS is set.
 """
 
 import base64
+import fcntl
 import hashlib
 import hmac
 import http.client
@@ -31,6 +33,7 @@ FAKE_GCS_SERVER = "github.com/fsouza/fake-gcs-server@v1.56.0"
 AZURITE = "azurite@3.37.0"
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "higgins-tests" / "bin"
 NPM_CACHE = CACHE.parent / "npm"
+INSTALLS_FAKE_GCS = bool(os.environ.get("HIGGINS_INSTALL_FAKE_GCS"))
 BUILD_TIMEOUT_S = 600
 START_TIMEOUT_S = 30
 ACCESS, SECRET = "higgins-tests", "higgins-tests-secret"
@@ -110,7 +113,6 @@ def go_binary(name: str, module: str) -> Path:
         return cached
     if not shutil.which("go"):
         raise ServiceUnavailable(f"{name} is not on the PATH, and Go is not installed to get it: go install {module}")
-    CACHE.mkdir(parents=True, exist_ok=True)
     _install(["go", "install", module], cached, {**os.environ, "GOBIN": str(CACHE)})
     return cached
 
@@ -125,18 +127,24 @@ def azurite_program() -> Path:
         return cached
     if not shutil.which("npm"):
         raise ServiceUnavailable(f"azurite is not on the PATH, nor npm to install it: npm install -g {AZURITE}")
-    NPM_CACHE.mkdir(parents=True, exist_ok=True)
     _install(["npm", "install", "--no-fund", "--no-audit", "--prefix", str(NPM_CACHE), AZURITE], cached, None)
     return cached
 
 
 def _install(command: list[str], program: Path, environment: dict[str, str] | None) -> None:
-    try:
-        done = subprocess.run(
-            command, env=environment, capture_output=True, text=True, timeout=BUILD_TIMEOUT_S, check=False
-        )
-    except subprocess.TimeoutExpired as error:
-        raise ServiceUnavailable(f"{' '.join(command)} took longer than {BUILD_TIMEOUT_S} s") from error
+    """Install a program unless another process, such as a second worker of pytest, does so meanwhile."""
+    for folder in (CACHE, NPM_CACHE):
+        folder.mkdir(parents=True, exist_ok=True)
+    with (CACHE.parent / "install.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if program.exists():
+            return
+        try:
+            done = subprocess.run(
+                command, env=environment, capture_output=True, text=True, timeout=BUILD_TIMEOUT_S, check=False
+            )
+        except subprocess.TimeoutExpired as error:
+            raise ServiceUnavailable(f"{' '.join(command)} took longer than {BUILD_TIMEOUT_S} s") from error
     if done.returncode or not program.exists():
         raise ServiceUnavailable(f"{' '.join(command)} failed: {done.stderr.strip()[-300:]}")
 
@@ -169,6 +177,8 @@ def azurite(folder: Path, port: int | None = None) -> Iterator[str]:
 @contextmanager
 def fake_gcs_server(folder: Path) -> Iterator[str]:
     """The endpoint of a Google Cloud Storage in memory, with the test bucket. Raises: ServiceUnavailable."""
+    if not (shutil.which("fake-gcs-server") or (CACHE / "fake-gcs-server").exists() or INSTALLS_FAKE_GCS):
+        raise ServiceUnavailable("fake-gcs-server is not installed. To have it installed: HIGGINS_INSTALL_FAKE_GCS=1")
     binary = go_binary("fake-gcs-server", FAKE_GCS_SERVER)
     address = ["-scheme", "http", "-host", "127.0.0.1", "-port", str(free_port())]
     host = f"127.0.0.1:{address[-1]}"
