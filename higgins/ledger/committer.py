@@ -386,10 +386,9 @@ class Committer:
             except Corrupt as error:  # a nursery would raise it as a group, which no caller expects
                 damage = error
 
-        with trio.CancelScope(shield=True):
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(read_following)
-                nursery.start_soon(read_winner)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(read_following)
+            nursery.start_soon(read_winner)
         if damage is not None:
             raise damage
         if winner is not None and at_tip:

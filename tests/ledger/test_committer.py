@@ -237,3 +237,24 @@ async def test_who_leaves_early_undoes_nothing(autojump_clock: MockClock) -> Non
         assert commit_key(len(commits(store)) + 1) not in store.objects
         await trio.sleep(1)
         assert "t" in ledger.state.topics.by_name
+
+
+@pytest.mark.parametrize("failure", [lost, conflict])
+async def test_a_node_stops_at_once_while_the_outcome_of_a_commit_is_read(
+    autojump_clock: MockClock, failure: Callable[[str], Awaitable[None]]
+) -> None:
+    """A store that never answers must not keep a node from stopping. What was committed is found at the next start."""
+    store = FakeStore()
+    reading = trio.Event()
+
+    async def answer_much_later(key: str) -> None:
+        reading.set()
+        await trio.sleep(1_000)
+
+    async with running(store) as ledger:
+        await make_topic(ledger)
+        store.before_create, store.before_read = failure, answer_much_later
+        ledger.submit(CreateTopic("n", TopicId(b"n" * 16), 1), lambda outcome: None)
+        await reading.wait()
+        stopped_at = trio.current_time()
+    assert trio.current_time() == stopped_at

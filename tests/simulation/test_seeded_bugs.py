@@ -31,12 +31,7 @@ def test_every_bug_names_its_checks() -> None:
     assert FOUND_BY.keys() == BUGS.keys()
 
 
-TOO_SLOW = "object deleted on an ambiguous commit"
-"""A client asks again at once for an object that is gone, so a history with this bug takes very long. It can still be
-planted by hand: python -m tests.simulation --bug."""
-
-
-@pytest.mark.parametrize("bug", [bug for bug in BUGS if bug != TOO_SLOW])
+@pytest.mark.parametrize("bug", BUGS)
 def test_a_planted_bug_is_found(bug: str) -> None:
     violations: set[str] = set()
     for seed in range(1, SEEDS_MAX + 1):
