@@ -156,6 +156,7 @@ class Router:
                 count_errors(response, counts.refuse)
             else:
                 if not call.connection.closed:
+                    exchange.count(written)
                     call.connection.spawn(self._respond_long, call, exchange, begun, response, steps, written)
                 return
         counts.seconds.observe(self._clock() - begun)
@@ -172,7 +173,6 @@ class Router:
         """Encode the rest of a response that is long, or for which the time of this pass did not suffice."""
         node, connection, counts = call.node, call.connection, self._counts[call.api.key]
         pace = Pace(connection.turns, connection.account)
-        exchange.count(written)
         try:
             async with self._long_answers:
                 if written > SHORT_ANSWER_BYTES:

@@ -377,11 +377,11 @@ class Connection:
             self._bytes_in_flight -= exchange.request_bytes
             if exchange.counted_bytes and not self.closed:
                 self.count_held(-exchange.counted_bytes)
-            if exchange.pieces:
+            if exchange.pieces and not self.closed:
                 self._unsent += exchange.pieces
                 if self._sending:
                     self._count(sum(len(piece) for piece in exchange.pieces))
-                exchange.pieces = None
+            exchange.pieces = None
         self._is_active = True
         if self._unsent and not self._sending and not self.closed:
             try:
@@ -404,6 +404,8 @@ class Connection:
                 self.write_deadline = self.received_at + stall_s
                 pieces, self._unsent = self._unsent, []
                 unsent = await self._transport.send(pieces)
+                if self.closed:
+                    return
                 # More responses may have become ready while this one was being sent.
                 self._keep_unsent([*unsent, *self._unsent] if self._unsent else unsent)
                 self._made_progress()

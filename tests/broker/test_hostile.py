@@ -132,6 +132,24 @@ async def test_responses_that_nobody_reads_are_bounded_and_make_way(autojump_clo
     assert unsent.bytes == 0 and not unsent.sending
 
 
+async def test_a_response_that_becomes_ready_after_its_connection_closed_does_not_count(autojump_clock, nursery):
+    house = await house_of(nursery)
+    peer = house.connect_in_lockstep()
+    await house.connect().create("large", PARTITIONS)
+    long_poll = frame(fetch_request([("large", 0, 0)], max_wait_ms=5_000, min_bytes=1), 4)
+    nursery.start_soon(peer.send_bytes, frame(LARGE, 1) + long_poll)
+    await trio.sleep(1)
+    unsent = house.broker.node.unsent
+    (connection,) = unsent.sending
+    assert unsent.bytes > 0
+    (waiting,) = connection._exchanges
+    # The same pass of the loop: the task that sends has not ended yet.
+    connection.give_way("the test says so")
+    waiting.answer([bytes(1_000)])
+    await trio.sleep(1)
+    assert unsent.bytes == 0 and not unsent.sending
+
+
 async def test_a_response_behind_a_long_poll_counts_as_unsent(autojump_clock, nursery):
     house = await house_of(nursery)
     peer = house.connect()
