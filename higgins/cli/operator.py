@@ -100,7 +100,9 @@ def delete(name: str, *, json: Json = False, bootstrap: Bootstrap = DEFAULT_BOOT
 
     async def job(cluster: Cluster) -> None:
         deleted = await ask(cluster, "operators.delete", {"name": name}, Applied)
-        sentence = "\n".join((f"Deleted operator {name}; its topic stays.", *deleted.changes[1:]))
-        say(sentence, {"operator": name, "deleted": True}, json=json)
+        say(f"Deleted operator {name}; its topic stays.", {"operator": name, "deleted": True}, json=json)
+        if not json:
+            for hint in deleted.changes[1:]:
+                print(printable(hint))
 
     return with_cluster(bootstrap, job)
