@@ -50,6 +50,11 @@ class FakeLedger:
     def state(self) -> State:
         return self._bucket.state
 
+    @property
+    def stand_in(self) -> Session | None:
+        """None: this node has its session, or had one."""
+        return None
+
     def in_touch(self) -> bool:
         return not self.is_cut_off
 
