@@ -22,7 +22,7 @@ from tests.mutation.plugin import Selection, Tracer
 
 LIBRARIES = (
     "pytest_trio", "hypothesis", "trio.testing", "msgspec", "construct", "obstore", "cramjam", "crc32c", "structlog",
-    "sqlglot", "rich", "cyclopts", "starlette.applications", "anycorn", "prometheus_client",
+    "rich", "cyclopts", "starlette.applications", "anycorn", "prometheus_client",
 )  # fmt: skip
 MEMORY_BYTES_MAX = 4 << 30
 POLL_S = 0.02
