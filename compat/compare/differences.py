@@ -109,6 +109,12 @@ LISTED: tuple[tuple[str, str, str, str], ...] = (
         "A topic named twice has two rows, each as it was asked, and one without partitions an empty row; Kafka puts "
         "the rows of a topic together, and of a partition asked for twice answers (and writes) the last.",
     ),
+    (
+        "DescribeGroups",
+        "one group twice",
+        r".*\.length",
+        "A group named twice has one row; Kafka repeats the row, which may be long. Clients find rows by their names.",
+    ),
     # ---- records
     (
         "Produce",
