@@ -410,10 +410,9 @@ class Connection:
                 self._keep_unsent([*unsent, *self._unsent] if self._unsent else unsent)
                 self._made_progress()
         finally:
-            self._sending = False
+            self._sending, self.write_deadline = False, None
             if not self._held_bytes:
                 self._node_unsent.sending.pop(self, None)
-            self.write_deadline = None
         self._made_progress()
 
     def _keep_unsent(self, pieces: list[Buffer]) -> None:
