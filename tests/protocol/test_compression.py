@@ -199,6 +199,25 @@ def test_the_content_size_of_zstd_frames_is_checked_before_decompression(size: i
     assert stated == 0 and largest >= size + len(TEXT)
 
 
+def test_a_zstd_frame_without_its_content_size_hides_the_total_wherever_it_stands() -> None:
+    sized, unsized = bytes.fromhex(ZSTD), bytes.fromhex(ZSTD_WITHOUT_SIZE)
+    for frames in ((unsized, sized), (sized, unsized), (sized, unsized, sized), (unsized, sized, sized)):
+        stated, largest = output_bytes(memoryview(b"".join(frames)))
+        assert stated == 0 and largest >= len(frames) * len(TEXT)
+
+
+def zstd_single_segment(content: int) -> bytes:
+    """The header of a frame whose window is its content, of four bytes' size; then an empty last block."""
+    return b"\x28\xb5\x2f\xfd\xa0" + content.to_bytes(4, "little") + b"\x01\x00\x00"
+
+
+def test_the_window_of_a_zstd_frame_in_one_segment_is_its_content() -> None:
+    assert output_bytes(memoryview(zstd_single_segment(128 * MIB))) == (128 * MIB, 0)
+    with pytest.raises(RecordError, match="window") as caught:
+        output_bytes(memoryview(zstd_single_segment(128 * MIB + 1)))
+    assert caught.value.code is ErrorCode.INVALID_RECORD
+
+
 def test_zstd_rle_blocks_are_read() -> None:
     assert decompress(Codec.ZSTD, zstd_of_zeros(1), bytes_max=MIB) == bytes(MIB)
 

@@ -56,6 +56,7 @@ KEY, VALUE = bytes.fromhex("00000001"), bytes.fromhex("000000000004")
         (control_batch(Record(timestamp=0, key=KEY[:3], value=VALUE)), "cut off"),
         (control_batch(Record(timestamp=0, key=None, value=VALUE)), "cut off"),
         (control_batch(Record(timestamp=0, key=KEY, value=None)), "cut off"),
+        (control_batch(Record(timestamp=0, key=KEY, value=VALUE[:5])), "cut off"),
         (control_batch(Record(timestamp=0, key=b"\x00\x00\x00\x05", value=VALUE)), "type 5"),
     ],
 )
